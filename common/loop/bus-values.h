@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Values of our own types in bus messages. */
+#include "common/base/counters.h"
+
+#include <netinet/in.h>
+#include <systemd/sd-bus.h>
+
+/* a{st}: the counters of `counting` by `descriptions`, which a NULL name ends. */
+int bus_append_counters(sd_bus_message *message, const struct counter_description *descriptions,
+			const void *counting);
+
+/* (sq): a dotted address and a port in host order; ("", 0) when the address is 0.0.0.0. Address and
+ * port of the argument are in network order. */
+int bus_append_endpoint(sd_bus_message *message, const struct sockaddr_in *endpoint);

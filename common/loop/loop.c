@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/loop/loop.h"
+
+#include "common/loop/loop-internal.h"
+
+#include <assert.h>
+#include <time.h>
+
+struct loop_timer {
+	uv_timer_t uv;
+	struct loop *loop;
+	loop_timer_callback callback;
+	void *userdata;
+};
+
+struct loop_io {
+	uv_poll_t uv;
+	struct loop *loop;
+	loop_io_callback callback;
+	void *userdata;
+};
+
+struct loop_signal {
+	uv_signal_t uv;
+	struct loop *loop;
+	struct loop_signal *next;
+	loop_signal_callback callback;
+	void *userdata;
+};
+
+struct loop_work {
+	uv_work_t uv;
+	struct loop *loop;
+	loop_work_callback work, done;
+	void *userdata;
+};
+
+static uint64_t clock_msec(clockid_t clock)
+{
+	struct timespec time;
+
+	clock_gettime(clock, &time);
+	return (uint64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+uint64_t loop_now(struct loop *loop)
+{
+	return clock_msec(CLOCK_BOOTTIME);
+}
+
+uint64_t realtime_usec(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	return (uint64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+int loop_new(struct loop **ret)
+{
+	struct loop *loop = calloc(1, sizeof *loop);
+	int r;
+
+	if (!loop)
+		return -ENOMEM;
+	r = uv_loop_init(&loop->uv);
+	if (r < 0) {
+		free(loop);
+		return r;
+	}
+	loop->uv.data = loop;
+	*ret = loop;
+	return 0;
+}
+
+uv_loop_t *loop_uv(struct loop *loop)
+{
+	return &loop->uv;
+}
+
+static void on_signal_closed(uv_handle_t *handle)
+{
+	struct loop_signal *signal = container_of((uv_signal_t *)handle, struct loop_signal, uv);
+
+	loop_handle_closed(signal->loop);
+	free(signal);
+}
+
+struct loop *loop_free(struct loop *loop)
+{
+	if (!loop)
+		return NULL;
+	loop_detach_bus(loop);
+	while (loop->signals) {
+		struct loop_signal *signal = loop->signals;
+
+		loop->signals = signal->next;
+		uv_close((uv_handle_t *)&signal->uv, on_signal_closed);
+	}
+	/* What is still working or closing calls back in here and nowhere else. */
+	while (loop->n_working)
+		uv_run(&loop->uv, UV_RUN_ONCE);
+	uv_run(&loop->uv, UV_RUN_NOWAIT);
+	/* An owner forgot a timer or a descriptor: a bug of ours, shown where it is cheap to find. */
+	assert(!loop->n_open);
+	if (uv_loop_close(&loop->uv) == 0)
+		free(loop);
+	return NULL;
+}
+
+int loop_run(struct loop *loop)
+{
+	while (!loop->stopping)
+		uv_run(&loop->uv, UV_RUN_ONCE);
+	return loop->status;
+}
+
+void loop_stop(struct loop *loop, int status)
+{
+	if (!loop->stopping)
+		loop->status = status;
+	loop->stopping = true;
+	uv_stop(&loop->uv);
+}
+
+static void on_timer(uv_timer_t *uv)
+{
+	struct loop_timer *timer = container_of(uv, struct loop_timer, uv);
+
+	timer->callback(timer->userdata);
+}
+
+int loop_timer_new(struct loop *loop, loop_timer_callback callback, void *userdata,
+		   struct loop_timer **ret)
+{
+	struct loop_timer *timer = calloc(1, sizeof *timer);
+	int r;
+
+	if (!timer)
+		return -ENOMEM;
+	r = uv_timer_init(&loop->uv, &timer->uv);
+	if (r < 0) {
+		free(timer);
+		return r;
+	}
+	timer->loop = loop;
+	timer->callback = callback;
+	timer->userdata = userdata;
+	loop_handle_opened(loop);
+	*ret = timer;
+	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct loop_timer *timer = container_of((uv_timer_t *)handle, struct loop_timer, uv);
+
+	loop_handle_closed(timer->loop);
+	free(timer);
+}
+
+struct loop_timer *loop_timer_free(struct loop_timer *timer)
+{
+	if (timer)
+		uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
+	return NULL;
+}
+
+void loop_timer_set(struct loop_timer *timer, uint64_t due)
+{
+	uint64_t now = loop_now(timer->loop);
+
+	if (due == UINT64_MAX)
+		uv_timer_stop(&timer->uv);
+	else
+		loop_timer_set_delay(timer, due > now ? due - now : 0);
+}
+
+void loop_timer_set_delay(struct loop_timer *timer, uint64_t delay)
+{
+	/* The loop's idea of now is from before the callbacks of this round, which may have taken long. */
+	uv_update_time(&timer->loop->uv);
+	uv_timer_start(&timer->uv, on_timer, delay, 0);
+}
+
+static void on_io(uv_poll_t *uv, int status, int events)
+{
+	struct loop_io *io = container_of(uv, struct loop_io, uv);
+
+	io->callback(io->userdata, status, events);
+}
+
+int loop_io_new(struct loop *loop, int fd, int events, loop_io_callback callback, void *userdata,
+		struct loop_io **ret)
+{
+	struct loop_io *io = calloc(1, sizeof *io);
+	int r;
+
+	if (!io)
+		return -ENOMEM;
+	r = uv_poll_init(&loop->uv, &io->uv, fd);
+	if (r < 0) {
+		free(io);
+		return r;
+	}
+	io->loop = loop;
+	io->callback = callback;
+	io->userdata = userdata;
+	loop_handle_opened(loop);
+	loop_io_set(io, events);
+	*ret = io;
+	return 0;
+}
+
+static void on_io_closed(uv_handle_t *handle)
+{
+	struct loop_io *io = container_of((uv_poll_t *)handle, struct loop_io, uv);
+
+	loop_handle_closed(io->loop);
+	free(io);
+}
+
+struct loop_io *loop_io_free(struct loop_io *io)
+{
+	if (io)
+		uv_close((uv_handle_t *)&io->uv, on_io_closed);
+	return NULL;
+}
+
+void loop_io_set(struct loop_io *io, int events)
+{
+	if (events)
+		uv_poll_start(&io->uv, events, on_io);
+	else
+		uv_poll_stop(&io->uv);
+}
+
+static void on_work(uv_work_t *uv)
+{
+	struct loop_work *request = container_of(uv, struct loop_work, uv);
+
+	request->work(request->userdata);
+}
+
+static void on_work_done(uv_work_t *uv, int status)
+{
+	struct loop_work *request = container_of(uv, struct loop_work, uv);
+
+	request->loop->n_working--;
+	request->done(request->userdata);
+	free(request);
+}
+
+int loop_queue_work(struct loop *loop, loop_work_callback work, loop_work_callback done,
+		    void *userdata)
+{
+	struct loop_work *request = calloc(1, sizeof *request);
+	int r;
+
+	if (!request)
+		return -ENOMEM;
+	request->loop = loop;
+	request->work = work;
+	request->done = done;
+	request->userdata = userdata;
+	r = uv_queue_work(&loop->uv, &request->uv, on_work, on_work_done);
+	if (r < 0) {
+		free(request);
+		return r;
+	}
+	loop->n_working++;
+	return 0;
+}
+
+static void on_signal(uv_signal_t *uv, int signal_number)
+{
+	struct loop_signal *signal = container_of(uv, struct loop_signal, uv);
+
+	signal->callback(signal->userdata, signal_number);
+}
+
+int loop_add_signal(struct loop *loop, int signal_number, loop_signal_callback callback,
+		    void *userdata)
+{
+	struct loop_signal *signal = calloc(1, sizeof *signal);
+	int r;
+
+	if (!signal)
+		return -ENOMEM;
+	r = uv_signal_init(&loop->uv, &signal->uv);
+	if (r < 0) {
+		free(signal);
+		return r;
+	}
+	signal->loop = loop;
+	signal->callback = callback;
+	signal->userdata = userdata;
+	signal->next = loop->signals;
+	loop->signals = signal;
+	loop_handle_opened(loop);
+	return uv_signal_start(&signal->uv, on_signal, signal_number);
+}

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * absent --owner appears--> reading --answer--> present --any signal--> present, reading again
+ * Any state --owner gone--> absent, mirror emptied. A read that fails leaves the old mirror; one that
+ * timed out is sent again.
+ */
+#include "common/loop/neighbour.h"
+
+#include "common/loop/daemon.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum value_kind {
+	VALUE_NUMBER,
+	VALUE_TEXT,
+	VALUE_OCTETS,
+	VALUE_ENDPOINT,
+};
+
+struct value {
+	struct value *next;
+	char *property;
+	enum value_kind kind;
+	uint64_t number;
+	char *text; /* VALUE_TEXT, VALUE_ENDPOINT */
+	uint8_t *octets;
+	size_t n_octets;
+};
+
+struct facet {
+	struct facet *next;
+	char *interface;
+	struct value *values;
+};
+
+struct object {
+	struct object *next;
+	char *path;
+	struct facet *facets;
+};
+
+struct neighbour {
+	sd_bus *bus;
+	const char *name;
+	neighbour_callback callback;
+	void *userdata;
+
+	char *owner; /* the unique name; NULL: absent */
+	uint64_t incarnation;
+	struct object *objects;
+	bool have_state;
+	bool stale; /* something changed after the read under way was sent */
+	bool notifying; /* the callback runs; freeing is put off to its end */
+	bool freed;
+
+	sd_bus_slot *owner_match, *signal_match, *owner_call, *read_call;
+};
+
+static void request_state(struct neighbour *neighbour);
+
+static struct object *objects_free(struct object *object)
+{
+	while (object) {
+		struct object *next_object = object->next;
+
+		while (object->facets) {
+			struct facet *facet = object->facets;
+
+			object->facets = facet->next;
+			while (facet->values) {
+				struct value *value = facet->values;
+
+				facet->values = value->next;
+				free(value->property);
+				free(value->text);
+				free(value->octets);
+				free(value);
+			}
+			free(facet->interface);
+			free(facet);
+		}
+		free(object->path);
+		free(object);
+		object = next_object;
+	}
+	return NULL;
+}
+
+DEFINE_CLEANUP(struct object *, objects_free)
+
+static struct neighbour *destroy(struct neighbour *neighbour)
+{
+	sd_bus_slot_unref(neighbour->owner_match);
+	sd_bus_slot_unref(neighbour->signal_match);
+	sd_bus_slot_unref(neighbour->owner_call);
+	sd_bus_slot_unref(neighbour->read_call);
+	objects_free(neighbour->objects);
+	sd_bus_unref(neighbour->bus);
+	free(neighbour->owner);
+	free(neighbour);
+	return NULL;
+}
+
+static void notify(struct neighbour *neighbour)
+{
+	neighbour->notifying = true;
+	neighbour->callback(neighbour, neighbour->userdata);
+	neighbour->notifying = false;
+	if (neighbour->freed)
+		destroy(neighbour);
+}
+
+/* The content of the variant at the message's position; a type we do not mirror is skipped. */
+static int read_value(sd_bus_message *message, struct value *value, bool *ret_known)
+{
+	const char *contents;
+	const char *text;
+	const void *octets;
+	char type;
+	int r;
+
+	r = sd_bus_message_peek_type(message, &type, &contents);
+	if (r < 0)
+		return r;
+	*ret_known = true;
+	if (!strcmp(contents, "s") || !strcmp(contents, "o") || !strcmp(contents, "g")) {
+		value->kind = VALUE_TEXT;
+		r = sd_bus_message_read(message, "v", contents, &text);
+		if (r >= 0 && !(value->text = strdup(text)))
+			r = -ENOMEM;
+		return r;
+	}
+	if (!strcmp(contents, "(sq)")) {
+		uint16_t port;
+
+		value->kind = VALUE_ENDPOINT;
+		r = sd_bus_message_read(message, "v", contents, &text, &port);
+		if (r >= 0 && !(value->text = strdup(text)))
+			r = -ENOMEM;
+		value->number = port;
+		return r;
+	}
+	if (!strcmp(contents, "ay")) {
+		value->kind = VALUE_OCTETS;
+		r = sd_bus_message_enter_container(message, 'v', "ay");
+		if (r >= 0)
+			r = sd_bus_message_read_array(message, 'y', &octets, &value->n_octets);
+		if (r >= 0 && !(value->octets = malloc(value->n_octets + 1)))
+			r = -ENOMEM;
+		if (r >= 0 && value->n_octets)
+			memcpy(value->octets, octets, value->n_octets);
+		return r < 0 ? r : sd_bus_message_exit_container(message);
+	}
+	value->kind = VALUE_NUMBER;
+	if (!strcmp(contents, "t"))
+		return sd_bus_message_read(message, "v", contents, &value->number);
+	if (!strcmp(contents, "u") || !strcmp(contents, "b")) {
+		uint32_t number = 0;
+
+		r = sd_bus_message_read(message, "v", contents, &number);
+		value->number = number;
+		return r;
+	}
+	if (!strcmp(contents, "q")) {
+		uint16_t number = 0;
+
+		r = sd_bus_message_read(message, "v", contents, &number);
+		value->number = number;
+		return r;
+	}
+	if (!strcmp(contents, "y")) {
+		uint8_t number = 0;
+
+		r = sd_bus_message_read(message, "v", contents, &number);
+		value->number = number;
+		return r;
+	}
+	*ret_known = false;
+	return sd_bus_message_skip(message, "v");
+}
+
+/* a{sv} into a facet. */
+static int read_properties(sd_bus_message *message, struct facet *facet)
+{
+	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+		struct value *value = calloc(1, sizeof *value);
+		const char *property;
+		bool known = false;
+
+		if (!value)
+			return -ENOMEM;
+		value->next = facet->values;
+		facet->values = value;
+		r = sd_bus_message_read(message, "s", &property);
+		if (r >= 0)
+			r = read_value(message, value, &known);
+		/* A value without a name is one nobody finds. */
+		if (r >= 0 && known && !(value->property = strdup(property)))
+			r = -ENOMEM;
+		if (r >= 0)
+			r = sd_bus_message_exit_container(message);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+/* a{sa{sv}} into an object. */
+static int read_facets(sd_bus_message *message, struct object *object)
+{
+	int r = sd_bus_message_enter_container(message, 'a', "{sa{sv}}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sa{sv}")) > 0) {
+		struct facet *facet = calloc(1, sizeof *facet);
+		const char *interface;
+
+		if (!facet)
+			return -ENOMEM;
+		facet->next = object->facets;
+		object->facets = facet;
+		r = sd_bus_message_read(message, "s", &interface);
+		if (r >= 0 && !(facet->interface = strdup(interface)))
+			r = -ENOMEM;
+		if (r >= 0)
+			r = read_properties(message, facet);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(message);
+	}
+	return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+/* a{oa{sa{sv}}} into a list in the order of the message. */
+static int read_objects(sd_bus_message *message, struct object **ret)
+{
+	cleanup(objects_freep) struct object *objects = NULL;
+	struct object **last = &objects;
+	int r = sd_bus_message_enter_container(message, 'a', "{oa{sa{sv}}}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "oa{sa{sv}}")) > 0) {
+		struct object *object = calloc(1, sizeof *object);
+		const char *path;
+
+		if (!object)
+			return -ENOMEM;
+		*last = object;
+		last = &object->next;
+		r = sd_bus_message_read(message, "o", &path);
+		if (r >= 0 && !(object->path = strdup(path)))
+			r = -ENOMEM;
+		if (r >= 0)
+			r = read_facets(message, object);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(message);
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(message);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(objects);
+	return 0;
+}
+
+static int on_state(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct neighbour *neighbour = userdata;
+	struct object *objects;
+
+	neighbour->read_call = sd_bus_slot_unref(neighbour->read_call);
+	if (sd_bus_message_is_method_error(message, NULL)) {
+		/* It is just leaving, or too busy to answer: the owner's change or its next signal
+		 * brings us back; a timeout means that the call itself was lost. */
+		if (sd_bus_message_is_method_error(message, SD_BUS_ERROR_NO_REPLY) ||
+		    sd_bus_message_is_method_error(message, SD_BUS_ERROR_TIMEOUT))
+			request_state(neighbour);
+		return 0;
+	}
+	if (read_objects(message, &objects) < 0)
+		return 0;
+	objects_free(neighbour->objects);
+	neighbour->objects = objects;
+	neighbour->have_state = true;
+	if (neighbour->stale)
+		request_state(neighbour);
+	notify(neighbour);
+	return 0;
+}
+
+static void request_state(struct neighbour *neighbour)
+{
+	if (!neighbour->owner)
+		return;
+	if (neighbour->read_call) {
+		neighbour->stale = true;
+		return;
+	}
+	neighbour->stale = false;
+	sd_bus_call_method_async(neighbour->bus, &neighbour->read_call, neighbour->owner,
+				 HOMEWARD_OBJECT_ROOT, "org.freedesktop.DBus.ObjectManager",
+				 "GetManagedObjects", on_state, neighbour, NULL);
+}
+
+static void set_owner(struct neighbour *neighbour, const char *owner)
+{
+	bool was_present = neighbour->have_state;
+
+	if (neighbour->owner && !strcmp(neighbour->owner, owner))
+		return;
+	free(neighbour->owner);
+	neighbour->owner = *owner ? strdup(owner) : NULL;
+	neighbour->objects = objects_free(neighbour->objects);
+	neighbour->have_state = false;
+	neighbour->read_call = sd_bus_slot_unref(neighbour->read_call);
+	if (neighbour->owner) {
+		neighbour->incarnation++;
+		request_state(neighbour);
+	}
+	if (was_present)
+		notify(neighbour);
+}
+
+static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct neighbour *neighbour = userdata;
+	const char *owner;
+
+	if (sd_bus_message_read(message, "sss", NULL, NULL, &owner) < 0)
+		return 0;
+	/* An answer to the first question would now be older than this. */
+	neighbour->owner_call = sd_bus_slot_unref(neighbour->owner_call);
+	set_owner(neighbour, owner);
+	return 0;
+}
+
+static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct neighbour *neighbour = userdata;
+	const char *owner;
+
+	neighbour->owner_call = sd_bus_slot_unref(neighbour->owner_call);
+	if (sd_bus_message_is_method_error(message, NULL) ||
+	    sd_bus_message_read(message, "s", &owner) < 0)
+		return 0;
+	set_owner(neighbour, owner);
+	return 0;
+}
+
+static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	request_state(userdata);
+	return 0;
+}
+
+int neighbour_new(sd_bus *bus, const char *name, neighbour_callback callback, void *userdata,
+		  struct neighbour **ret)
+{
+	cleanup(neighbour_freep) struct neighbour *neighbour = calloc(1, sizeof *neighbour);
+	char rule[512];
+	int r;
+
+	if (!neighbour)
+		return -ENOMEM;
+	neighbour->bus = sd_bus_ref(bus);
+	neighbour->name = name;
+	neighbour->callback = callback;
+	neighbour->userdata = userdata;
+	snprintf(rule, sizeof rule,
+		 "type='signal',sender='org.freedesktop.DBus',interface='org.freedesktop.DBus',"
+		 "member='NameOwnerChanged',arg0='%s'",
+		 name);
+	r = sd_bus_add_match_async(bus, &neighbour->owner_match, rule, on_owner_changed, NULL,
+				   neighbour);
+	if (r < 0)
+		return r;
+	snprintf(rule, sizeof rule, "type='signal',sender='%s',path_namespace='%s'", name,
+		 HOMEWARD_OBJECT_ROOT);
+	r = sd_bus_add_match_async(bus, &neighbour->signal_match, rule, on_signal, NULL, neighbour);
+	if (r < 0)
+		return r;
+	r = sd_bus_call_method_async(bus, &neighbour->owner_call, "org.freedesktop.DBus",
+				     "/org/freedesktop/DBus", "org.freedesktop.DBus",
+				     "GetNameOwner", on_owner, neighbour, "s", name);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(neighbour);
+	return 0;
+}
+
+struct neighbour *neighbour_free(struct neighbour *neighbour)
+{
+	if (!neighbour)
+		return NULL;
+	if (neighbour->notifying)
+		neighbour->freed = true;
+	else
+		destroy(neighbour);
+	return NULL;
+}
+
+bool neighbour_present(const struct neighbour *neighbour)
+{
+	return neighbour->have_state;
+}
+
+uint64_t neighbour_incarnation(const struct neighbour *neighbour)
+{
+	return neighbour->incarnation;
+}
+
+static const struct facet *find_facet(const struct object *object, const char *interface)
+{
+	for (const struct facet *facet = object->facets; facet; facet = facet->next)
+		if (!strcmp(facet->interface, interface))
+			return facet;
+	return NULL;
+}
+
+const char *neighbour_next(const struct neighbour *neighbour, const char *interface,
+			   const char *path)
+{
+	bool passed = !path;
+
+	for (const struct object *object = neighbour->objects; object; object = object->next) {
+		if (passed && find_facet(object, interface))
+			return object->path;
+		if (!passed && !strcmp(object->path, path))
+			passed = true;
+	}
+	return NULL;
+}
+
+static const struct value *find_value(const struct neighbour *neighbour, const char *path,
+				      const char *interface, const char *property,
+				      enum value_kind kind)
+{
+	for (const struct object *object = neighbour->objects; object; object = object->next) {
+		const struct facet *facet;
+
+		if (strcmp(object->path, path))
+			continue;
+		facet = find_facet(object, interface);
+		for (const struct value *value = facet ? facet->values : NULL; value;
+		     value = value->next)
+			if (value->property && !strcmp(value->property, property))
+				return value->kind == kind ? value : NULL;
+	}
+	return NULL;
+}
+
+const char *neighbour_string(const struct neighbour *neighbour, const char *path,
+			     const char *interface, const char *property)
+{
+	const struct value *value = find_value(neighbour, path, interface, property, VALUE_TEXT);
+
+	return value ? value->text : NULL;
+}
+
+uint64_t neighbour_number(const struct neighbour *neighbour, const char *path,
+			  const char *interface, const char *property)
+{
+	const struct value *value = find_value(neighbour, path, interface, property, VALUE_NUMBER);
+
+	return value ? value->number : 0;
+}
+
+const uint8_t *neighbour_octets(const struct neighbour *neighbour, const char *path,
+				const char *interface, const char *property, size_t *ret_size)
+{
+	const struct value *value = find_value(neighbour, path, interface, property, VALUE_OCTETS);
+
+	*ret_size = value ? value->n_octets : 0;
+	return value ? value->octets : NULL;
+}
+
+bool neighbour_endpoint(const struct neighbour *neighbour, const char *path, const char *interface,
+			const char *property, struct sockaddr_in *ret)
+{
+	const struct value *value =
+		find_value(neighbour, path, interface, property, VALUE_ENDPOINT);
+
+	*ret = (struct sockaddr_in){ .sin_family = AF_INET };
+	if (!value || inet_pton(AF_INET, value->text, &ret->sin_addr) != 1)
+		return false;
+	ret->sin_port = htons(value->number);
+	return true;
+}
+
+int neighbour_call(struct neighbour *neighbour, sd_bus_slot **ret_slot, const char *path,
+		   const char *interface, const char *member, sd_bus_message_handler_t callback,
+		   void *userdata, const char *types, ...)
+{
+	va_list arguments;
+	int r;
+
+	if (!neighbour->owner)
+		return -ENOTCONN;
+	va_start(arguments, types);
+	r = sd_bus_call_method_asyncv(neighbour->bus, ret_slot, neighbour->owner, path, interface,
+				      member, callback, userdata, types, arguments);
+	va_end(arguments);
+	return r;
+}

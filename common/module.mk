@@ -1,0 +1,33 @@
+noinst_LTLIBRARIES += libbase.la libdns.la libkeys.la libloop.la
+
+libbase_la_SOURCES = \
+	common/base/atomic-file.c common/base/atomic-file.h \
+	common/base/cleanup.h \
+	common/base/config.c common/base/config.h \
+	common/base/counters.h \
+	common/base/log.c common/base/log.h \
+	common/wire/cursor.h
+libbase_la_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
+libbase_la_LIBADD = $(INIH_LIBS)
+
+libkeys_la_SOURCES = \
+	common/keys/account-keys.c common/keys/account-keys.h \
+	common/keys/secret.c common/keys/secret.h
+libkeys_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+libkeys_la_LIBADD = libbase.la $(CRYPTO_LIBS)
+
+libloop_la_SOURCES = \
+	common/loop/bus.c \
+	common/loop/bus-values.c common/loop/bus-values.h \
+	common/loop/daemon.c common/loop/daemon.h \
+	common/loop/loop.c common/loop/loop.h common/loop/loop-internal.h \
+	common/loop/neighbour.c common/loop/neighbour.h \
+	common/loop/timeline.c common/loop/timeline.h
+libloop_la_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
+libloop_la_LIBADD = libbase.la $(UV_LIBS) $(SYSTEMD_LIBS)
+
+libdns_la_SOURCES =
+libdns_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
+libdns_la_LIBADD = libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
+
+EXTRA_DIST += common/README

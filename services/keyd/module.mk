@@ -1,0 +1,1 @@
+# keyd: filled in by its first commit

@@ -1,0 +1,1 @@
+# llq-watcher: filled in by its first commit

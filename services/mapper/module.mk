@@ -1,0 +1,1 @@
+# mapper: filled in by its first commit

@@ -1,0 +1,1 @@
+# registrar: filled in by its first commit

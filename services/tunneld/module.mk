@@ -1,0 +1,1 @@
+# tunneld: filled in by its first commit

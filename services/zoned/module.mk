@@ -1,0 +1,1 @@
+# zoned: filled in by its first commit

@@ -1,0 +1,2 @@
+include tests/fuzz/module.mk
+include tests/unit/common/module.mk
