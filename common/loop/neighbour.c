@@ -267,7 +267,7 @@ static int read_objects(sd_bus_message *message, struct object **ret)
 static int on_state(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct neighbour *neighbour = userdata;
-	struct object *objects;
+	struct object *objects = NULL;
 
 	neighbour->read_call = sd_bus_slot_unref(neighbour->read_call);
 	if (sd_bus_message_is_method_error(message, NULL)) {
