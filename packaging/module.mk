@@ -1,3 +1,21 @@
 dist_dbuspolicy_DATA = packaging/bus/org.homeward.conf
 dist_sysusers_DATA = packaging/sysusers/homeward.conf
 dist_tmpfiles_DATA = packaging/tmpfiles/homeward.conf
+dist_doc_DATA = README.md NEWS LICENSE docs/ARCHITECTURE.md docs/HACKING.md services/FLOW.md
+
+UNITS = \
+	packaging/units/homeward-identity.service \
+	packaging/units/homeward-key.service \
+	packaging/units/homeward-mapper.service \
+	packaging/units/homeward-registrar.service \
+	packaging/units/homeward-tunnel.service \
+	packaging/units/homeward-watcher.service \
+	packaging/units/homeward-zone.service
+systemdunit_DATA = $(UNITS)
+CLEANFILES += $(UNITS)
+EXTRA_DIST += $(UNITS:=.in)
+
+$(UNITS): %.service: %.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) \
+		-e 's|@libexecdir[@]|$(libexecdir)|g' -e 's|@sbindir[@]|$(sbindir)|g' \
+		-e 's|@docdir[@]|$(docdir)|g' $(top_srcdir)/$@.in > $@
