@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Error names on the bus, the same in every interface; bus-interfaces/README says when each is sent. */
+/* Error names on the bus, the same in every interface; bus-interfaces/README says when each is
+ * sent. */
 #define HOMEWARD_ERROR_INVALID_ARGUMENT  "org.homeward.Error.InvalidArgument"
 #define HOMEWARD_ERROR_ACCESS_DENIED     "org.homeward.Error.AccessDenied"
 #define HOMEWARD_ERROR_NOT_SIGNED_IN     "org.homeward.Error.NotSignedIn"

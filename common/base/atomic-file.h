@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Replaces `path` with `size` octets, mode as given. Returns 0 or a negative errno; on failure the old
- * file stands and nothing is left beside it. */
+/* Replaces `path` with `size` octets, mode as given. Returns 0 or a negative errno; on failure the
+ * old file stands and nothing is left beside it. */
 int atomic_file_write(const char *path, const void *data, size_t size, mode_t mode);
 
 /* Reads a whole file of at most `limit` octets into memory of its own, with a NUL after the last

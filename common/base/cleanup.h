@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * Scope-bound cleanup. A constructor fills a local marked with one of these and gives it away on its
- * last lines with steal_ptr() or steal_fd(); every early return then frees what was built so far.
+ * Scope-bound cleanup. A constructor fills a local marked with one of these and gives it away on
+ * its last lines with steal_ptr() or steal_fd(); every early return then frees what was built so
+ * far.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -60,4 +61,4 @@ static inline int steal_fd(int *fd)
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The object whose field `member` is at `pointer`. */
-#define container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))

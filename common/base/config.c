@@ -177,7 +177,8 @@ int config_read(const char *path, const struct config_key *keys, void *target, c
 	if (line == 0)
 		return 0;
 	if (asprintf(ret_message, "%s:%d: %s", path, line,
-		     complaint ? complaint : "expected a [section], key = value or a # comment") < 0)
+		     complaint ? complaint : "expected a [section], key = value or a # comment") <
+	    0)
 		*ret_message = NULL;
 	return -EINVAL;
 }

@@ -10,5 +10,5 @@
 
 struct counter_description {
 	const char *name; /* CamelCase, as on the bus */
-	size_t offset; /* of the uint64_t in the counting structure */
+	size_t offset;    /* of the uint64_t in the counting structure */
 };

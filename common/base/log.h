@@ -15,8 +15,8 @@ enum log_level {
 	LOG_LEVEL_DEBUG = 7,
 };
 
-/* Lines above `level` are dropped; LOG_LEVEL_INFO until main() says otherwise. This threshold is the
- * one value in the tree that belongs to the process and not to an object. */
+/* Lines above `level` are dropped; LOG_LEVEL_INFO until main() says otherwise. This threshold is
+ * the one value in the tree that belongs to the process and not to an object. */
 void log_set_level(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -13,7 +13,7 @@
 #define SCRYPT_P 1
 /* What N and r need, and some room for OpenSSL's own bookkeeping. */
 #define SCRYPT_MEMORY (160ull << 20)
-#define NAME_LIMIT 255
+#define NAME_LIMIT    255
 
 /* Lower case, no final dot; -EINVAL for an empty or too long name. */
 static int canonical_name(const char *name, char ret[static NAME_LIMIT + 1])

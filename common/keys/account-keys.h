@@ -16,7 +16,8 @@
 #define ACCOUNT_KEY_SIZE 32
 
 /* Slow (a third of a second) and big (128 MiB) by intent: run it as queued work.
- * `account_domain` as "alice.members.example.org". 0 or a negative errno; -EINVAL for no valid name. */
+ * `account_domain` as "alice.members.example.org". 0 or a negative errno; -EINVAL for no valid
+ * name. */
 int account_keys_derive_master(const struct secret *password, const char *account_domain,
 			       struct secret **ret);
 int account_keys_derive_tsig(const struct secret *master, struct secret **ret);

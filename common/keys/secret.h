@@ -21,15 +21,15 @@ int secret_new_copy(const void *data, size_t size, struct secret **ret);
 /* Wipes; takes NULL; returns NULL. */
 struct secret *secret_free(struct secret *secret);
 
-/* A new memfd with the octets, sealed against writing, growing, shrinking and unsealing. Returns the
- * descriptor or a negative errno. */
+/* A new memfd with the octets, sealed against writing, growing, shrinking and unsealing. Returns
+ * the descriptor or a negative errno. */
 int secret_to_memfd(const struct secret *secret);
 /* Reads a memfd of 1 to `limit` octets that carries all of those seals. The descriptor stays the
  * caller's. -EPERM when a seal is missing, -EINVAL for what is no memfd, -EFBIG. */
 int secret_from_memfd(int fd, size_t limit, struct secret **ret);
 /* Reads a pipe, socket or file to its end, at most `limit` octets, dropping one trailing newline: a
- * password that a person or a program handed over. Blocks until the end: run it as queued work or on
- * a descriptor whose writer is known to have finished. -ENODATA when empty, -EFBIG. */
+ * password that a person or a program handed over. Blocks until the end: run it as queued work or
+ * on a descriptor whose writer is known to have finished. -ENODATA when empty, -EFBIG. */
 int secret_from_descriptor(int fd, size_t limit, struct secret **ret);
 
 DEFINE_CLEANUP(struct secret *, secret_free)

@@ -70,7 +70,8 @@ static int connect_bus(struct daemon *daemon)
 		log_error("cannot connect to the system bus: %s", strerror(-r));
 		return r;
 	}
-	/* A neighbour that does not answer within this is as good as absent; its client tries again. */
+	/* A neighbour that does not answer within this is as good as absent; its client tries
+	 * again. */
 	sd_bus_set_method_call_timeout(daemon->bus, 10 * 1000 * 1000);
 	r = sd_bus_add_object_manager(daemon->bus, NULL, HOMEWARD_OBJECT_ROOT);
 	if (r < 0)
@@ -152,8 +153,8 @@ int daemon_announce(struct daemon *daemon)
 		return 0;
 	}
 	/* SD_BUS_NAME_* has no "do not queue": not asking for the queue is that. */
-	return sd_bus_request_name_async(daemon->bus, &daemon->name_slot, daemon->options->bus_name, 0,
-					 on_name, daemon);
+	return sd_bus_request_name_async(daemon->bus, &daemon->name_slot, daemon->options->bus_name,
+					 0, on_name, daemon);
 }
 
 int daemon_run(struct daemon *daemon)

@@ -9,7 +9,8 @@
  *   ... the daemon registers its objects on daemon_bus() and its neighbours ...
  *   daemon_announce()   asks for the name; once it is ours, tells the service manager READY=1
  *   daemon_run()        until daemon_stop(); SIGTERM and SIGINT call on_terminate first, which says
- *                       goodbye outside (deletes a mapping, a record) and calls daemon_stop() when done
+ *                       goodbye outside (deletes a mapping, a record) and calls daemon_stop() when
+ * done
  */
 #include "common/loop/loop.h"
 
@@ -22,8 +23,8 @@ struct daemon_options {
 	unsigned int goodbye_msec; /* longest wait for daemon_stop() after a signal; 0: 5000 */
 };
 
-/* The object path under which all objects of all daemons live; each daemon has an ObjectManager there,
- * so one GetManagedObjects reads a daemon's whole state. */
+/* The object path under which all objects of all daemons live; each daemon has an ObjectManager
+ * there, so one GetManagedObjects reads a daemon's whole state. */
 #define HOMEWARD_OBJECT_ROOT "/org/homeward"
 
 /* Keeps a pointer to `options`. 0 or a negative errno. */
@@ -37,9 +38,10 @@ int daemon_announce(struct daemon *daemon);
 int daemon_run(struct daemon *daemon);
 void daemon_stop(struct daemon *daemon, int status);
 
-/* What every main() begins with: --help, --version, --config FILE, --debug. Sets *ret_config (borrowed
- * from argv; `default_config` without the option). Returns 1 to go on, 0 to exit with success (help
- * was printed), -EINVAL after a complaint on standard error. Also turns core dumps off. */
+/* What every main() begins with: --help, --version, --config FILE, --debug. Sets *ret_config
+ * (borrowed from argv; `default_config` without the option). Returns 1 to go on, 0 to exit with
+ * success (help was printed), -EINVAL after a complaint on standard error. Also turns core dumps
+ * off. */
 int daemon_parse_arguments(int argc, char **argv, const char *summary, const char *default_config,
 			   const char **ret_config);
 

@@ -8,7 +8,7 @@ struct loop_bus;
 
 struct loop {
 	uv_loop_t uv;
-	unsigned int n_open; /* handles whose close callback has not come yet */
+	unsigned int n_open;    /* handles whose close callback has not come yet */
 	unsigned int n_working; /* work whose done callback has not come yet */
 	struct loop_signal *signals;
 	struct loop_bus *bus;

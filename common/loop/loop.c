@@ -101,7 +101,8 @@ struct loop *loop_free(struct loop *loop)
 	while (loop->n_working)
 		uv_run(&loop->uv, UV_RUN_ONCE);
 	uv_run(&loop->uv, UV_RUN_NOWAIT);
-	/* An owner forgot a timer or a descriptor: a bug of ours, shown where it is cheap to find. */
+	/* An owner forgot a timer or a descriptor: a bug of ours, shown where it is cheap to find.
+	 */
 	assert(!loop->n_open);
 	if (uv_loop_close(&loop->uv) == 0)
 		free(loop);
@@ -178,7 +179,8 @@ void loop_timer_set(struct loop_timer *timer, uint64_t due)
 
 void loop_timer_set_delay(struct loop_timer *timer, uint64_t delay)
 {
-	/* The loop's idea of now is from before the callbacks of this round, which may have taken long. */
+	/* The loop's idea of now is from before the callbacks of this round, which may have taken
+	 * long. */
 	uv_update_time(&timer->loop->uv);
 	uv_timer_start(&timer->uv, on_timer, delay, 0);
 }

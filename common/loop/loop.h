@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * libuv with the handle rule taken care of. The memory of a libuv handle is its owner's again only in
- * its close callback; the objects here carry their handle in memory of their own, so that x_free() is
- * synchronous for the caller: no callback comes after it. The loop counts what is still closing and
- * loop_run() returns only once nothing is.
+ * libuv with the handle rule taken care of. The memory of a libuv handle is its owner's again only
+ * in its close callback; the objects here carry their handle in memory of their own, so that
+ * x_free() is synchronous for the caller: no callback comes after it. The loop counts what is still
+ * closing and loop_run() returns only once nothing is.
  *
  * Not thread-safe, except that the work function of loop_queue_work() runs on another thread.
  */
@@ -31,8 +31,8 @@ void loop_stop(struct loop *loop, int status);
  * loop_run() ends. */
 uv_loop_t *loop_uv(struct loop *loop);
 
-/* Milliseconds of CLOCK_BOOTTIME: they count on while the machine sleeps, as leases and mappings do.
- * What the pure parts get as `now`. */
+/* Milliseconds of CLOCK_BOOTTIME: they count on while the machine sleeps, as leases and mappings
+ * do. What the pure parts get as `now`. */
 uint64_t loop_now(struct loop *loop);
 /* Microseconds of CLOCK_REALTIME: for people and for TSIG, never for timers. */
 uint64_t realtime_usec(void);
@@ -47,17 +47,17 @@ void loop_timer_set(struct loop_timer *timer, uint64_t due);
 /* Rings once after `delay` milliseconds. */
 void loop_timer_set_delay(struct loop_timer *timer, uint64_t delay);
 
-/* Readiness of a descriptor. `events` are UV_READABLE and UV_WRITABLE; `status` is negative on error.
- * The descriptor stays the caller's, who closes it after loop_io_free(). */
+/* Readiness of a descriptor. `events` are UV_READABLE and UV_WRITABLE; `status` is negative on
+ * error. The descriptor stays the caller's, who closes it after loop_io_free(). */
 typedef void (*loop_io_callback)(void *userdata, int status, int events);
 int loop_io_new(struct loop *loop, int fd, int events, loop_io_callback callback, void *userdata,
 		struct loop_io **ret);
 struct loop_io *loop_io_free(struct loop_io *io);
 void loop_io_set(struct loop_io *io, int events);
 
-/* Runs work(userdata) on a thread and then done(userdata) on the loop. `userdata` is the request's own
- * memory, freed by done(); whoever asked may be gone by then, so done() looks its asker up (by a
- * generation number) and ignores a late answer. done() is always called. */
+/* Runs work(userdata) on a thread and then done(userdata) on the loop. `userdata` is the request's
+ * own memory, freed by done(); whoever asked may be gone by then, so done() looks its asker up (by
+ * a generation number) and ignores a late answer. done() is always called. */
 typedef void (*loop_work_callback)(void *userdata);
 int loop_queue_work(struct loop *loop, loop_work_callback work, loop_work_callback done,
 		    void *userdata);

@@ -2,8 +2,8 @@
 
 /*
  * absent --owner appears--> reading --answer--> present --any signal--> present, reading again
- * Any state --owner gone--> absent, mirror emptied. A read that fails leaves the old mirror; one that
- * timed out is sent again.
+ * Any state --owner gone--> absent, mirror emptied. A read that fails leaves the old mirror; one
+ * that timed out is sent again.
  */
 #include "common/loop/neighbour.h"
 
@@ -53,7 +53,7 @@ struct neighbour {
 	uint64_t incarnation;
 	struct object *objects;
 	bool have_state;
-	bool stale; /* something changed after the read under way was sent */
+	bool stale;     /* something changed after the read under way was sent */
 	bool notifying; /* the callback runs; freeing is put off to its end */
 	bool freed;
 

@@ -8,8 +8,7 @@
 
 void timeline_note(struct timeline *timeline, uint64_t generation, const char *format, ...)
 {
-	struct timeline_entry *entry =
-		&timeline->entries[timeline->n_noted++ % TIMELINE_ENTRIES];
+	struct timeline_entry *entry = &timeline->entries[timeline->n_noted++ % TIMELINE_ENTRIES];
 	va_list arguments;
 
 	entry->generation = generation;
