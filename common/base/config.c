@@ -15,6 +15,9 @@ struct config_reader {
 	void *target;
 	/* inih reports the first bad line by number only: what was wrong with it is kept here. */
 	char *complaint;
+	int complaint_line;
+	FILE *file;
+	int line; /* the one being read */
 };
 
 static int parse_boolean(const char *value, bool *ret)
@@ -122,10 +125,20 @@ static char *describe_expected(const struct config_key *key)
 
 static void complain(struct config_reader *reader, char *complaint)
 {
-	if (reader->complaint)
+	if (reader->complaint) {
 		free(complaint);
-	else
-		reader->complaint = complaint;
+		return;
+	}
+	reader->complaint = complaint;
+	reader->complaint_line = reader->line;
+}
+
+static char *read_line(char *line, int size, void *user)
+{
+	struct config_reader *reader = user;
+
+	reader->line++;
+	return fgets(line, size, reader->file);
 }
 
 static int on_value(void *user, const char *section, const char *name, const char *value)
@@ -171,14 +184,17 @@ int config_read(const char *path, const struct config_key *keys, void *target, c
 			*ret_message = NULL;
 		return -error;
 	}
-	line = ini_parse_file(file, on_value, &reader);
+	reader.file = file;
+	line = ini_parse_stream(read_line, &reader, on_value, &reader);
 	fclose(file);
 	complaint = reader.complaint;
 	if (line == 0)
 		return 0;
+	/* The first bad line may be one that inih itself could not make sense of. */
 	if (asprintf(ret_message, "%s:%d: %s", path, line,
-		     complaint ? complaint : "expected a [section], key = value or a # comment") <
-	    0)
+		     complaint && reader.complaint_line == line
+			     ? complaint
+			     : "expected a [section], key = value or a # comment") < 0)
 		*ret_message = NULL;
 	return -EINVAL;
 }

@@ -43,7 +43,10 @@ static void on_terminate(void *userdata, int signal_number)
 	sd_notify(0, "STOPPING=1");
 	log_info("stopping on %s", strsignal(signal_number));
 	loop_timer_set_delay(daemon->goodbye, daemon->options->goodbye_msec ?: 5000);
-	daemon->options->on_terminate(daemon->userdata);
+	if (daemon->options->on_terminate)
+		daemon->options->on_terminate(daemon->userdata);
+	else
+		daemon_stop(daemon, 0);
 }
 
 static void on_hangup(void *userdata, int signal_number)

@@ -17,9 +17,9 @@
 struct daemon;
 
 struct daemon_options {
-	const char *bus_name; /* NULL: no bus at all (zoned) */
-	void (*on_terminate)(void *userdata);
-	void (*on_hangup)(void *userdata); /* SIGHUP; may be NULL: ignored */
+	const char *bus_name;                 /* NULL: no bus at all (zoned) */
+	void (*on_terminate)(void *userdata); /* NULL: there is no goodbye to say */
+	void (*on_hangup)(void *userdata);    /* SIGHUP; may be NULL: ignored */
 	unsigned int goodbye_msec; /* longest wait for daemon_stop() after a signal; 0: 5000 */
 };
 

@@ -4,6 +4,7 @@
 #include "common/loop/loop-internal.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <time.h>
 
 struct loop_timer {
@@ -11,11 +12,14 @@ struct loop_timer {
 	struct loop *loop;
 	loop_timer_callback callback;
 	void *userdata;
+	uint64_t due;
 };
 
 struct loop_io {
 	uv_poll_t uv;
 	struct loop *loop;
+	int fd;
+	int events; /* wanted; 0: none */
 	loop_io_callback callback;
 	void *userdata;
 };
@@ -100,7 +104,10 @@ struct loop *loop_free(struct loop *loop)
 	/* What is still working or closing calls back in here and nowhere else. */
 	while (loop->n_working)
 		uv_run(&loop->uv, UV_RUN_ONCE);
-	uv_run(&loop->uv, UV_RUN_NOWAIT);
+	/* A stop asked for outside of uv_run() makes the next one return at once, so once is not
+	 * enough. */
+	for (int round = 0; round < 2; round++)
+		uv_run(&loop->uv, UV_RUN_NOWAIT);
 	/* An owner forgot a timer or a descriptor: a bug of ours, shown where it is cheap to find.
 	 */
 	assert(!loop->n_open);
@@ -128,7 +135,11 @@ static void on_timer(uv_timer_t *uv)
 {
 	struct loop_timer *timer = container_of(uv, struct loop_timer, uv);
 
-	timer->callback(timer->userdata);
+	/* libuv counts another clock, in whole milliseconds of its own: never ring before `due`. */
+	if (loop_now(timer->loop) < timer->due)
+		loop_timer_set(timer, timer->due);
+	else
+		timer->callback(timer->userdata);
 }
 
 int loop_timer_new(struct loop *loop, loop_timer_callback callback, void *userdata,
@@ -171,24 +182,36 @@ void loop_timer_set(struct loop_timer *timer, uint64_t due)
 {
 	uint64_t now = loop_now(timer->loop);
 
-	if (due == UINT64_MAX)
+	timer->due = due;
+	if (due == UINT64_MAX) {
 		uv_timer_stop(&timer->uv);
-	else
-		loop_timer_set_delay(timer, due > now ? due - now : 0);
+		return;
+	}
+	/* The loop's idea of now is from before the callbacks of this round, which may have taken
+	 * long. */
+	uv_update_time(&timer->loop->uv);
+	uv_timer_start(&timer->uv, on_timer, due > now ? due - now : 0, 0);
 }
 
 void loop_timer_set_delay(struct loop_timer *timer, uint64_t delay)
 {
-	/* The loop's idea of now is from before the callbacks of this round, which may have taken
-	 * long. */
-	uv_update_time(&timer->loop->uv);
-	uv_timer_start(&timer->uv, on_timer, delay, 0);
+	uint64_t now = loop_now(timer->loop);
+
+	loop_timer_set(timer, delay < UINT64_MAX - now ? now + delay : UINT64_MAX);
 }
 
 static void on_io(uv_poll_t *uv, int status, int events)
 {
 	struct loop_io *io = container_of(uv, struct loop_io, uv);
 
+	/* libuv stops watching when the kernel reports an error, which on a datagram socket is an
+	 * ordinary event (an ICMP message). Say what poll(2) would: the owner's next read or write
+	 * tells what it was. */
+	if (status == UV_EBADF && io->events && fcntl(io->fd, F_GETFD) >= 0) {
+		loop_io_set(io, io->events);
+		status = 0;
+		events = io->events;
+	}
 	io->callback(io->userdata, status, events);
 }
 
@@ -206,6 +229,7 @@ int loop_io_new(struct loop *loop, int fd, int events, loop_io_callback callback
 		return r;
 	}
 	io->loop = loop;
+	io->fd = fd;
 	io->callback = callback;
 	io->userdata = userdata;
 	loop_handle_opened(loop);
@@ -231,6 +255,7 @@ struct loop_io *loop_io_free(struct loop_io *io)
 
 void loop_io_set(struct loop_io *io, int events)
 {
+	io->events = events;
 	if (events)
 		uv_poll_start(&io->uv, events, on_io);
 	else

@@ -5,7 +5,7 @@
  * libuv with the handle rule taken care of. The memory of a libuv handle is its owner's again only
  * in its close callback; the objects here carry their handle in memory of their own, so that
  * x_free() is synchronous for the caller: no callback comes after it. The loop counts what is still
- * closing and loop_run() returns only once nothing is.
+ * closing and loop_free() waits until nothing is.
  *
  * Not thread-safe, except that the work function of loop_queue_work() runs on another thread.
  */
@@ -42,13 +42,17 @@ typedef void (*loop_timer_callback)(void *userdata);
 int loop_timer_new(struct loop *loop, loop_timer_callback callback, void *userdata,
 		   struct loop_timer **ret);
 struct loop_timer *loop_timer_free(struct loop_timer *timer);
-/* Rings once at `due`, in the time of loop_now(); UINT64_MAX: never. Replaces what was set. */
+/* Rings once at `due`, in the time of loop_now(), never before; UINT64_MAX: never. Replaces what
+ * was set. */
 void loop_timer_set(struct loop_timer *timer, uint64_t due);
 /* Rings once after `delay` milliseconds. */
 void loop_timer_set_delay(struct loop_timer *timer, uint64_t delay);
 
-/* Readiness of a descriptor. `events` are UV_READABLE and UV_WRITABLE; `status` is negative on
- * error. The descriptor stays the caller's, who closes it after loop_io_free(). */
+/* Readiness of a descriptor, which is made non-blocking. `events` are UV_READABLE and UV_WRITABLE.
+ * An error on the descriptor (ICMP unreachable on a connected datagram socket, say) comes as the
+ * events waited for, as with poll(2): the next read or write tells it. `status` is negative when
+ * the descriptor cannot be watched at all. The descriptor stays the caller's, who closes it after
+ * loop_io_free(). */
 typedef void (*loop_io_callback)(void *userdata, int status, int events);
 int loop_io_new(struct loop *loop, int fd, int events, loop_io_callback callback, void *userdata,
 		struct loop_io **ret);

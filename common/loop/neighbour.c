@@ -273,7 +273,8 @@ static int on_state(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 	if (sd_bus_message_is_method_error(message, NULL)) {
 		/* It is just leaving, or too busy to answer: the owner's change or its next signal
 		 * brings us back; a timeout means that the call itself was lost. */
-		if (sd_bus_message_is_method_error(message, SD_BUS_ERROR_NO_REPLY) ||
+		if (neighbour->stale ||
+		    sd_bus_message_is_method_error(message, SD_BUS_ERROR_NO_REPLY) ||
 		    sd_bus_message_is_method_error(message, SD_BUS_ERROR_TIMEOUT))
 			request_state(neighbour);
 		return 0;
@@ -350,7 +351,13 @@ static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 
 static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
-	request_state(userdata);
+	struct neighbour *neighbour = userdata;
+	const char *sender = sd_bus_message_get_sender(message);
+
+	/* sd-bus cannot know which connection has the name of our match: signals that another match
+	 * of this process asked for come here, too. */
+	if (neighbour->owner && sender && !strcmp(sender, neighbour->owner))
+		request_state(neighbour);
 	return 0;
 }
 
