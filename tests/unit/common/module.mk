@@ -1,1 +1,11 @@
+if ENABLE_TESTS
+UNIT_TESTS += tests/unit/common/test-loop tests/unit/common/test-neighbour
+endif
 
+tests_unit_common_test_loop_SOURCES = tests/unit/common/test-loop.c
+tests_unit_common_test_loop_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS)
+tests_unit_common_test_loop_LDADD = libloop.la $(CMOCKA_LIBS)
+
+tests_unit_common_test_neighbour_SOURCES = tests/unit/common/test-neighbour.c
+tests_unit_common_test_neighbour_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS)
+tests_unit_common_test_neighbour_LDADD = libloop.la $(CMOCKA_LIBS)
