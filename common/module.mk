@@ -26,7 +26,13 @@ libloop_la_SOURCES = \
 libloop_la_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
 libloop_la_LIBADD = libbase.la $(UV_LIBS) $(SYSTEMD_LIBS)
 
-libdns_la_SOURCES =
+libdns_la_SOURCES = \
+	common/dns/dns-builder.c common/dns/dns-builder.h \
+	common/dns/dns-message.c common/dns/dns-message.h \
+	common/dns/dns-name.c common/dns/dns-name.h \
+	common/dns/dns-options.c common/dns/dns-options.h \
+	common/dns/dns-tsig.c common/dns/dns-tsig.h \
+	common/dns/dns-update.c common/dns/dns-update.h
 libdns_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
 libdns_la_LIBADD = libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
 

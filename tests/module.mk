@@ -1,2 +1,3 @@
 include tests/fuzz/module.mk
 include tests/unit/common/module.mk
+include tests/unit/dns/module.mk

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/dns/golden.h"
+#include "tests/unit/dns/hex.h"
+
+#include "common/dns/dns-builder.h"
+#include "common/dns/dns-options.h"
+
+#include <errno.h>
+
+#define RDATA_AT 11
+
+/* The OPT record that a builder makes of these options. */
+static void assert_opt(const struct writer *options, uint16_t udp_size, const char *hex)
+{
+	uint8_t buffer[512];
+	struct dns_builder builder;
+
+	dns_builder_init(&builder, buffer, sizeof(buffer), 0, 0);
+	dns_builder_add_edns(&builder, udp_size, 0, options->data, options->position);
+	assert_hex(buffer + 12, dns_builder_finish(&builder) - 12, hex);
+}
+
+static void llq(void **state)
+{
+	struct dns_llq setup = { .version = 1, .opcode = DNS_LLQ_OPCODE_SETUP, .lease = 7200 };
+	struct dns_llq event = { .version = 1,
+				 .opcode = DNS_LLQ_OPCODE_EVENT,
+				 .id = 0x0123456789abcdef };
+	uint8_t octets[64];
+	struct writer options = writer_init(octets, sizeof(octets));
+	struct dns_llq read[2];
+
+	dns_option_write_llq(&options, &setup);
+	assert_int_equal(options.position, DNS_OPTION_LLQ_SIZE);
+	assert_opt(&options, 0, LLQ_SETUP_OPT);
+	dns_option_write_llq(&options, &event);
+	assert_int_equal(dns_options_read_llqs(octets, options.position, read, 2), 2);
+	assert_int_equal(read[0].lease, 7200);
+	assert_int_equal(read[0].opcode, DNS_LLQ_OPCODE_SETUP);
+	assert_int_equal(read[1].id, 0x0123456789abcdef);
+	assert_int_equal(dns_options_read_llqs(octets, options.position, read, 1), -E2BIG);
+	for (size_t size = 0; size < options.position; size++)
+		assert_int_equal(dns_options_read_llqs(octets, size, read, 2),
+				 size == 0                     ? 0
+				 : size == DNS_OPTION_LLQ_SIZE ? 1
+							       : -EBADMSG);
+	options = writer_init(octets, sizeof(octets));
+	dns_option_write_llq(&options, &event);
+	assert_opt(&options, 0, LLQ_EVENT_OPT);
+}
+
+static void update_lease(void **state)
+{
+	struct dns_update_lease four = { .lease = 5400 };
+	struct dns_update_lease eight = { .lease = 5400,
+					  .key_lease = 604800,
+					  .has_key_lease = true };
+	uint8_t octets[64];
+	struct writer options = writer_init(octets, sizeof(octets));
+	struct dns_update_lease read;
+
+	dns_option_write_update_lease(&options, &four);
+	assert_opt(&options, 1232, LEASE_4_OPT);
+	assert_int_equal(dns_options_read_update_lease(octets, options.position, &read), 1);
+	assert_int_equal(read.lease, 5400);
+	assert_int_equal(read.key_lease, 5400);
+	assert_false(read.has_key_lease);
+
+	options = writer_init(octets, sizeof(octets));
+	dns_option_write_update_lease(&options, &eight);
+	assert_opt(&options, 1232, LEASE_8_OPT);
+	assert_int_equal(dns_options_read_update_lease(octets, options.position, &read), 1);
+	assert_int_equal(read.key_lease, 604800);
+	assert_true(read.has_key_lease);
+	for (size_t size = 1; size < options.position; size++)
+		assert_int_equal(dns_options_read_update_lease(octets, size, &read), -EBADMSG);
+}
+
+static void wrong_lengths(void **state)
+{
+	struct dns_update_lease lease;
+	struct dns_llq read[2];
+	uint8_t octets[64];
+
+	assert_int_equal(dns_options_read_update_lease(
+				 octets, from_hex("00020006000015180000", octets), &lease),
+			 -EBADMSG);
+	assert_int_equal(
+		dns_options_read_update_lease(
+			octets, from_hex("00020004000015180002000400001518", octets), &lease),
+		-EBADMSG);
+	assert_int_equal(dns_options_read_llqs(octets, from_hex("000100020001", octets), read, 2),
+			 -EBADMSG);
+}
+
+static void others_are_passed_over(void **state)
+{
+	struct dns_update_lease lease;
+	struct dns_llq read[2];
+	uint8_t octets[64];
+	size_t size = from_hex("000a00080102030405060708"
+			       "0002000400001518"
+			       "000c0000",
+			       octets);
+
+	assert_int_equal(dns_options_read_update_lease(octets, size, &lease), 1);
+	assert_int_equal(lease.lease, 5400);
+	assert_int_equal(dns_options_read_llqs(octets, size, read, 2), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(llq),
+		cmocka_unit_test(update_lease),
+		cmocka_unit_test(wrong_lengths),
+		cmocka_unit_test(others_are_passed_over),
+	};
+
+	return cmocka_run_group_tests_name("dns-options", tests, NULL, NULL);
+}
