@@ -1,3 +1,4 @@
 include tests/fuzz/module.mk
 include tests/unit/common/module.mk
 include tests/unit/dns/module.mk
+include tests/unit/tunneld/module.mk

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Copies of inner packets that cannot be sent yet, or that were sent on a path in doubt. Bounded in
+ * packets, octets and age; the oldest give way.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#define HOLD_QUEUE_PACKETS  64
+#define HOLD_QUEUE_OCTETS   (128 * 1024)
+#define HOLD_QUEUE_AGE_MSEC 30000
+
+struct held_packet {
+	struct held_packet *next;
+	uint64_t since; /* ms */
+	size_t size;
+	uint8_t data[];
+};
+
+/* All zero is an empty one. */
+struct hold_queue {
+	struct held_packet *first, *last;
+	size_t n_packets, n_octets;
+};
+
+/* Copies a packet in. Returns how many older ones gave way, or -ENOMEM. */
+int hold_queue_push(struct hold_queue *queue, uint64_t now, const uint8_t *data, size_t size);
+/* Frees what is too old; returns how many that were. */
+int hold_queue_expire(struct hold_queue *queue, uint64_t now);
+void hold_queue_clear(struct hold_queue *queue);

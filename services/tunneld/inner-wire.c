@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/tunneld/inner-wire.h"
+
+#include "common/wire/cursor.h"
+
+#include <errno.h>
+
+#define ECN_NOT_CAPABLE 0
+#define ECN_ECT1        1
+#define ECN_ECT0        2
+#define ECN_CE          3
+
+#define ICMP_HEADER_SIZE 8
+#define ICMP_HOP_LIMIT   64
+
+static const uint8_t dummy_words[][DUMMY_SIZE] = {
+	[DUMMY_PROBE] = { 'h', 'w', 'p', 'r', 'o', 'b', 'e', '1' },
+	[DUMMY_ANSWER] = { 'h', 'w', 'a', 'n', 's', 'w', 'r', '1' },
+};
+
+int inner_parse(const uint8_t *packet, size_t size, struct inner_packet *ret)
+{
+	struct reader reader = reader_init(packet, size);
+	uint32_t first = reader_u32(&reader);
+	size_t payload_size = reader_u16(&reader);
+
+	reader_take(&reader, 2);
+	reader_copy(&reader, &ret->source, 16);
+	reader_copy(&reader, &ret->destination, 16);
+	if (reader.failed || first >> 28 != 6 || payload_size > reader_left(&reader))
+		return -EINVAL;
+	ret->size = INNER_HEADER_SIZE + payload_size;
+	ret->ecn = first >> 20 & 3;
+	return 0;
+}
+
+static void set_ecn(uint8_t *packet, uint8_t ecn)
+{
+	packet[1] = (packet[1] & ~0x30) | ecn << 4;
+}
+
+bool inner_combine_ecn(uint8_t *packet, uint8_t outer_ecn)
+{
+	uint8_t ecn = packet[1] >> 4 & 3;
+
+	if (outer_ecn == ECN_CE) {
+		if (ecn == ECN_NOT_CAPABLE)
+			return false;
+		set_ecn(packet, ECN_CE);
+	} else if (outer_ecn == ECN_ECT1 && ecn == ECN_ECT0) {
+		set_ecn(packet, ECN_ECT1);
+	}
+	return true;
+}
+
+/* The ICMPv6 checksum over the pseudo header (RFC 8200 §8.1) and the message. */
+static uint16_t icmp_checksum(const uint8_t *addresses, const uint8_t *message, size_t size)
+{
+	uint32_t sum = size + IPPROTO_ICMPV6;
+
+	for (size_t i = 0; i < 32; i += 2)
+		sum += addresses[i] << 8 | addresses[i + 1];
+	for (size_t i = 0; i + 1 < size; i += 2)
+		sum += message[i] << 8 | message[i + 1];
+	if (size % 2)
+		sum += message[size - 1] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+static bool may_be_answered(const uint8_t *packet, size_t size, const struct inner_packet *inner)
+{
+	static const struct in6_addr unspecified;
+
+	if (inner->destination.s6_addr[0] == 0xff || inner->source.s6_addr[0] == 0xff ||
+	    !memcmp(&inner->source, &unspecified, sizeof unspecified))
+		return false;
+	/* No error about an error. */
+	return packet[6] != IPPROTO_ICMPV6 ||
+	       (size > INNER_HEADER_SIZE && packet[INNER_HEADER_SIZE] >= 128);
+}
+
+size_t inner_build_unreachable(const uint8_t *packet, size_t size, uint8_t code, uint8_t *target)
+{
+	struct writer writer = writer_init(target, INNER_UNREACHABLE_LIMIT);
+	struct inner_packet inner;
+	size_t quoted;
+
+	if (inner_parse(packet, size, &inner) < 0 || !may_be_answered(packet, size, &inner))
+		return 0;
+	quoted = INNER_UNREACHABLE_LIMIT - INNER_HEADER_SIZE - ICMP_HEADER_SIZE;
+	if (inner.size < quoted)
+		quoted = inner.size;
+	writer_u32(&writer, UINT32_C(6) << 28);
+	writer_u16(&writer, ICMP_HEADER_SIZE + quoted);
+	writer_u8(&writer, IPPROTO_ICMPV6);
+	writer_u8(&writer, ICMP_HOP_LIMIT);
+	writer_copy(&writer, &inner.destination, 16);
+	writer_copy(&writer, &inner.source, 16);
+	writer_u8(&writer, 1); /* destination unreachable */
+	writer_u8(&writer, code);
+	writer_u16(&writer, 0);
+	writer_u32(&writer, 0);
+	writer_copy(&writer, packet, quoted);
+	writer_patch_u16(
+		&writer, INNER_HEADER_SIZE + 2,
+		icmp_checksum(target + 8, target + INNER_HEADER_SIZE, ICMP_HEADER_SIZE + quoted));
+	return writer.failed ? 0 : writer.position;
+}
+
+void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind)
+{
+	memcpy(payload, dummy_words[kind], DUMMY_SIZE);
+}
+
+enum dummy_kind dummy_read(const uint8_t *payload, size_t size)
+{
+	if (size < DUMMY_SIZE)
+		return DUMMY_OTHER;
+	if (!memcmp(payload, dummy_words[DUMMY_PROBE], DUMMY_SIZE))
+		return DUMMY_PROBE;
+	if (!memcmp(payload, dummy_words[DUMMY_ANSWER], DUMMY_SIZE))
+		return DUMMY_ANSWER;
+	return DUMMY_OTHER;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Inner packets: IPv6 between two host ids. What a tunnel end must look at (RFC 4301 §5.1.2, RFC
+ * 6040), the ICMPv6 message that says a host cannot be reached, and the content of our dummy
+ * packets.
+ */
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INNER_HEADER_SIZE 40
+/* ICMPv6 destination unreachable (RFC 4443 §3.1). */
+#define INNER_UNREACHABLE_NO_ROUTE 0
+#define INNER_UNREACHABLE_ADDRESS  3
+#define INNER_UNREACHABLE_LIMIT    1280 /* IPv6's least MTU bounds an error message */
+
+struct inner_packet {
+	struct in6_addr source, destination;
+	size_t size; /* by its own length field, which may be less than what was received */
+	uint8_t ecn; /* the two bits (RFC 3168 §5) */
+};
+
+/* 0; -EINVAL when it is no IPv6 packet, or longer than `size`. */
+int inner_parse(const uint8_t *packet, size_t size, struct inner_packet *ret);
+
+/* What the inner packet becomes when the outer one carried `outer_ecn` (RFC 6040 §4.2): changes the
+ * packet where needed; false when it must be dropped (congestion was experienced, and the inner
+ * packet cannot say so). */
+bool inner_combine_ecn(uint8_t *packet, uint8_t outer_ecn);
+
+/* Writes the ICMPv6 "destination unreachable" that answers `packet`, as if from its destination,
+ * and returns its size; 0 when nothing may answer it (multicast, itself an error; RFC 4443 §2.4).
+ * `target` has room for INNER_UNREACHABLE_LIMIT octets. */
+size_t inner_build_unreachable(const uint8_t *packet, size_t size, uint8_t code, uint8_t *target);
+
+/*
+ * A dummy packet (ESP next header 59) is authenticated and otherwise discarded by every receiver
+ * (RFC 4303 §2.6), so it shows that a path works. Ours carry a word by which two of us tell a
+ * question from its answer; another implementation ignores it like any dummy content.
+ */
+enum dummy_kind {
+	DUMMY_OTHER,  /* of another implementation */
+	DUMMY_PROBE,  /* answer at once */
+	DUMMY_ANSWER, /* do not answer */
+};
+#define DUMMY_SIZE 8
+void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind);
+enum dummy_kind dummy_read(const uint8_t *payload, size_t size);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/tunneld/inner-wire.h"
+#include "tests/unit/tunneld/unit.h"
+
+#include <errno.h>
+
+/* The inner packet of G29: next header 59, 12 octets. */
+#define INNER                                                                                      \
+	"60000000000c3b40fd01020304050607002269fffe8e342afd11121314151617002269fffe8e342b"         \
+	"000102030405060708090a0b"
+
+static void test_parse(void **state)
+{
+	uint8_t packet[64] = {};
+	size_t size = unit_unhex(INNER, packet);
+	struct inner_packet inner;
+
+	assert_int_equal(size, 52);
+	assert_int_equal(inner_parse(packet, size, &inner), 0);
+	assert_memory_equal(&inner.source, packet + 8, 16);
+	assert_memory_equal(&inner.destination, packet + 24, 16);
+	assert_int_equal(inner.size, 52);
+	/* What follows is TFC padding (RFC 4303 §2.7). */
+	assert_int_equal(inner_parse(packet, sizeof packet, &inner), 0);
+	assert_int_equal(inner.size, 52);
+	for (size_t cut = 0; cut < size; cut++)
+		assert_int_equal(inner_parse(packet, cut, &inner), -EINVAL);
+	packet[0] = 0x45;
+	assert_int_equal(inner_parse(packet, size, &inner), -EINVAL);
+}
+
+/* The table of RFC 6040 §4.2; 4: drop. Codepoints: 0 not capable, 1 ECT(1), 2 ECT(0), 3 CE. */
+static void test_ecn_table(void **state)
+{
+	static const uint8_t table[4][4] = {
+		/* outer:        0  1  2  3 */
+		/* inner 0 */ { 0, 0, 0, 4 },
+		/* inner 1 */ { 1, 1, 1, 3 },
+		/* inner 2 */ { 2, 1, 2, 3 },
+		/* inner 3 */ { 3, 3, 3, 3 },
+	};
+	uint8_t packet[64];
+	struct inner_packet inner;
+
+	for (uint8_t in = 0; in < 4; in++) {
+		for (uint8_t outer = 0; outer < 4; outer++) {
+			size_t size = unit_unhex(INNER, packet);
+			bool kept;
+
+			packet[0] = 0x6a;
+			packet[1] = 0x8f | in << 4;
+			kept = inner_combine_ecn(packet, outer);
+			assert_int_equal(kept, table[in][outer] != 4);
+			if (!kept)
+				continue;
+			assert_int_equal(inner_parse(packet, size, &inner), 0);
+			assert_int_equal(inner.ecn, table[in][outer]);
+			/* Nothing else changes. */
+			assert_int_equal(packet[0], 0x6a);
+			assert_int_equal(packet[1] & 0xcf, 0x8f);
+		}
+	}
+}
+
+static uint16_t sum(const uint8_t *data, size_t size, uint32_t start)
+{
+	for (size_t i = 0; i < size; i += 2)
+		start += data[i] << 8 | (i + 1 < size ? data[i + 1] : 0);
+	while (start >> 16)
+		start = (start & 0xffff) + (start >> 16);
+	return start;
+}
+
+static void test_unreachable(void **state)
+{
+	uint8_t packet[1500] = {}, answer[INNER_UNREACHABLE_LIMIT];
+	size_t size = unit_unhex(INNER, packet);
+	size_t answer_size =
+		inner_build_unreachable(packet, size, INNER_UNREACHABLE_ADDRESS, answer);
+
+	assert_int_equal(answer_size, 48 + size);
+	assert_memory_equal(answer + 8, packet + 24, 16);
+	assert_memory_equal(answer + 24, packet + 8, 16);
+	assert_int_equal(answer[6], 58);
+	assert_int_equal(answer[40], 1);
+	assert_int_equal(answer[41], 3);
+	assert_memory_equal(answer + 48, packet, size);
+	/* The checksum of the whole with the pseudo header is all ones. */
+	assert_int_equal(sum(answer + 8, answer_size - 8, 58 + answer_size - 40), 0xffff);
+
+	/* A long one is quoted up to IPv6's least MTU, an odd one in full. */
+	packet[4] = 1400 >> 8;
+	packet[5] = 1400 & 0xff;
+	assert_int_equal(inner_build_unreachable(packet, 1440, 0, answer), INNER_UNREACHABLE_LIMIT);
+	packet[4] = 0;
+	packet[5] = 13;
+	answer_size = inner_build_unreachable(packet, 53, 0, answer);
+	assert_int_equal(answer_size, 48 + 53);
+	assert_int_equal(sum(answer + 8, answer_size - 8, 58 + answer_size - 40), 0xffff);
+}
+
+static void test_unreachable_refused(void **state)
+{
+	uint8_t packet[64], answer[INNER_UNREACHABLE_LIMIT];
+	size_t size = unit_unhex(INNER, packet);
+
+	for (size_t cut = 0; cut < size; cut++)
+		assert_int_equal(inner_build_unreachable(packet, cut, 0, answer), 0);
+	packet[6] = 58;
+	packet[40] = 1;
+	assert_int_equal(inner_build_unreachable(packet, size, 0, answer), 0);
+	packet[40] = 128;
+	assert_int_not_equal(inner_build_unreachable(packet, size, 0, answer), 0);
+	packet[24] = 0xff;
+	assert_int_equal(inner_build_unreachable(packet, size, 0, answer), 0);
+}
+
+static void test_dummies(void **state)
+{
+	uint8_t payload[DUMMY_SIZE + 1] = {};
+
+	dummy_write(payload, DUMMY_PROBE);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE), DUMMY_PROBE);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE + 1), DUMMY_PROBE);
+	for (size_t size = 0; size < DUMMY_SIZE; size++)
+		assert_int_equal(dummy_read(payload, size), DUMMY_OTHER);
+	dummy_write(payload, DUMMY_ANSWER);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE), DUMMY_ANSWER);
+	payload[0] ^= 1;
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE), DUMMY_OTHER);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),       cmocka_unit_test(test_ecn_table),
+		cmocka_unit_test(test_unreachable), cmocka_unit_test(test_unreachable_refused),
+		cmocka_unit_test(test_dummies),
+	};
+
+	return cmocka_run_group_tests_name("tunneld/inner", tests, NULL, NULL);
+}
