@@ -2,3 +2,4 @@ include tests/fuzz/module.mk
 include tests/unit/common/module.mk
 include tests/unit/dns/module.mk
 include tests/unit/tunneld/module.mk
+include tests/unit/keyd/module.mk

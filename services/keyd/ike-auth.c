@@ -209,7 +209,7 @@ int ike_certificate_check(const struct ike_trust *trust, const uint8_t *data, si
 		r = check_chain(trust, certificate, realtime + CLOCK_TOLERANCE, ret_reason);
 	if (r < 0)
 		return r == -EAGAIN ? -EACCES : r;
-	if (X509_check_ca(certificate) ||
+	if ((X509_get_extension_flags(certificate) & EXFLAG_CA) ||
 	    !(X509_get_key_usage(certificate) & KU_DIGITAL_SIGNATURE)) {
 		*ret_reason = "its certificate is not a host's";
 		return -EACCES;

@@ -1,0 +1,27 @@
+if ENABLE_TESTS
+UNIT_TESTS += \
+	tests/unit/keyd/test-ike-auth \
+	tests/unit/keyd/test-ike-crypto \
+	tests/unit/keyd/test-ike-message \
+	tests/unit/keyd/test-ike-proposal
+endif
+
+keyd_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(CRYPTO_CFLAGS)
+keyd_test_libs = libkeyd-core.la $(CMOCKA_LIBS) $(CRYPTO_LIBS)
+keyd_test_account = tests/unit/keyd/account.c tests/unit/keyd/account.h
+
+tests_unit_keyd_test_ike_auth_SOURCES = tests/unit/keyd/test-ike-auth.c $(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_auth_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_auth_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_crypto_SOURCES = tests/unit/keyd/test-ike-crypto.c tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_crypto_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_crypto_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_message_SOURCES = tests/unit/keyd/test-ike-message.c tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_message_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_message_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_proposal_SOURCES = tests/unit/keyd/test-ike-proposal.c tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_proposal_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_proposal_LDADD = $(keyd_test_libs)
