@@ -6,12 +6,18 @@ bus.py        a small D-Bus client
 daemons.py    programs, users, privileges of the house
 host.py       Host: a machine with homeward installed
 network.py    Internet, Gateway
+transfer.py   Transfer: one TCP connection watched closely
+capture.py    Capture: what passed the internet, and whether it may
+lab.py        Lab: all of it, ready to use
 """
 from .bus import Bus, BusError
+from .capture import Capture
 from .daemons import DAEMONS, HOUSE, TOP, USERS, build_directory
 from .host import Host
+from .lab import Lab
 from .namespace import Namespace, Process, link, wait_until
 from .network import Gateway, Internet
+from .transfer import Transfer, make_file
 
-__all__ = ["Bus", "BusError", "DAEMONS", "Gateway", "HOUSE", "Host", "Internet", "Namespace", "Process", "TOP", "USERS", "build_directory",
-           "link", "wait_until"]
+__all__ = ["Bus", "BusError", "Capture", "DAEMONS", "Gateway", "HOUSE", "Host", "Internet", "Lab", "Namespace", "Process",
+           "TOP", "Transfer", "USERS", "build_directory", "link", "make_file", "wait_until"]
