@@ -435,17 +435,6 @@ class Host(Namespace):
         self.batch(["address flush dev eth0 scope global"])
         self.address = None
 
-    # People.
-
-    def shell_environment(self):
-        return {"PATH": "/run/lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "PS1": rf"\[\e[1m\]{self.name}\[\e[0m\]:\w# ", "TERM": os.environ.get("TERM", "dumb")}
-
-    def shell(self, argv=("bash", "--norc", "-i")):
-        """An interactive shell inside; returns its exit status."""
-        return subprocess.call(self.enter_argv(list(argv)),
-                               env={"HOME": "/root", "LANG": "C.UTF-8", **self.shell_environment()})
-
     def close(self):
         """Ends everything inside; raises AssertionError if a sanitizer had something to say."""
         if self.closed:
