@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The daemon: who this host is. identity.c carries out, bus.c shows. */
+#include "common/loop/daemon.h"
+#include "common/loop/timeline.h"
+#include "services/identity/account-state.h"
+#include "services/identity/store.h"
+
+#include <openssl/evp.h>
+
+struct interface_watch;
+struct sign_in;
+
+struct identity_config {
+	char *host_name; /* NULL: SetHostName or the system decides */
+	bool modified_eui64;
+	struct store store;
+};
+
+struct identity_counters {
+	uint64_t sign_ins, sign_ins_refused, sign_outs;
+	uint64_t signatures, signatures_refused;
+	uint64_t tsig_keys_given, tsig_keys_refused;
+};
+
+/* Called once with 0, or a negative errno and what to say to people. */
+typedef void (*identity_done)(void *userdata, int error, const char *message);
+
+struct identity {
+	const struct identity_config *config;
+	struct daemon *daemon;
+	sd_bus_slot *object;
+
+	struct host_id_state host_id;
+	struct interface_watch *interfaces; /* while the host id waits for one */
+	struct loop_timer *patience;
+
+	enum account_state state;
+	char *reason;
+	char host[LABEL_SIZE];
+	char tag[TAG_SIZE];
+	struct credentials *credentials; /* while signed in */
+	EVP_PKEY *host_key;              /* while signed in */
+	bool account_lost;               /* what was stored could not be read */
+
+	struct sign_in *sign_in; /* while signing in */
+	identity_done sign_in_done;
+	void *sign_in_userdata;
+	bool terminating;
+
+	struct identity_counters counters;
+	struct timeline timeline;
+};
+
+/* Reads what is stored, joins the bus. `config` is borrowed. 0, or a negative errno after it was
+ * logged. */
+int identity_new(const struct identity_config *config, struct identity **ret);
+struct identity *identity_free(struct identity *identity);
+int identity_run(struct identity *identity);
+
+/* Each returns 0, or a negative errno with a message for people: -EINVAL, or what
+ * account_state_check() says. With 0, identity_sign_in() and identity_sign_out() call done() later
+ * and once. */
+int identity_sign_in(struct identity *identity, const char *account, int password_fd,
+		     identity_done done, void *userdata, const char **ret_message);
+int identity_sign_out(struct identity *identity, identity_done done, void *userdata,
+		      const char **ret_message);
+int identity_set_host_name(struct identity *identity, const char *name, const char **ret_message);
+/* *ret_signature is allocated. */
+int identity_sign(struct identity *identity, const void *octets, size_t size,
+		  uint8_t **ret_signature, size_t *ret_size, const char **ret_message);
+/* Returns a sealed memfd that the caller closes. */
+int identity_give_tsig_key(struct identity *identity, char ret_name[static NAME_SIZE],
+			   const char **ret_message);
+
+/* bus.c */
+int identity_bus_register(struct identity *identity);
+/* Announces the properties named, a list that NULL ends. */
+void identity_bus_changed(struct identity *identity, const char *const *properties);
+
+DEFINE_CLEANUP(struct identity *, identity_free)

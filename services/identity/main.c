@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/base/config.h"
+#include "common/base/log.h"
+#include "services/identity/identity.h"
+
+#include <string.h>
+
+static int parse_host_name(const char *value, void *field)
+{
+	char label[LABEL_SIZE], **host_name = field;
+	char *copy;
+
+	if (names_parse_label(value, label) < 0)
+		return -EINVAL;
+	copy = strdup(label);
+	if (!copy)
+		return -ENOMEM;
+	free(*host_name);
+	*host_name = copy;
+	return 0;
+}
+
+#define FIELD(name) offsetof(struct identity_config, name)
+
+static const struct config_key keys[] = {
+	{ "identity", "host-name", CONFIG_CUSTOM, FIELD(host_name), .parse = parse_host_name,
+	  .expected = "1 to 63 letters, digits and inner hyphens" },
+	{ "identity", "keep-host-id", CONFIG_BOOLEAN, FIELD(store.keep_host_id) },
+	{ "identity", "modified-eui64", CONFIG_BOOLEAN, FIELD(modified_eui64) },
+	{ "paths", "runtime", CONFIG_STRING, FIELD(store.runtime_folder) },
+	{ "paths", "state", CONFIG_STRING, FIELD(store.state_folder) },
+	{},
+};
+
+static int read_config(const char *path, struct identity_config *config)
+{
+	cleanup(freep) char *message = NULL;
+
+	config->store.runtime_folder = strdup(RUNSTATEDIR "/homeward/identity");
+	config->store.state_folder = strdup(LOCALSTATEDIR "/lib/homeward/identity");
+	if (!config->store.runtime_folder || !config->store.state_folder)
+		return -ENOMEM;
+	if (config_read(path, keys, config, &message) >= 0)
+		return 0;
+	log_error("%s", message ? message : "out of memory");
+	return -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+	cleanup(identity_freep) struct identity *identity = NULL;
+	struct identity_config config = {};
+	const char *path;
+	int r = daemon_parse_arguments(argc, argv, "Host id, account and keys of this host.",
+				       SYSCONFDIR "/homeward/identity.conf", &path);
+
+	if (r <= 0)
+		return r < 0;
+	r = read_config(path, &config);
+	if (r >= 0)
+		r = identity_new(&config, &identity);
+	r = r < 0 ? 1 : identity_run(identity);
+	identity = identity_free(identity);
+	free(config.host_name);
+	free(config.store.runtime_folder);
+	free(config.store.state_folder);
+	return r;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What identity keeps on disk. In the runtime folder, gone with the machine's power: host-id. In
+ * the state folder: credentials (while signed in), host-name (when one was set), machine-tag, and
+ * host-id when it is to be kept for good. Each is written beside and renamed over.
+ */
+#include "services/identity/credentials-wire.h"
+
+struct store {
+	char *runtime_folder, *state_folder;
+	bool keep_host_id;
+};
+
+/* Makes the folders where they are missing. 0 or a negative errno; *ret_path names what failed. */
+int store_prepare(const struct store *store, const char **ret_path);
+
+/* -ENOENT when there is none, -EBADMSG when it cannot be read as one. */
+int store_load_host_id(const struct store *store, uint8_t ret[static HOST_ID_SIZE]);
+int store_save_host_id(const struct store *store, const uint8_t id[static HOST_ID_SIZE]);
+int store_load_host_name(const struct store *store, char ret[static LABEL_SIZE]);
+int store_save_host_name(const struct store *store, const char *host);
+/* Makes the tag at the first call of this machine's life. */
+int store_load_tag(const struct store *store, char ret[static TAG_SIZE]);
+int store_load_credentials(const struct store *store, struct credentials **ret);
+int store_save_credentials(const struct store *store, const struct credentials *credentials);
+/* Takes the file's name away at once and returns a descriptor of what had it, for
+ * store_wipe_credentials(); -ENOENT when there was none. */
+int store_forget_credentials(const struct store *store);
+/* Overwrites, which reaches the medium where the file system writes in place, and makes the removal
+ * durable. Waits for the disk: queued work. */
+int store_wipe_credentials(const struct store *store, int fd);
