@@ -1,0 +1,18 @@
+if ENABLE_TESTS
+UNIT_TESTS += \
+	tests/unit/identity/test-certificate \
+	tests/unit/identity/test-host-id \
+	tests/unit/identity/test-names
+endif
+
+tests_unit_identity_test_certificate_SOURCES = tests/unit/identity/test-certificate.c
+tests_unit_identity_test_certificate_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(CRYPTO_CFLAGS)
+tests_unit_identity_test_certificate_LDADD = libidentity-core.la $(CMOCKA_LIBS)
+
+tests_unit_identity_test_host_id_SOURCES = tests/unit/identity/test-host-id.c
+tests_unit_identity_test_host_id_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_identity_test_host_id_LDADD = libidentity-core.la $(CMOCKA_LIBS)
+
+tests_unit_identity_test_names_SOURCES = tests/unit/identity/test-names.c
+tests_unit_identity_test_names_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_identity_test_names_LDADD = libidentity-core.la $(CMOCKA_LIBS)
