@@ -59,6 +59,7 @@ class Capture:
         counts, octets = collections.Counter(), collections.Counter()
         problems = []
         sample, esp_in_sample, ports = [], 0, set()
+        nonces, repeated = set(), 0
         with open(self.internet.path(_FILE), "rb") as file, \
                 mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             starts, kinds = [], []
@@ -74,11 +75,19 @@ class Capture:
                     problems.append(f"not expected on the wire: {detail}")
                 if kind in ("esp", "ike"):
                     ports.update(detail)
+                if kind == "esp":
+                    # SPI and initialisation vector (RFC 4106 §3.1): the same twice would be a nonce used twice.
+                    at = start + 42
+                    nonce = data[at:at + 4] + data[at + 8:at + 16]
+                    repeated += nonce in nonces
+                    nonces.add(nonce)
                 if kind != "esp" or esp_in_sample < _SAMPLE_ESP:
                     esp_in_sample += kind == "esp"
                     sample.append((start, end))
             problems += _find(data, starts, kinds, secrets, inner_addresses)
             self._write_sample(data, sample)
+        if repeated:
+            problems.append(f"{repeated} ESP packets with a nonce that was used before")
         problems += self._decode_sample(ports)
         if self.dropped:
             problems.append(f"{self.dropped} frames were not captured")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A connection outlives what happens to the networks under it. No time is judged here, only that it goes on."""
+import threading
+
+import pytest
+
+SIZE = 48 << 20
+
+
+@pytest.fixture
+def lab(shared_lab):
+    """Both hosts at home, whatever the test before did."""
+    for host, home in ((shared_lab.desktop, "A"), (shared_lab.laptop, "B")):
+        if host.gateway is not shared_lab.gateways[home]:
+            host.move(shared_lab.gateways[home])
+    for host in shared_lab.hosts.values():
+        shared_lab.published(host)
+    shared_lab.wait_all_see()
+    return shared_lab
+
+
+def run_transfer(lab, act, size=SIZE):
+    transfer = lab.start_transfer(size=size)
+    transfer.wait_total(size // 8)
+    act()
+    transfer.wait_more(1 << 20)
+    transfer.finish()
+    assert transfer.problems() == []
+    for host in lab.hosts.values():
+        lab.published(host)
+    lab.wait_all_see()
+
+
+def test_they_reach_each_other(lab):
+    assert "1 received" in lab.ping(lab.desktop, lab.laptop)
+    assert "1 received" in lab.ping(lab.laptop, lab.desktop)
+
+
+def test_undisturbed(lab):
+    run_transfer(lab, lambda: None)
+
+
+def test_receiver_moves(lab):
+    run_transfer(lab, lambda: lab.laptop.move(lab.gateways["C"]))
+
+
+def test_sender_moves(lab):
+    run_transfer(lab, lambda: lab.desktop.move(lab.gateways["D"]))
+
+
+def test_moves_there_and_back_at_once(lab):
+    def act():
+        lab.laptop.move(lab.gateways["C"])
+        lab.laptop.move(lab.gateways["B"])
+    run_transfer(lab, act)
+
+
+def test_both_move(lab):
+    def act():
+        movers = [threading.Thread(target=host.move, args=(lab.gateways[gateway],))
+                  for host, gateway in ((lab.desktop, "D"), (lab.laptop, "C"))]
+        for mover in movers:
+            mover.start()
+        for mover in movers:
+            mover.join()
+    run_transfer(lab, act)
+
+
+def test_gateway_reboots(lab):
+    run_transfer(lab, lambda: lab.gateways["A"].reboot())
+
+
+def test_gateway_reboots_with_another_address(lab):
+    run_transfer(lab, lambda: lab.gateways["A"].reboot("11.0.1.201"))
+    assert lab.external(lab.desktop)[0] == "11.0.1.201"
+
+
+def test_both_gateways_reboot(lab):
+    def act():
+        lab.gateways["A"].reboot("11.0.1.202")
+        lab.gateways["B"].reboot("11.0.2.202")
+    run_transfer(lab, act)
+
+
+def test_no_network_for_a_while(lab):
+    def act():
+        lab.laptop.disconnect()
+        lab.laptop.wait_for(("mapper", "State", "no-network"))
+        lab.laptop.move(lab.gateways["C"])
+    run_transfer(lab, act)
+
+
+def test_host_id_stays(lab):
+    before = lab.host_id(lab.laptop)
+    lab.laptop.move(lab.gateways["C"])
+    lab.published(lab.laptop)
+    assert lab.host_id(lab.laptop) == before
+
+
+def test_double_hop_network(lab):
+    """Onto the bare internet: no gateway, own address is the endpoint."""
+    lab.laptop.attach_internet(lab.internet, "11.0.9.9")
+    lab.published(lab.laptop)
+    seen = lab.wait_sees(lab.desktop, lab.laptop)
+    assert seen["Endpoint"][0] == "11.0.9.9"
+    assert "1 received" in lab.ping(lab.desktop, lab.laptop)
