@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One question to one server and its answer, signed when there is a key.
+ *
+ * Over UDP first, sent at 0, 0.5, 1.5, 3.5 and 7.5 s. RFC 1035 §4.2.1 thinks of 2 to 5 s between
+ * attempts but leaves it to experience; a packet lost just after a change of network must not cost
+ * two seconds, and the intervals double like the RFC's. Then, from 11.5 s on, and at once for an
+ * answer that is truncated or a request too big for UDP, over TCP, for 6 s more.
+ *
+ * An answer to a signed request counts only when it is signed (RFC 8945 §5.4): anything else is as
+ * if it had not come. An unsigned answer that says "unknown key" or "wrong signature" makes the
+ * exchange go to TCP at once, where nobody off the path can speak for the server, and is believed
+ * there.
+ */
+#include "common/dns/dns-message.h"
+#include "common/dns/dns-tsig.h"
+#include "common/loop/loop.h"
+
+#include <netinet/in.h>
+
+struct dns_exchange;
+
+struct dns_exchange_result {
+	/* 0: answered, whatever the RCODE. -ETIMEDOUT. -ENOKEY: the server does not know the key.
+	 * -EKEYREJECTED: it knows the name, but its key is another one. -ETIME: the clocks differ,
+	 * see server_time. Others: what the network said last. */
+	int error;
+	const struct dns_message *response; /* with error 0; lives until the callback returns */
+	uint64_t server_time;               /* with -ETIME: seconds, or 0 */
+};
+
+typedef void (*dns_exchange_callback)(void *userdata, const struct dns_exchange_result *result);
+
+struct dns_exchange_options {
+	struct sockaddr_in server;
+	/* A complete message without TSIG; its ID is replaced by a random one. Copied. */
+	const uint8_t *message;
+	size_t size;
+	const struct dns_tsig_key *key; /* NULL: unsigned. Must live as long as the exchange. */
+};
+
+/* Starts it. The callback comes once, from the loop, and may free the exchange. 0 or a negative
+ * errno. */
+int dns_exchange_new(struct loop *loop, const struct dns_exchange_options *options,
+		     dns_exchange_callback callback, void *userdata, struct dns_exchange **ret);
+/* Before the callback: gives up, and it does not come. */
+struct dns_exchange *dns_exchange_free(struct dns_exchange *exchange);
+/* The network changed: sends again at once, from a new socket, and counts time anew. */
+void dns_exchange_resend(struct dns_exchange *exchange);
+
+/* Messages dropped because they were malformed, not the answer, or not signed as they should be. */
+unsigned int dns_exchange_dropped(const struct dns_exchange *exchange);
+
+DEFINE_CLEANUP(struct dns_exchange *, dns_exchange_free)
