@@ -4,3 +4,4 @@ include tests/unit/dns/module.mk
 include tests/unit/tunneld/module.mk
 include tests/unit/keyd/module.mk
 include tests/unit/identity/module.mk
+include tests/unit/registrar/module.mk

@@ -1,1 +1,17 @@
-# registrar: filled in by its first commit
+noinst_LTLIBRARIES += libregistrar-core.la
+libregistrar_core_la_SOURCES = \
+	services/registrar/registrar-state.c services/registrar/registrar-state.h \
+	services/registrar/registration.c services/registrar/registration.h
+libregistrar_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
+libregistrar_core_la_LIBADD = libdns.la
+
+libexec_PROGRAMS += services/registrar/registrar
+services_registrar_registrar_SOURCES = \
+	services/registrar/bus.c \
+	services/registrar/device.c services/registrar/device.h \
+	services/registrar/identity-client.c services/registrar/identity-client.h \
+	services/registrar/main.c \
+	services/registrar/mapper-client.c services/registrar/mapper-client.h \
+	services/registrar/registrar.c services/registrar/registrar.h
+services_registrar_registrar_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
+services_registrar_registrar_LDADD = libregistrar-core.la libdnsclient.la libkeys.la libloop.la

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The context: carries facts from identity and mapper and answers from the server into the state,
+ * and does what the state says. Everything runs on the daemon's loop.
+ */
+#include "common/dns-client/dns-locator.h"
+#include "common/loop/daemon.h"
+#include "common/loop/timeline.h"
+#include "services/registrar/identity-client.h"
+#include "services/registrar/mapper-client.h"
+#include "services/registrar/registrar-state.h"
+#include "services/registrar/registration.h"
+
+struct registrar_config {
+	struct in_addr server; /* 0.0.0.0: find it */
+	uint32_t server_port;
+	char *resolv_conf; /* NULL: the system's */
+	uint32_t startup_delay_msec;
+	uint32_t lease; /* seconds to ask for */
+};
+
+struct registrar {
+	const struct registrar_config *config;
+	struct daemon *daemon;
+	struct registrar_state state;
+	struct loop_timer *timer;
+	struct identity_client *identity;
+	struct mapper_client *mapper;
+	struct dns_locator *locator;
+	struct dns_exchange *exchange;
+	struct sockaddr_in server; /* the last one found */
+	uint64_t mapper_incarnation;
+
+	/* The newest identity and its number; and the one whose key we hold. */
+	struct registration_identity newest, held;
+	uint64_t newest_number;
+	struct secret *secret;
+	struct dns_tsig_key key; /* of `held` */
+
+	struct registration_device device;
+	ldns_rr_list *sent_records; /* by the last PUBLISH */
+
+	/* What the bus shows. */
+	char reason[320];
+	char **records; /* published, ended by NULL; NULL when nothing is */
+	struct registrar_published {
+		uint64_t generation, lease, expires; /* expires: seconds of CLOCK_REALTIME */
+		char server[32];
+	} published;
+	struct timeline timeline;
+	sd_bus_slot *bus_slot;
+	enum registrar_phase shown_phase;
+	char shown_reason[320];
+};
+
+int registrar_new(struct daemon *daemon, const struct registrar_config *config,
+		  struct registrar **ret);
+struct registrar *registrar_free(struct registrar *registrar);
+void registrar_refresh(struct registrar *registrar);
+void registrar_terminate(struct registrar *registrar);
+
+/* bus.c */
+int registrar_bus_add(struct registrar *registrar);
+/* Announces what changed of State and Reason. */
+void registrar_bus_emit_state(struct registrar *registrar);
+void registrar_bus_emit_published(struct registrar *registrar);
+
+DEFINE_CLEANUP(struct registrar *, registrar_free)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * This host's records (docs/ARCHITECTURE.md, "Names in the zone") and the two UPDATE messages about
+ * them: publish and withdraw. Pure.
+ *
+ * Both are idempotent (RFC 6281 §5.2, RFC 2136 §5): publish deletes each RRset of our own names and
+ * adds its record, so it does the same whether the former records are still there or not, and a
+ * lost answer costs nothing. The PTR in the account's list of hosts is added only: the RRset is
+ * everybody's.
+ */
+#include "common/dns/dns-message.h"
+#include "common/dns/dns-tsig.h"
+
+#include <netinet/in.h>
+
+#define REGISTRATION_TTL   10
+#define REGISTRATION_LEASE 5400 /* seconds; RFC 6281 §5.2: 90 minutes */
+
+/* Who we are: what identity says, copied. Domains without the final dot. */
+struct registration_identity {
+	char host_name[64];       /* desktop */
+	char tunnel_label[64];    /* AutoTunnel-00-22-69-FF-FE-8E-34-2A */
+	char account_domain[256]; /* alice.members.example.org */
+	char members_domain[256]; /* members.example.org */
+	char key_name[256];
+	struct in6_addr host_id;
+};
+
+#define REGISTRATION_DEVICE_STRINGS 4
+struct registration_device {
+	char strings[REGISTRATION_DEVICE_STRINGS]
+		    [80]; /* "model=Linux x86_64"; empty ones at the end */
+};
+
+/* The records to be published at `endpoint` (network order). NULL: no memory, or a name that is
+ * none. Freed with ldns_rr_list_deep_free(). */
+ldns_rr_list *registration_records(const struct registration_identity *identity,
+				   const struct registration_device *device,
+				   const struct sockaddr_in *endpoint);
+
+/* UPDATE messages, not yet signed, for dns_exchange. The size or a negative errno. */
+int registration_write_publish(const struct registration_identity *identity,
+			       const ldns_rr_list *records, uint32_t lease, uint8_t *buffer,
+			       size_t capacity);
+int registration_write_withdraw(const struct registration_identity *identity, uint8_t *buffer,
+				size_t capacity);
+
+/* The lease in a response to an UPDATE that asked for `wanted`: what was granted, or what was
+ * wanted when the server says nothing (RFC 9664 §4.2). At least 60 s and at most a week, so that a
+ * confused server cannot make us hammer it or fall silent. */
+uint32_t registration_read_lease(const struct dns_message *response, uint32_t wanted);

@@ -1,0 +1,8 @@
+UNIT_TESTS += tests/unit/registrar/test-registrar-state tests/unit/registrar/test-registration
+
+tests_unit_registrar_test_registrar_state_SOURCES = tests/unit/registrar/test-registrar-state.c
+tests_unit_registrar_test_registrar_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_registrar_test_registrar_state_LDADD = libregistrar-core.la $(CMOCKA_LIBS)
+tests_unit_registrar_test_registration_SOURCES = tests/unit/registrar/test-registration.c
+tests_unit_registrar_test_registration_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS)
+tests_unit_registrar_test_registration_LDADD = libregistrar-core.la $(CMOCKA_LIBS)

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Timelines: facts go in, actions are asserted, the clock moves. Nothing waits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "services/registrar/registrar-state.h"
+
+#include <arpa/inet.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+static struct registrar_state state;
+static uint64_t now;
+
+static enum registrar_action step(void)
+{
+	return registrar_state_step(&state, now);
+}
+
+#define expect(action, in_phase)                                                                   \
+	do {                                                                                       \
+		assert_int_equal(step(), action);                                                  \
+		assert_string_equal(registrar_phase_to_text(state.phase), in_phase);               \
+	} while (0)
+
+static struct registrar_place place(uint64_t generation, const char *address)
+{
+	struct registrar_place place = { .generation = generation };
+
+	if (address) {
+		place.endpoint.sin_family = AF_INET;
+		place.endpoint.sin_port = htons(4500);
+		place.endpoint.sin_addr.s_addr = inet_addr(address);
+	}
+	return place;
+}
+
+static void network_is(uint64_t generation, const char *address)
+{
+	struct registrar_place where = place(generation, address);
+
+	registrar_state_set_mapper(&state, true, true, &where, false);
+}
+
+static void located(void)
+{
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_OK, NULL);
+}
+
+static void updated(enum registrar_result result, uint32_t lease)
+{
+	registrar_state_on_updated(&state, now, result, lease, "words", 0);
+}
+
+static int start(void **unused)
+{
+	now = 1000;
+	registrar_state_init(&state, now, 0, 7);
+	return 0;
+}
+
+/* Signed in, at 203.0.113.5 in generation 1, acknowledged for 5400 s. */
+static void publish_first(void)
+{
+	registrar_state_set_identity(&state, true, 1);
+	network_is(1, "203.0.113.5");
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	registrar_state_on_key(&state, now, 1, true);
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	expect(REGISTRAR_ACTION_NONE, "discovering");
+	located();
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_int_equal(state.sent.generation, 1);
+	expect(REGISTRAR_ACTION_NONE, "publishing");
+	updated(REGISTRAR_RESULT_OK, 5400);
+	expect(REGISTRAR_ACTION_NONE, "published");
+}
+
+static void neighbours_come_one_by_one(void **unused)
+{
+	expect(REGISTRAR_ACTION_NONE, "waiting-identity");
+	registrar_state_set_identity(&state, true, 0);
+	expect(REGISTRAR_ACTION_NONE, "signed-out");
+	registrar_state_set_identity(&state, true, 1);
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	registrar_state_on_key(&state, now, 1, true);
+	expect(REGISTRAR_ACTION_NONE, "waiting-mapper");
+	registrar_state_set_mapper(&state, true, false, &(struct registrar_place){ 0 }, false);
+	expect(REGISTRAR_ACTION_NONE, "waiting-network");
+	network_is(1, NULL);
+	expect(REGISTRAR_ACTION_NONE, "waiting-mapping");
+	network_is(1, "203.0.113.5");
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+}
+
+static void key_is_asked_for_again(void **unused)
+{
+	registrar_state_set_identity(&state, true, 1);
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	expect(REGISTRAR_ACTION_NONE, "waiting-identity");
+	registrar_state_on_key(&state, now, 1, false);
+	expect(REGISTRAR_ACTION_NONE, "waiting-identity");
+	now = state.due;
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+}
+
+static void refresh_at_80_to_85_percent(void **unused)
+{
+	publish_first();
+	assert_int_equal(state.due, now + 4320 * 1000);
+	now = state.due - 1;
+	expect(REGISTRAR_ACTION_NONE, "published");
+	now++;
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	registrar_state_on_updated(&state, now, REGISTRAR_RESULT_OK, 1800, NULL, 90 * 1000);
+	expect(REGISTRAR_ACTION_NONE, "published");
+	assert_int_equal(state.due, now + (1440 + 90) * 1000);
+}
+
+static void new_network_is_published_at_once(void **unused)
+{
+	publish_first();
+	now += 100;
+	network_is(2, NULL);
+	expect(REGISTRAR_ACTION_NONE, "waiting-mapping");
+	now += 20;
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_int_equal(state.sent.generation, 2);
+	updated(REGISTRAR_RESULT_OK, 5400);
+	expect(REGISTRAR_ACTION_NONE, "published");
+	assert_int_equal(state.published_place.generation, 2);
+}
+
+static void newer_network_overtakes_an_update(void **unused)
+{
+	publish_first();
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	network_is(3, "192.0.2.9");
+	expect(REGISTRAR_ACTION_CANCEL, "publishing");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_int_equal(state.sent.generation, 3);
+}
+
+static void older_generation_is_ignored(void **unused)
+{
+	publish_first();
+	network_is(3, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	updated(REGISTRAR_RESULT_OK, 5400);
+	network_is(2, "203.0.113.5");
+	expect(REGISTRAR_ACTION_NONE, "published");
+	assert_int_equal(state.counts.old_generations, 1);
+	/* A mapper that lost its memory with the machine's counts from anew. */
+	registrar_state_set_mapper(&state, true, true, &(struct registrar_place){ 0 }, true);
+	network_is(1, "203.0.113.5");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+}
+
+static void mapper_restart_disturbs_nothing(void **unused)
+{
+	publish_first();
+	registrar_state_set_mapper(&state, false, false, &(struct registrar_place){ 0 }, false);
+	expect(REGISTRAR_ACTION_NONE, "published");
+	network_is(1, "203.0.113.5");
+	expect(REGISTRAR_ACTION_NONE, "published");
+}
+
+static void identity_restart_disturbs_nothing(void **unused)
+{
+	publish_first();
+	registrar_state_set_identity(&state, false, 0);
+	expect(REGISTRAR_ACTION_NONE, "published");
+	registrar_state_set_identity(&state, true, 1);
+	expect(REGISTRAR_ACTION_NONE, "published");
+}
+
+static void silent_server_is_looked_for_again(void **unused)
+{
+	uint64_t waits[] = { 2000, 4000, 8000, 16000, 32000, 60000, 60000 };
+
+	publish_first();
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	updated(REGISTRAR_RESULT_FAILED, 0);
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		expect(REGISTRAR_ACTION_NONE, "retrying");
+		assert_int_equal(state.due, now + waits[i]);
+		now = state.due;
+		expect(REGISTRAR_ACTION_LOCATE, "discovering");
+		registrar_state_on_located(&state, now, REGISTRAR_RESULT_FAILED, "silence");
+	}
+	/* Another network: no reason to wait. */
+	network_is(3, "192.0.2.9");
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	located();
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+}
+
+static void lease_ends_while_the_server_is_away(void **unused)
+{
+	uint64_t expires;
+
+	publish_first();
+	expires = state.expires;
+	now = state.due;
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	updated(REGISTRAR_RESULT_FAILED, 0);
+	expect(REGISTRAR_ACTION_NONE, "retrying");
+	assert_true(state.published);
+	now = expires;
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	assert_false(state.published);
+}
+
+static void wrong_password(void **unused)
+{
+	registrar_state_set_identity(&state, true, 1);
+	network_is(1, "203.0.113.5");
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	registrar_state_on_key(&state, now, 1, true);
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_REFUSED, "wrong password");
+	expect(REGISTRAR_ACTION_NONE, "refused");
+	assert_string_equal(state.trouble, "wrong password");
+	assert_int_equal(state.due, now + 600 * 1000);
+	/* Signing out and in again with another password is another identity: at once. */
+	registrar_state_set_identity(&state, true, 0);
+	expect(REGISTRAR_ACTION_FORGET_KEY, "refused");
+	expect(REGISTRAR_ACTION_NONE, "signed-out");
+	registrar_state_set_identity(&state, true, 2);
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	registrar_state_on_key(&state, now, 2, true);
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+}
+
+static void name_taken(void **unused)
+{
+	registrar_state_set_identity(&state, true, 1);
+	network_is(1, "203.0.113.5");
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	registrar_state_on_key(&state, now, 1, true);
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	located();
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	updated(REGISTRAR_RESULT_NAME_TAKEN, 0);
+	expect(REGISTRAR_ACTION_NONE, "name-taken");
+	/* The records there are the other host's: nothing to withdraw. */
+	registrar_state_terminate(&state);
+	assert_int_equal(step(), REGISTRAR_ACTION_EXIT);
+}
+
+static void sign_out_withdraws_and_forgets(void **unused)
+{
+	publish_first();
+	registrar_state_set_identity(&state, true, 0);
+	expect(REGISTRAR_ACTION_WITHDRAW, "withdrawing");
+	expect(REGISTRAR_ACTION_NONE, "withdrawing");
+	updated(REGISTRAR_RESULT_OK, 0);
+	assert_false(state.published);
+	assert_int_equal(step(), REGISTRAR_ACTION_FORGET_KEY);
+	expect(REGISTRAR_ACTION_NONE, "signed-out");
+}
+
+static void other_account_withdraws_first(void **unused)
+{
+	publish_first();
+	registrar_state_set_identity(&state, true, 2);
+	expect(REGISTRAR_ACTION_WITHDRAW, "withdrawing");
+	updated(REGISTRAR_RESULT_FAILED, 0);
+	assert_int_equal(step(), REGISTRAR_ACTION_FORGET_KEY);
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+}
+
+static void sign_out_during_an_update(void **unused)
+{
+	publish_first();
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	registrar_state_set_identity(&state, true, 0);
+	assert_int_equal(step(), REGISTRAR_ACTION_CANCEL);
+	expect(REGISTRAR_ACTION_WITHDRAW, "withdrawing");
+}
+
+static void terminate_withdraws(void **unused)
+{
+	publish_first();
+	registrar_state_terminate(&state);
+	expect(REGISTRAR_ACTION_WITHDRAW, "withdrawing");
+	updated(REGISTRAR_RESULT_OK, 0);
+	assert_int_equal(step(), REGISTRAR_ACTION_EXIT);
+}
+
+static void terminate_with_nothing_published(void **unused)
+{
+	registrar_state_terminate(&state);
+	assert_int_equal(step(), REGISTRAR_ACTION_EXIT);
+}
+
+static void delay_at_start_only(void **unused)
+{
+	registrar_state_init(&state, now, 3000, 1234);
+	registrar_state_set_identity(&state, true, 1);
+	network_is(1, "203.0.113.5");
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	registrar_state_on_key(&state, now, 1, true);
+	expect(REGISTRAR_ACTION_NONE, "starting");
+	assert_int_equal(state.due, now + 1234);
+	now = state.due;
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	located();
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	updated(REGISTRAR_RESULT_OK, 5400);
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+}
+
+static void refresh_on_demand(void **unused)
+{
+	publish_first();
+	registrar_state_refresh(&state);
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	updated(REGISTRAR_RESULT_OK, 5400);
+	expect(REGISTRAR_ACTION_NONE, "published");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(neighbours_come_one_by_one, start),
+		cmocka_unit_test_setup(key_is_asked_for_again, start),
+		cmocka_unit_test_setup(refresh_at_80_to_85_percent, start),
+		cmocka_unit_test_setup(new_network_is_published_at_once, start),
+		cmocka_unit_test_setup(newer_network_overtakes_an_update, start),
+		cmocka_unit_test_setup(older_generation_is_ignored, start),
+		cmocka_unit_test_setup(mapper_restart_disturbs_nothing, start),
+		cmocka_unit_test_setup(identity_restart_disturbs_nothing, start),
+		cmocka_unit_test_setup(silent_server_is_looked_for_again, start),
+		cmocka_unit_test_setup(lease_ends_while_the_server_is_away, start),
+		cmocka_unit_test_setup(wrong_password, start),
+		cmocka_unit_test_setup(name_taken, start),
+		cmocka_unit_test_setup(sign_out_withdraws_and_forgets, start),
+		cmocka_unit_test_setup(other_account_withdraws_first, start),
+		cmocka_unit_test_setup(sign_out_during_an_update, start),
+		cmocka_unit_test_setup(terminate_withdraws, start),
+		cmocka_unit_test_setup(terminate_with_nothing_published, start),
+		cmocka_unit_test_setup(delay_at_start_only, start),
+		cmocka_unit_test_setup(refresh_on_demand, start),
+	};
+
+	return cmocka_run_group_tests_name("registrar-state", tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "services/registrar/registration.h"
+
+#include "common/dns/dns-options.h"
+#include "common/dns/dns-records.h"
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+
+static const struct registration_identity identity = {
+	.host_name = "desktop",
+	.tunnel_label = "AutoTunnel-00-22-69-FF-FE-8E-34-2A",
+	.account_domain = "alice.members.example.org",
+	.members_domain = "members.example.org",
+	.host_id = { { { 0xfd, 1, 2, 3, 4, 5, 6, 7, 0, 0x22, 0x69, 0xff, 0xfe, 0x8e, 0x34,
+			 0x2a } } },
+};
+static const struct registration_device device = { { "model=Linux x86_64", "os=Debian" } };
+
+static ldns_rr_list *make_records(void)
+{
+	struct sockaddr_in endpoint = { .sin_family = AF_INET, .sin_port = htons(61234) };
+
+	endpoint.sin_addr.s_addr = inet_addr("203.0.113.5");
+	return registration_records(&identity, &device, &endpoint);
+}
+
+static void assert_record(const ldns_rr *rr, const char *expected)
+{
+	ldns_rr *other = NULL;
+	char *text = ldns_rr2str(rr);
+
+	assert_int_equal(ldns_rr_new_frm_str(&other, expected, 0, NULL, NULL), LDNS_STATUS_OK);
+	if (ldns_rr_compare(rr, other) != 0 || ldns_rr_ttl(rr) != ldns_rr_ttl(other))
+		fail_msg("%s is not %s", text, expected);
+	ldns_rr_free(other);
+	free(text);
+}
+
+static void records(void **state)
+{
+	const char *expected[] = {
+		"_autotunnel._udp.desktop.alice.members.example.org. 10 IN SRV 0 0 61234 "
+		"AutoTunnel-00-22-69-FF-FE-8E-34-2A.alice.members.example.org.",
+		"AutoTunnel-00-22-69-FF-FE-8E-34-2A.alice.members.example.org. 10 IN A 203.0.113.5",
+		"AutoTunnel-00-22-69-FF-FE-8E-34-2A.alice.members.example.org. 10 IN AAAA "
+		"fd01:203:405:607:22:69ff:fe8e:342a",
+		"AutoTunnel-00-22-69-FF-FE-8E-34-2A.alice.members.example.org. 10 IN TXT "
+		"\"model=Linux x86_64\" \"os=Debian\"",
+		"desktop.alice.members.example.org. 10 IN AAAA fd01:203:405:607:22:69ff:fe8e:342a",
+		"desktop.alice.members.example.org. 10 IN TXT \"model=Linux x86_64\" \"os=Debian\"",
+		"_autotunnel._udp.alice.members.example.org. 10 IN PTR "
+		"_autotunnel._udp.desktop.alice.members.example.org.",
+	};
+	ldns_rr_list *list = make_records();
+
+	assert_int_equal(ldns_rr_list_rr_count(list), ARRAY_SIZE(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+		assert_record(ldns_rr_list_rr(list, i), expected[i]);
+	ldns_rr_list_deep_free(list);
+}
+
+/* Each RRset of our own is deleted just before its record is added; the shared PTR is only added.
+ */
+static void publish(void **state)
+{
+	cleanup(dns_message_freep) struct dns_message *message = NULL;
+	uint8_t buffer[DNS_UDP_SIZE];
+	struct dns_update_lease lease;
+	ldns_rr_list *list = make_records();
+	int size = registration_write_publish(&identity, list, 5400, buffer, sizeof(buffer));
+
+	assert_in_range(size, 1, DNS_UDP_SIZE - 200); /* leaves room for TSIG */
+	assert_int_equal(dns_message_parse(buffer, size, &message), 0);
+	assert_int_equal(message->opcode, LDNS_PACKET_UPDATE);
+	assert_int_equal(dns_message_count(message, DNS_SECTION_ANSWER), 0);
+	assert_int_equal(dns_message_count(message, DNS_SECTION_AUTHORITY), 6 * 2 + 1);
+	for (size_t i = 0; i < 6; i++) {
+		ldns_rr *delete = dns_message_rr(message, DNS_SECTION_AUTHORITY, 2 * i);
+		ldns_rr *add = dns_message_rr(message, DNS_SECTION_AUTHORITY, 2 * i + 1);
+
+		assert_int_equal(ldns_rr_get_class(delete), LDNS_RR_CLASS_ANY);
+		assert_int_equal(ldns_rr_get_type(delete), ldns_rr_get_type(add));
+		assert_int_equal(ldns_dname_compare(ldns_rr_owner(delete), ldns_rr_owner(add)), 0);
+		assert_int_equal(ldns_rr_compare(add, ldns_rr_list_rr(list, i)), 0);
+	}
+	assert_int_equal(
+		dns_options_read_update_lease(message->options, message->options_size, &lease), 1);
+	assert_int_equal(lease.lease, 5400);
+	ldns_rr_list_deep_free(list);
+}
+
+static void withdraw(void **state)
+{
+	cleanup(dns_message_freep) struct dns_message *message = NULL;
+	uint8_t buffer[DNS_UDP_SIZE];
+	int size = registration_write_withdraw(&identity, buffer, sizeof(buffer));
+	ldns_rr *ptr;
+
+	assert_true(size > 0);
+	assert_int_equal(dns_message_parse(buffer, size, &message), 0);
+	assert_int_equal(dns_message_count(message, DNS_SECTION_AUTHORITY), 7);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(
+			ldns_rr_get_class(dns_message_rr(message, DNS_SECTION_AUTHORITY, i)),
+			LDNS_RR_CLASS_ANY);
+	ptr = dns_message_rr(message, DNS_SECTION_AUTHORITY, 6);
+	assert_int_equal(ldns_rr_get_class(ptr), LDNS_RR_CLASS_NONE);
+	assert_int_equal(ldns_rr_get_type(ptr), LDNS_RR_TYPE_PTR);
+}
+
+static uint32_t granted(const char *option, size_t size)
+{
+	struct dns_message response = { .options = (const uint8_t *)option, .options_size = size };
+
+	return registration_read_lease(&response, 5400);
+}
+
+static void lease(void **state)
+{
+	assert_int_equal(granted("\0\2\0\4\0\0\x07\x08", 8), 1800);
+	assert_int_equal(granted("", 0), 5400);
+	assert_int_equal(granted("\0\2\0\3\0\0\0", 7), 5400);
+	assert_int_equal(granted("\0\2\0\4\0\0\0\0", 8), 60);
+	assert_int_equal(granted("\0\2\0\4\xff\xff\xff\xff", 8), 604800);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(records),
+		cmocka_unit_test(publish),
+		cmocka_unit_test(withdraw),
+		cmocka_unit_test(lease),
+	};
+
+	return cmocka_run_group_tests_name("registration", tests, NULL, NULL);
+}
