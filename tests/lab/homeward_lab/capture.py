@@ -13,8 +13,8 @@ import sys
 
 from .namespace import wait_until
 
-_FILE = "/tmp/wire.pcap"
-_SAMPLE = "/tmp/sample.pcap"
+_FILE = "/run/lab/tmp/wire.pcap"
+_SAMPLE = "/run/lab/tmp/sample.pcap"
 _DNS_PORTS = (53, 5352)
 _SAMPLE_ESP = 300
 
@@ -27,10 +27,10 @@ class Capture:
 
     def __init__(self, internet):
         self.internet = internet
-        with open(internet.path("/tmp/tcpdump.log"), "wb") as log:
+        with open(internet.path("/run/lab/tmp/tcpdump.log"), "wb") as log:
             self._process = internet.popen(["tcpdump", "-i", "br0", "-n", "-s", "0", "-B", "65536", "-Z", "root",
                                             "-w", _FILE], stdout=subprocess.DEVNULL, stderr=log)
-        wait_until(lambda: "listening on" in internet.read("/tmp/tcpdump.log"), 10, "tcpdump")
+        wait_until(lambda: "listening on" in internet.read("/run/lab/tmp/tcpdump.log"), 10, "tcpdump")
         self.frames = []
 
     def stop(self):
@@ -49,7 +49,7 @@ class Capture:
         wait_until(arrived, 10, "the last frame in the capture", every=0.05)
         self._process.send_signal(signal.SIGINT)
         self._process.wait(20)
-        dropped = re.search(r"(\d+) packets? dropped by kernel", self.internet.read("/tmp/tcpdump.log"))
+        dropped = re.search(r"(\d+) packets? dropped by kernel", self.internet.read("/run/lab/tmp/tcpdump.log"))
         self.dropped = int(dropped.group(1)) if dropped else -1
         return self.dropped
 

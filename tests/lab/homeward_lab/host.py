@@ -6,8 +6,8 @@
         assert host.get_property("identity", "State") == "signed-out"
         host.wait_for(("identity", "SignedIn", True))
 
-What is there: users homeward-*, the folders of packaging/tmpfiles, /etc/homeward (empty), /run and /tmp (empty), a
-system bus at the usual place with the real policy, /dev/net/tun. A Host without a network has only "lo"; plug it
+What is there: users homeward-*, the folders of packaging/tmpfiles, /etc/homeward (empty), /run (empty), a system
+bus at the usual place with the real policy, /dev/net/tun. The rest, /tmp too, is the machine's. A Host without a network has only "lo"; plug it
 into a Gateway or the Internet (network.py) with move() or attach_internet().
 """
 import glob

@@ -177,7 +177,7 @@ class Lab:
     def start_transfer(self, source=None, sink=None, size=256 << 20):
         """One TCP connection with random octets, by host id."""
         source, sink = source or self.desktop, sink or self.laptop
-        self.mark = make_file(source, "/tmp/sent", size)
+        self.mark = make_file(source, "/run/lab/tmp/sent", size)
         self.transfer = Transfer(source, sink, self.host_id(sink))
         return self.transfer
 

@@ -3,7 +3,7 @@
 
 A Namespace is held by an init process. It ends when the write end of its standard input closes, and it gets
 SIGKILL when the process that made it dies; the kernel then kills every process inside and drops the network
-and the mounts. All files are on a tmpfs of its own. So there is nothing to clean up, whatever happened, and two
+and the mounts. What it writes is on a tmpfs of its own (/run). So there is nothing to clean up, whatever happened, and two
 labs on one machine do not meet. None of the network namespaces is connected to the machine's own.
 """
 import ctypes
@@ -40,8 +40,7 @@ own() { rm -rf "$1"; }
 _SETUP = """
 set -e
 mount -t tmpfs -o mode=755 lab /run
-mkdir -p /run/lab /run/lock
-mount -t tmpfs -o mode=1777 lab /tmp
+mkdir -p /run/lab/tmp /run/lock
 mount -t sysfs -o ro lab /sys 2>/dev/null || true
 ip link set lo up
 """

@@ -103,7 +103,7 @@ def make_file(host, path, size):
 class Transfer:
     """A running transfer of `path` from host `source` to host `sink` at `address`."""
 
-    def __init__(self, source, sink, address, path="/tmp/sent", port=4711):
+    def __init__(self, source, sink, address, path="/run/lab/tmp/sent", port=4711):
         self.source, self.sink, self.address, self.port, self.path = source, sink, address, port, path
         self.size = os.path.getsize(source.path(path))
         self.total = 0
@@ -112,11 +112,13 @@ class Transfer:
         self._changed = threading.Condition()
         self._threads = []
         program = [sys.executable, os.path.realpath(__file__)]
-        self._errors = open(sink.path("/tmp/transfer.err"), "w+b")
-        self.receiver = sink.popen(program + ["receive", port, "/tmp/received"], stdout=subprocess.PIPE, stderr=self._errors)
+        self._errors = open(sink.path("/run/lab/tmp/transfer.err"), "w+b")
+        self.receiver = sink.popen(program + ["receive", port, "/run/lab/tmp/received"], stdout=subprocess.PIPE,
+                                   stderr=self._errors)
         self._follow(self.receiver)
         self.wait_event("listening", 10)
-        self.sender = source.popen(program + ["send", path, address, port], stdout=subprocess.PIPE, stderr=self._errors)
+        self.sender = source.popen(program + ["send", path, address, port], stdout=subprocess.PIPE,
+                                   stderr=self._errors)
         self._follow(self.sender)
 
     def _follow(self, process):
