@@ -1,1 +1,20 @@
-# mapper: filled in by its first commit
+noinst_LTLIBRARIES += libmapper-core.la
+libexec_PROGRAMS += services/mapper/mapper
+
+libmapper_core_la_SOURCES = \
+	services/mapper/announcement-wire.c services/mapper/announcement-wire.h \
+	services/mapper/mapper-state.c services/mapper/mapper-state.h \
+	services/mapper/mapper-words.c services/mapper/mapper-words.h \
+	services/mapper/natpmp-wire.c services/mapper/natpmp-wire.h \
+	services/mapper/network-state.c services/mapper/network-state.h \
+	services/mapper/wish-state.c services/mapper/wish-state.h
+
+services_mapper_mapper_SOURCES = \
+	services/mapper/announcement-listener.c services/mapper/announcement-listener.h \
+	services/mapper/bus.c services/mapper/bus.h \
+	services/mapper/gateway-natpmp.c services/mapper/gateway-natpmp.h \
+	services/mapper/main.c \
+	services/mapper/mapper.c services/mapper/mapper.h \
+	services/mapper/network-watch.c services/mapper/network-watch.h
+services_mapper_mapper_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
+services_mapper_mapper_LDADD = libmapper-core.la libloop.la $(MNL_LIBS) $(NATPMP_LIBS)

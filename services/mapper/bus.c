@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Properties are served from a copy of what was announced last; announcing makes a new copy from
+ * the state and signals the difference. So a reader never sees half of a change, and what it reads
+ * after a signal is what the signal said.
+ */
+#include "services/mapper/bus.h"
+
+#include "services/mapper/mapper-words.h"
+#include "services/mapper/wish-state.h"
+
+#include "bus-interfaces/errors.h"
+#include "common/loop/bus-values.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROOT_PATH         HOMEWARD_OBJECT_ROOT "/Mapper1"
+#define ROOT_INTERFACE    "org.homeward.Mapper1"
+#define MAPPING_INTERFACE "org.homeward.Mapper1.Mapping"
+
+struct shown_network {
+	char state[16];
+	char reason[400];
+	uint64_t generation;
+	char interface[IFNAMSIZ];
+	char local_address[INET_ADDRSTRLEN];
+	char gateway[INET_ADDRSTRLEN];
+	char external_address[INET_ADDRSTRLEN];
+	char nat_kind[16];
+	char protocol[16];
+};
+
+struct shown_mapping {
+	char label[MAPPING_LABEL_LIMIT + 1];
+	uint64_t generation;
+	struct sockaddr_in internal, external;
+	char protocol[16];
+	uint64_t expires; /* seconds of CLOCK_REALTIME */
+	char state[16];
+	char last_error[200];
+};
+
+/* Of a structure of what is shown; a NULL name ends. */
+struct shown_property {
+	const char *name;
+	size_t offset, size;
+	bool bound; /* one that changes is announced with all others that are bound */
+};
+
+#define SHOWN(type, member, name, bound)                                                           \
+	{                                                                                          \
+		name, offsetof(struct type, member), sizeof(((struct type *)NULL)->member), bound  \
+	}
+
+#define SHOWN_LIMIT 12
+
+struct mapping_object {
+	struct mapping_object *next;
+	struct bus *bus;
+	struct mapping *mapping; /* NULL: it is gone */
+	char path[64];
+	sd_bus_slot *slot;
+	struct shown_mapping shown;
+	uint64_t expires_at; /* what shown.expires was made of */
+};
+
+struct bus {
+	struct mapper *mapper;
+	sd_bus *connection;
+	sd_bus_slot *root_slot, *match_slot;
+	struct shown_network shown;
+	struct mapping_object *objects;
+	uint64_t n_objects_made;
+	bool finishing;
+};
+
+/* A call that waits for the bus to say which user its caller is. */
+struct question {
+	struct bus *bus;
+	sd_bus_message *call;
+	struct mapping_wish wish;
+};
+
+/* Announcing. */
+
+static void show_address(char *text, struct in_addr address)
+{
+	if (address.s_addr)
+		inet_ntop(AF_INET, &address, text, INET_ADDRSTRLEN);
+}
+
+static void fill_network(const struct mapper_state *state, struct shown_network *shown)
+{
+	memset(shown, 0, sizeof *shown);
+	strcpy(shown->state, words_state(state));
+	words_reason(state, shown->reason, sizeof shown->reason);
+	shown->generation = state->generation;
+	memcpy(shown->interface, state->network.interface, sizeof shown->interface);
+	show_address(shown->local_address, state->network.address);
+	show_address(shown->gateway, state->network.gateway);
+	show_address(shown->external_address, mapper_state_external(state));
+	strcpy(shown->nat_kind, words_nat_kind(mapper_state_nat_kind(state)));
+	strcpy(shown->protocol, words_protocol(state));
+}
+
+static void fill_mapping(struct mapping_object *object, struct shown_mapping *shown)
+{
+	const struct mapping *mapping = object->mapping;
+	struct mapper *mapper = object->bus->mapper;
+
+	memset(shown, 0, sizeof *shown);
+	strcpy(shown->label, mapping->wish.label);
+	shown->generation = mapping->generation;
+	shown->internal = mapping->internal;
+	shown->external = mapping->external;
+	strcpy(shown->protocol, mapping->condition == MAPPING_MAPPED
+					? words_protocol(mapper_state_of(mapper))
+					: "none");
+	/* Made once from each grant: the clocks drift against each other. */
+	if (mapping->expires_at == object->expires_at)
+		shown->expires = object->shown.expires;
+	else if (mapping->expires_at != UINT64_MAX)
+		shown->expires =
+			(realtime_usec() / 1000 + mapping->expires_at - mapper_now(mapper)) / 1000;
+	object->expires_at = mapping->expires_at;
+	strcpy(shown->state, words_condition(mapping->condition));
+	snprintf(shown->last_error, sizeof shown->last_error, "%s",
+		 words_trouble(mapping->trouble));
+}
+
+/* The names of what differs between two structures, ended by NULL, into `names`. */
+static bool list_differences(const struct shown_property *properties, const void *former,
+			     const void *present, char **names)
+{
+	bool all_bound = false, is_different;
+	size_t n = 0;
+
+	for (const struct shown_property *property = properties; property->name; property++)
+		if (property->bound &&
+		    memcmp((const char *)former + property->offset,
+			   (const char *)present + property->offset, property->size) != 0)
+			all_bound = true;
+	for (const struct shown_property *property = properties; property->name; property++) {
+		is_different =
+			memcmp((const char *)former + property->offset,
+			       (const char *)present + property->offset, property->size) != 0;
+		if (is_different || (all_bound && property->bound))
+			names[n++] = (char *)property->name;
+	}
+	names[n] = NULL;
+	return n > 0;
+}
+
+static const struct shown_property network_properties[] = {
+	SHOWN(shown_network, state, "State", false),
+	SHOWN(shown_network, reason, "Reason", false),
+	SHOWN(shown_network, generation, "NetworkGeneration", false),
+	SHOWN(shown_network, interface, "PrimaryInterface", false),
+	SHOWN(shown_network, local_address, "LocalAddress", false),
+	SHOWN(shown_network, gateway, "Gateway", false),
+	SHOWN(shown_network, external_address, "ExternalAddress", false),
+	SHOWN(shown_network, nat_kind, "NatKind", false),
+	SHOWN(shown_network, protocol, "Protocol", false),
+	{},
+};
+
+static const struct shown_property mapping_properties[] = {
+	SHOWN(shown_mapping, generation, "Generation", true),
+	SHOWN(shown_mapping, internal, "Internal", true),
+	SHOWN(shown_mapping, external, "External", true),
+	SHOWN(shown_mapping, state, "State", true),
+	SHOWN(shown_mapping, protocol, "Protocol", false),
+	SHOWN(shown_mapping, expires, "Expires", false),
+	SHOWN(shown_mapping, last_error, "LastError", false),
+	{},
+};
+
+static void note_network(struct bus *bus, const struct shown_network *former)
+{
+	struct timeline *timeline = mapper_timeline(bus->mapper);
+	const struct shown_network *shown = &bus->shown;
+
+	if (!strcmp(shown->nat_kind, former->nat_kind) &&
+	    !strcmp(shown->external_address, former->external_address))
+		return;
+	if (!strcmp(shown->nat_kind, "public"))
+		timeline_note(timeline, shown->generation, "public at %s", shown->external_address);
+	else if (*shown->external_address)
+		timeline_note(timeline, shown->generation, "external address %s",
+			      shown->external_address);
+}
+
+static void note_mapping(struct mapping_object *object, const struct shown_mapping *former)
+{
+	struct timeline *timeline = mapper_timeline(object->bus->mapper);
+	const struct shown_mapping *shown = &object->shown;
+	char address[INET_ADDRSTRLEN] = "";
+
+	if (!strcmp(shown->state, former->state) && shown->generation == former->generation &&
+	    !memcmp(&shown->external, &former->external, sizeof shown->external))
+		return;
+	show_address(address, shown->external.sin_addr);
+	if (*address)
+		timeline_note(timeline, shown->generation, "%s %s: %s:%u", shown->state,
+			      shown->label, address, ntohs(shown->external.sin_port));
+	else if (*shown->last_error)
+		timeline_note(timeline, shown->generation, "%s %s: %s", shown->state, shown->label,
+			      shown->last_error);
+}
+
+static void announce_mapping(struct mapping_object *object)
+{
+	char *names[SHOWN_LIMIT];
+	struct shown_mapping former = object->shown;
+
+	fill_mapping(object, &object->shown);
+	note_mapping(object, &former);
+	if (list_differences(mapping_properties, &former, &object->shown, names))
+		sd_bus_emit_properties_changed_strv(object->bus->connection, object->path,
+						    MAPPING_INTERFACE, names);
+}
+
+static struct mapping_object *object_free(struct mapping_object *object)
+{
+	sd_bus_slot_unref(object->slot);
+	free(object);
+	return NULL;
+}
+
+void bus_forget_mapping(struct mapping *mapping)
+{
+	struct mapping_object *object = mapping->userdata;
+
+	if (object)
+		object->mapping = NULL;
+}
+
+void bus_finish(struct bus *bus)
+{
+	bus->finishing = true;
+	for (struct mapping_object *object = bus->objects; object; object = object->next)
+		object->mapping = NULL;
+}
+
+/* Objects whose mapping the state let go of. */
+static void remove_objects(struct bus *bus)
+{
+	struct mapping_object **link = &bus->objects;
+
+	while (*link) {
+		struct mapping_object *object = *link;
+
+		if (object->mapping) {
+			link = &object->next;
+			continue;
+		}
+		*link = object->next;
+		sd_bus_emit_object_removed(bus->connection, object->path);
+		object_free(object);
+	}
+}
+
+void bus_announce(struct bus *bus)
+{
+	struct shown_network former = bus->shown;
+	char *names[SHOWN_LIMIT];
+
+	fill_network(mapper_state_of(bus->mapper), &bus->shown);
+	note_network(bus, &former);
+	if (list_differences(network_properties, &former, &bus->shown, names))
+		sd_bus_emit_properties_changed_strv(bus->connection, ROOT_PATH, ROOT_INTERFACE,
+						    names);
+	for (struct mapping_object *object = bus->objects; object; object = object->next)
+		if (object->mapping)
+			announce_mapping(object);
+	remove_objects(bus);
+}
+
+/* Getters. */
+
+static int get_text(sd_bus *connection, const char *path, const char *interface,
+		    const char *property, sd_bus_message *reply, void *userdata,
+		    sd_bus_error *error)
+{
+	return sd_bus_message_append(reply, "s", (const char *)userdata);
+}
+
+static int get_endpoint(sd_bus *connection, const char *path, const char *interface,
+			const char *property, sd_bus_message *reply, void *userdata,
+			sd_bus_error *error)
+{
+	return bus_append_endpoint(reply, userdata);
+}
+
+static int get_counters(sd_bus *connection, const char *path, const char *interface,
+			const char *property, sd_bus_message *reply, void *userdata,
+			sd_bus_error *error)
+{
+	static const struct counter_description names[] = {
+#define COUNTER(name, member) { name, offsetof(struct mapper_counters, member) }
+		COUNTER("NetworkChanges", network_changes),
+		COUNTER("RequestsSent", requests_sent),
+		COUNTER("Retransmissions", retransmissions),
+		COUNTER("RequestsFailed", requests_failed),
+		COUNTER("ResponsesAccepted", responses_accepted),
+		COUNTER("ResponsesMalformed", responses_malformed),
+		COUNTER("ResponsesUnexpected", responses_unexpected),
+		COUNTER("GatewayUnreachable", gateway_unreachable),
+		COUNTER("GatewayRestarts", gateway_restarts),
+		COUNTER("AnnouncementsAccepted", announcements_accepted),
+		COUNTER("AnnouncementsForeign", announcements_foreign),
+		COUNTER("AnnouncementsMalformed", announcements_malformed),
+#undef COUNTER
+		{},
+	};
+	struct bus *bus = userdata;
+
+	return bus_append_counters(reply, names, &mapper_state_of(bus->mapper)->counters);
+}
+
+static int get_timeline(sd_bus *connection, const char *path, const char *interface,
+			const char *property, sd_bus_message *reply, void *userdata,
+			sd_bus_error *error)
+{
+	struct bus *bus = userdata;
+
+	return timeline_property(connection, path, interface, property, reply,
+				 mapper_timeline(bus->mapper), error);
+}
+
+/* Methods. */
+
+static int method_release(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	struct mapping_object *object = userdata;
+	struct mapper *mapper = object->bus->mapper;
+	struct mapping *mapping = object->mapping;
+	int r;
+
+	if (!mapping || strcmp(mapping->caller, sd_bus_message_get_sender(call)) != 0)
+		return sd_bus_error_set(error, HOMEWARD_ERROR_ACCESS_DENIED,
+					"another caller asked for this mapping");
+	r = sd_bus_reply_method_return(call, NULL);
+	bus_forget_mapping(mapping);
+	mapper_state_remove_mapping(mapper_state_of(mapper), mapping, mapper_now(mapper));
+	mapper_carry_out(mapper);
+	return r;
+}
+
+static const sd_bus_vtable mapping_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_PROPERTY("Label", "s", get_text, offsetof(struct mapping_object, shown.label),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct mapping_object, shown.generation),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Internal", "(sq)", get_endpoint,
+			offsetof(struct mapping_object, shown.internal),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("External", "(sq)", get_endpoint,
+			offsetof(struct mapping_object, shown.external),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Protocol", "s", get_text, offsetof(struct mapping_object, shown.protocol),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Expires", "t", NULL, offsetof(struct mapping_object, shown.expires),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("State", "s", get_text, offsetof(struct mapping_object, shown.state),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("LastError", "s", get_text,
+			offsetof(struct mapping_object, shown.last_error),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_release,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END,
+};
+
+static int add_object(struct bus *bus, struct mapping *mapping)
+{
+	struct mapping_object *object = calloc(1, sizeof *object);
+	int r;
+
+	if (!object)
+		return -ENOMEM;
+	object->bus = bus;
+	object->mapping = mapping;
+	snprintf(object->path, sizeof object->path, ROOT_PATH "/mapping/%llu",
+		 (unsigned long long)++bus->n_objects_made);
+	r = sd_bus_add_object_vtable(bus->connection, &object->slot, object->path,
+				     MAPPING_INTERFACE, mapping_vtable, object);
+	if (r < 0) {
+		object_free(object);
+		return r;
+	}
+	mapping->userdata = object;
+	object->next = bus->objects;
+	bus->objects = object;
+	fill_mapping(object, &object->shown);
+	note_mapping(object, &(struct shown_mapping){});
+	sd_bus_emit_object_added(bus->connection, object->path);
+	return 0;
+}
+
+static int reply_object(sd_bus_message *call, const struct mapping *mapping)
+{
+	const struct mapping_object *object = mapping->userdata;
+
+	return sd_bus_reply_method_return(call, "o", object->path);
+}
+
+static int read_wish(sd_bus_message *call, struct mapping_wish *wish, sd_bus_error *error)
+{
+	const char *label, *protocol;
+	int r = sd_bus_message_read(call, "ssqqu", &label, &protocol, &wish->internal_port,
+				    &wish->external_port, &wish->lifetime);
+
+	if (r < 0)
+		return r;
+	if (!wish_label_is_valid(label))
+		return sd_bus_error_set(error, HOMEWARD_ERROR_INVALID_ARGUMENT,
+					"a label is 1 to 32 of a-z, 0-9 and \"-\"");
+	strcpy(wish->label, label);
+	if (!strcmp(protocol, "udp"))
+		wish->operation = NATPMP_MAP_UDP;
+	else if (!strcmp(protocol, "tcp"))
+		wish->operation = NATPMP_MAP_TCP;
+	else
+		return sd_bus_error_set(error, HOMEWARD_ERROR_INVALID_ARGUMENT,
+					"the protocol is \"udp\" or \"tcp\"");
+	if (!wish->internal_port)
+		return sd_bus_error_set(error, HOMEWARD_ERROR_INVALID_ARGUMENT,
+					"the internal port is 1 to 65535");
+	if (!wish->lifetime)
+		wish->lifetime = MAPPING_DEFAULT_LIFETIME;
+	return 0;
+}
+
+/* The call's answer once its caller's user is known. */
+static int add_or_take_over(struct bus *bus, sd_bus_message *call, const struct mapping_wish *wish,
+			    uid_t uid)
+{
+	const char *caller = sd_bus_message_get_sender(call);
+	struct mapper_state *state = mapper_state_of(bus->mapper);
+	uint64_t now = mapper_now(bus->mapper);
+	struct mapping *mapping = wish_find(state, caller, uid, wish->label);
+	int r;
+
+	if (bus->finishing)
+		return sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_FAILED,
+						  "the daemon is stopping");
+	if (mapping) {
+		r = wish_take_over(mapping, caller, uid);
+		if (r < 0)
+			return sd_bus_reply_method_errno(call, r, NULL);
+		mapper_state_change_mapping(state, mapping, wish, now);
+		return reply_object(call, mapping);
+	}
+	if (!wish_allowed(state, caller))
+		return sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_LIMITS_EXCEEDED,
+						  "a caller may have %d mappings",
+						  MAPPINGS_PER_CALLER);
+	r = mapper_state_add_mapping(state, wish, now, &mapping);
+	if (r == -EDQUOT)
+		return sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_LIMITS_EXCEEDED,
+						  "there are %d mappings, which is the limit",
+						  MAPPINGS_LIMIT);
+	if (r >= 0) {
+		r = wish_take_over(mapping, caller, uid);
+		if (r >= 0)
+			r = add_object(bus, mapping);
+		if (r < 0)
+			mapper_state_remove_mapping(state, mapping, now);
+	}
+	if (r < 0)
+		return sd_bus_reply_method_errno(call, r, NULL);
+	return reply_object(call, mapping);
+}
+
+static void question_destroy(void *userdata)
+{
+	struct question *question = userdata;
+
+	sd_bus_message_unref(question->call);
+	free(question);
+}
+
+static int on_caller_user(sd_bus_message *answer, void *userdata, sd_bus_error *error)
+{
+	struct question *question = userdata;
+	struct bus *bus = question->bus;
+	uint32_t uid;
+
+	/* The caller left in between: nobody is there to be answered. */
+	if (sd_bus_message_is_method_error(answer, NULL) ||
+	    sd_bus_message_read(answer, "u", &uid) < 0)
+		return 0;
+	add_or_take_over(bus, question->call, &question->wish, uid);
+	mapper_carry_out(bus->mapper);
+	return 0;
+}
+
+static int method_add_mapping(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	struct bus *bus = userdata;
+	struct mapping_wish wish = {};
+	struct mapper_state *state = mapper_state_of(bus->mapper);
+	struct question *question;
+	struct mapping *mapping;
+	sd_bus_slot *slot;
+	int r = read_wish(call, &wish, error);
+
+	if (r < 0)
+		return r;
+	mapping = wish_find(state, sd_bus_message_get_sender(call), (uid_t)-1, wish.label);
+	if (mapping) {
+		mapper_state_change_mapping(state, mapping, &wish, mapper_now(bus->mapper));
+		r = reply_object(call, mapping);
+		mapper_carry_out(bus->mapper);
+		return r;
+	}
+	/* Whose it is decides whether it takes over what a former connection left. */
+	question = calloc(1, sizeof *question);
+	if (!question)
+		return -ENOMEM;
+	question->bus = bus;
+	question->wish = wish;
+	question->call = sd_bus_message_ref(call);
+	r = sd_bus_call_method_async(bus->connection, &slot, "org.freedesktop.DBus",
+				     "/org/freedesktop/DBus", "org.freedesktop.DBus",
+				     "GetConnectionUnixUser", on_caller_user, question, "s",
+				     sd_bus_message_get_sender(call));
+	if (r < 0) {
+		question_destroy(question);
+		return r;
+	}
+	sd_bus_slot_set_destroy_callback(slot, question_destroy);
+	sd_bus_slot_set_floating(slot, true);
+	sd_bus_slot_unref(slot);
+	return 1;
+}
+
+static int on_name_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
+{
+	const char *name, *former, *owner;
+	struct bus *bus = userdata;
+
+	if (sd_bus_message_read(signal, "sss", &name, &former, &owner) < 0 || *name != ':' ||
+	    *owner)
+		return 0;
+	wish_note_caller_gone(mapper_state_of(bus->mapper), name, mapper_now(bus->mapper));
+	mapper_carry_out(bus->mapper);
+	return 0;
+}
+
+#define NETWORK_PROPERTY(name, type, getter, member)                                               \
+	SD_BUS_PROPERTY(name, type, getter, offsetof(struct bus, shown.member),                    \
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
+
+static const sd_bus_vtable root_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	NETWORK_PROPERTY("State", "s", get_text, state),
+	NETWORK_PROPERTY("Reason", "s", get_text, reason),
+	SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
+	SD_BUS_PROPERTY("Timeline", "a(tts)", get_timeline, 0, 0),
+	NETWORK_PROPERTY("NetworkGeneration", "t", NULL, generation),
+	NETWORK_PROPERTY("PrimaryInterface", "s", get_text, interface),
+	NETWORK_PROPERTY("LocalAddress", "s", get_text, local_address),
+	NETWORK_PROPERTY("Gateway", "s", get_text, gateway),
+	NETWORK_PROPERTY("ExternalAddress", "s", get_text, external_address),
+	NETWORK_PROPERTY("NatKind", "s", get_text, nat_kind),
+	NETWORK_PROPERTY("Protocol", "s", get_text, protocol),
+	SD_BUS_METHOD_WITH_ARGS("AddMapping",
+				SD_BUS_ARGS("s", label, "s", protocol, "q", internal_port, "q",
+					    external_port, "u", lifetime),
+				SD_BUS_RESULT("o", mapping), method_add_mapping,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END,
+};
+
+int bus_new(struct mapper *mapper, sd_bus *connection, struct bus **ret)
+{
+	struct bus *bus = calloc(1, sizeof *bus);
+	int r;
+
+	if (!bus)
+		return -ENOMEM;
+	bus->mapper = mapper;
+	bus->connection = sd_bus_ref(connection);
+	fill_network(mapper_state_of(mapper), &bus->shown);
+	r = sd_bus_add_object_vtable(connection, &bus->root_slot, ROOT_PATH, ROOT_INTERFACE,
+				     root_vtable, bus);
+	if (r >= 0)
+		r = sd_bus_add_match_async(connection, &bus->match_slot,
+					   "type='signal',sender='org.freedesktop.DBus',"
+					   "interface='org.freedesktop.DBus',"
+					   "member='NameOwnerChanged',arg2=''",
+					   on_name_owner_changed, NULL, bus);
+	if (r < 0) {
+		bus_free(bus);
+		return r;
+	}
+	*ret = bus;
+	return 0;
+}
+
+struct bus *bus_free(struct bus *bus)
+{
+	if (!bus)
+		return NULL;
+	while (bus->objects) {
+		struct mapping_object *object = bus->objects;
+
+		bus->objects = object->next;
+		object_free(object);
+	}
+	sd_bus_slot_unref(bus->root_slot);
+	sd_bus_slot_unref(bus->match_slot);
+	sd_bus_unref(bus->connection);
+	free(bus);
+	return NULL;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/mapper/mapper-words.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+const char *words_state(const struct mapper_state *state)
+{
+	if (!state->have_network)
+		return "starting";
+	if (!state->network.link)
+		return "no-network";
+	return state->phase == GATEWAY_ASKING && !state->provisional ? "probing" : "ready";
+}
+
+const char *words_nat_kind(enum nat_kind kind)
+{
+	switch (kind) {
+	case NAT_UNKNOWN:
+		return "unknown";
+	case NAT_PUBLIC:
+		return "public";
+	case NAT_MAPPED:
+		return "nat";
+	case NAT_DOUBLE:
+		return "double-nat";
+	}
+	return "unknown";
+}
+
+const char *words_protocol(const struct mapper_state *state)
+{
+	return state->phase == GATEWAY_SPEAKING ? "nat-pmp" : "none";
+}
+
+const char *words_condition(enum mapping_condition condition)
+{
+	switch (condition) {
+	case MAPPING_PENDING:
+		return "pending";
+	case MAPPING_MAPPED:
+		return "mapped";
+	case MAPPING_PUBLIC:
+		return "public";
+	case MAPPING_FAILED:
+		return "failed";
+	}
+	return "failed";
+}
+
+const char *words_trouble(enum trouble trouble)
+{
+	switch (trouble) {
+	case TROUBLE_NONE:
+		return "";
+	case TROUBLE_SILENT:
+		return "the gateway does not answer";
+	case TROUBLE_NOT_SUPPORTED:
+		return "the gateway does not speak NAT-PMP";
+	case TROUBLE_REFUSED:
+		return "the gateway refuses: port mapping is switched off there, or not allowed "
+		       "to this machine";
+	case TROUBLE_NETWORK_FAILURE:
+		return "the gateway has no usable address of its own from its provider";
+	case TROUBLE_OUT_OF_RESOURCES:
+		return "the gateway has no room for another mapping";
+	case TROUBLE_UNSUPPORTED_OPERATION:
+		return "the gateway does not know this request";
+	case TROUBLE_UNKNOWN_RESULT:
+		return "the gateway gave an answer that means nothing to us";
+	case TROUBLE_DOUBLE_NAT:
+		return "double NAT: the gateway is itself behind another one, which has to forward "
+		       "the port or stop translating";
+	case TROUBLE_EXPIRED:
+		return "the mapping expired: the gateway did not renew it in time";
+	}
+	return "";
+}
+
+static void describe_speaking(const struct mapper_state *state, const char *gateway, char *text,
+			      size_t size)
+{
+	char external[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &state->external, external, sizeof external);
+	if (!state->external.s_addr && state->trouble)
+		snprintf(text, size, "The gateway %s was asked, but: %s. It is asked again.",
+			 gateway, words_trouble(state->trouble));
+	else if (!state->external.s_addr)
+		snprintf(text, size, "The gateway %s is asked for its address.", gateway);
+	else if (state->trouble)
+		snprintf(text, size, "The gateway %s has the address %s, but: %s.", gateway,
+			 external, words_trouble(state->trouble));
+	else
+		snprintf(text, size, "The gateway %s maps ports at %s.", gateway, external);
+}
+
+void words_reason(const struct mapper_state *state, char *text, size_t size)
+{
+	char address[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &state->network.address, address, sizeof address);
+	inet_ntop(AF_INET, &state->network.gateway, gateway, sizeof gateway);
+	if (!state->have_network) {
+		snprintf(text, size, "The kernel is asked for its interfaces and routes.");
+		return;
+	}
+	if (!state->network.link) {
+		snprintf(text, size,
+			 "No interface has an IPv4 address and a default route. Connect to a "
+			 "network.");
+		return;
+	}
+	switch (state->phase) {
+	case GATEWAY_NOBODY:
+		snprintf(text, size, "The address %s needs no mapping.", address);
+		break;
+	case GATEWAY_ASKING:
+		snprintf(text, size,
+			 state->provisional
+				 ? "The gateway %s has not answered to NAT-PMP: this counts as a "
+				   "public network. It is still asked."
+				 : "The gateway %s is asked for its address.",
+			 gateway);
+		break;
+	case GATEWAY_SPEAKING:
+		describe_speaking(state, gateway, text, size);
+		break;
+	case GATEWAY_MUTE:
+		snprintf(text, size,
+			 "No port mapping, this counts as a public network: %s. If the gateway %s "
+			 "translates addresses, switch NAT-PMP on there.",
+			 words_trouble(state->trouble), gateway);
+		break;
+	}
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The daemon's context: feeds events to the state, carries out what it wants, lets the bus know. */
+#include "services/mapper/mapper-state.h"
+
+#include "common/loop/daemon.h"
+#include "common/loop/timeline.h"
+
+struct mapper_config {
+	char *runtime_folder;
+};
+
+struct mapper;
+
+/* Keeps a pointer to `config`. 0 or a negative errno after a line in the log. */
+int mapper_new(const struct mapper_config *config, struct mapper **ret);
+struct mapper *mapper_free(struct mapper *mapper);
+/* The status for exit(). */
+int mapper_run(struct mapper *mapper);
+
+DEFINE_CLEANUP(struct mapper *, mapper_free)
+
+/* For bus.c. */
+struct mapper_state *mapper_state_of(struct mapper *mapper);
+struct timeline *mapper_timeline(struct mapper *mapper);
+uint64_t mapper_now(struct mapper *mapper);
+/* To be called after each change of the state. */
+void mapper_carry_out(struct mapper *mapper);
