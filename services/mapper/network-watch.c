@@ -90,17 +90,16 @@ static void add_link(struct network_watch *watch, const struct nlmsghdr *header)
 		return;
 	link->index = info->ifi_index;
 	link->up = link_is_up(info);
-	mnl_attr_for_each(attribute, header, sizeof *info)
-	{
+	mnl_attr_for_each (attribute, header, sizeof *info) {
 		if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
 		    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
 			strncpy(link->name, mnl_attr_get_str(attribute), sizeof link->name - 1);
 		if (mnl_attr_get_type(attribute) != IFLA_LINKINFO)
 			continue;
-		mnl_attr_for_each_nested(
-			inner, attribute) if (mnl_attr_get_type(inner) == IFLA_INFO_KIND &&
-					      mnl_attr_validate(inner, MNL_TYPE_STRING) >= 0)
-			link->tunnel = !strcmp(mnl_attr_get_str(inner), "tun");
+		mnl_attr_for_each_nested (inner, attribute)
+			if (mnl_attr_get_type(inner) == IFLA_INFO_KIND &&
+			    mnl_attr_validate(inner, MNL_TYPE_STRING) >= 0)
+				link->tunnel = !strcmp(mnl_attr_get_str(inner), "tun");
 	}
 }
 
@@ -119,8 +118,7 @@ static struct in_addr own_address(const struct nlmsghdr *header)
 	struct in_addr local = {}, address = {};
 	const struct nlattr *attribute;
 
-	mnl_attr_for_each(attribute, header, sizeof(struct ifaddrmsg))
-	{
+	mnl_attr_for_each (attribute, header, sizeof(struct ifaddrmsg)) {
 		if (mnl_attr_get_type(attribute) == IFA_LOCAL)
 			local = attribute_address(attribute);
 		else if (mnl_attr_get_type(attribute) == IFA_ADDRESS)
@@ -175,8 +173,7 @@ static void add_route(struct network_watch *watch, const struct nlmsghdr *header
 	if (info->rtm_family != AF_INET || info->rtm_dst_len || info->rtm_src_len ||
 	    info->rtm_type != RTN_UNICAST || info->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD))
 		return;
-	mnl_attr_for_each(attribute, header, sizeof *info)
-	{
+	mnl_attr_for_each (attribute, header, sizeof *info) {
 		switch (mnl_attr_get_type(attribute)) {
 		case RTA_TABLE:
 			table = mnl_attr_get_u32(attribute);
