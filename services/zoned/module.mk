@@ -1,1 +1,40 @@
-# zoned: filled in by its first commit
+noinst_LTLIBRARIES += libzoned-core.la
+sbin_PROGRAMS += services/zoned/zoned services/zoned/zonectl
+
+libzoned_core_la_SOURCES = \
+	services/zoned/account.c services/zoned/account.h \
+	services/zoned/authority.c services/zoned/authority.h services/zoned/authority-internal.h \
+	services/zoned/authority-batch.c \
+	services/zoned/authority-receive.c \
+	services/zoned/authority-reply.c \
+	services/zoned/change-list.c services/zoned/change-list.h \
+	services/zoned/endpoint.h \
+	services/zoned/keyring.c services/zoned/keyring.h \
+	services/zoned/lease-state.c services/zoned/lease-state.h \
+	services/zoned/policy-state.c services/zoned/policy-state.h \
+	services/zoned/query-state.c services/zoned/query-state.h \
+	services/zoned/update-state.c services/zoned/update-state.h \
+	services/zoned/zone-record.c services/zoned/zone-record.h \
+	services/zoned/zone-state.c services/zoned/zone-state.h
+libzoned_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
+libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS)
+
+services_zoned_zoned_SOURCES = \
+	services/zoned/main.c \
+	services/zoned/server-tcp.c services/zoned/server-tcp.h \
+	services/zoned/server-udp.c services/zoned/server-udp.h \
+	services/zoned/socket-address.c services/zoned/socket-address.h \
+	services/zoned/status-socket.c services/zoned/status-socket.h \
+	services/zoned/storage.c services/zoned/storage.h \
+	services/zoned/zoned.c services/zoned/zoned.h \
+	services/zoned/zoned-config.c services/zoned/zoned-config.h
+services_zoned_zoned_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS)
+services_zoned_zoned_LDADD = libzoned-core.la libloop.la $(SQLITE_LIBS)
+
+services_zoned_zonectl_SOURCES = \
+	services/zoned/storage.c services/zoned/storage.h \
+	services/zoned/terminal-password.c services/zoned/terminal-password.h \
+	services/zoned/zonectl.c \
+	services/zoned/zoned-config.c services/zoned/zoned-config.h
+services_zoned_zonectl_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS) $(CRYPTO_CFLAGS)
+services_zoned_zonectl_LDADD = libzoned-core.la $(SQLITE_LIBS) $(CRYPTO_LIBS)

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The queue of changes: each transaction works on copies of the zones it touches, which take the
+ * place of the old versions when it is durable and are dropped when it is not. */
+#include "services/zoned/authority-internal.h"
+
+void operation_queue_init(struct operation_queue *queue)
+{
+	*queue = (struct operation_queue){ .last = &queue->first };
+}
+
+static void operation_free(struct operation *operation)
+{
+	request_clear(&operation->request);
+	free(operation);
+}
+
+void operation_queue_clear(struct operation_queue *queue)
+{
+	while (queue->first) {
+		struct operation *operation = queue->first;
+
+		queue->first = operation->next;
+		operation_free(operation);
+	}
+	operation_queue_init(queue);
+}
+
+bool authority_enqueue(struct authority *authority, struct request *request,
+		       enum operation_kind kind)
+{
+	struct operation_queue *queue = &authority->waiting;
+	struct operation *operation;
+
+	if (queue->n >= AUTHORITY_QUEUE_MAX)
+		return false;
+	operation = calloc(1, sizeof *operation);
+	if (!operation)
+		return false;
+	operation->kind = kind;
+	operation->request = *request;
+	*request = (struct request){};
+	*queue->last = operation;
+	queue->last = &operation->next;
+	queue->n++;
+	return true;
+}
+
+/* Working off ------------------------------------------------------------------------------------
+ */
+
+static int stage(struct account *account)
+{
+	return account->staged ? 0 : zone_new_copy(account->zone, &account->staged);
+}
+
+/* Leases that have ended, in a copy. Without memory they stay, unseen, until the next try. */
+static void expire_leases(struct authority *authority, const struct moment *moment)
+{
+	for (size_t i = 0; i < authority->accounts.n; i++) {
+		struct account *account = authority->accounts.items[i];
+
+		if (account->next_expiry > moment->now || stage(account) < 0)
+			continue;
+		authority->counters.records_expired += zone_expire(account->staged, moment->now);
+		zone_bump_serial(account->staged);
+	}
+}
+
+/* How long what this client adds will live. A host's records always have a lease, so that a host
+ * that is gone is forgotten; the account's own key may write records that stay. */
+static uint64_t grant_lease(struct authority *authority, struct operation *operation,
+			    const struct moment *moment)
+{
+	const struct dns_message *message = operation->request.message;
+	const struct lease_bounds *bounds = &authority->options->update_lease;
+	struct dns_update_lease wanted;
+
+	if (dns_options_read_update_lease(message->options, message->options_size, &wanted) > 0)
+		operation->granted = lease_grant(bounds, wanted.lease);
+	else if (operation->request.identity.is_host)
+		operation->granted = bounds->maximum;
+	else
+		return ZONE_NEVER;
+	return lease_end(moment->now, operation->granted);
+}
+
+static uint16_t apply_update(struct authority *authority, struct operation *operation,
+			     const struct moment *moment)
+{
+	struct request *request = &operation->request;
+	struct account *account = accounts_find_id(&authority->accounts, request->account_id);
+	struct update_grant grant = {
+		.writer = {
+			.key_name = request->identity.key_name,
+			.is_host = request->identity.is_host,
+			.host = request->identity.host,
+		},
+	};
+	struct zone *next;
+	uint16_t rcode;
+
+	if (!account)
+		return LDNS_RCODE_REFUSED;
+	grant.writer.account_key_name = account->domain;
+	grant.expires = grant_lease(authority, operation, moment);
+	if (zone_new_copy(account->staged ?: account->zone, &next) < 0)
+		return LDNS_RCODE_SERVFAIL;
+	rcode = update_apply(next, request->message, &grant, moment->now);
+	if (rcode != LDNS_RCODE_NOERROR) {
+		zone_free(next);
+		return rcode;
+	}
+	zone_free(account->staged);
+	account->staged = next;
+	return LDNS_RCODE_NOERROR;
+}
+
+static void apply_operation(struct authority *authority, struct operation *operation,
+			    const struct moment *moment)
+{
+	switch (operation->kind) {
+	case OPERATION_UPDATE:
+		operation->rcode = apply_update(authority, operation, moment);
+		break;
+	}
+}
+
+/* What to write
+ * -------------------------------------------------------------------------------------- */
+
+struct writing {
+	struct authority *authority;
+	struct change_list *changes;
+	const struct moment *moment;
+	int64_t account;
+};
+
+static int write_put(struct writing *writing, struct zone_record *record)
+{
+	struct change change = { .kind = CHANGE_PUT_RECORD, .account = writing->account };
+	const ldns_rdf *owner = ldns_rr_owner(record->rr);
+
+	if (!record->id)
+		record->id = ++writing->authority->last_record_id;
+	change.record.id = record->id;
+	change.record.type = record->type;
+	change.record.ttl = ldns_rr_ttl(record->rr);
+	change.record.expires = lease_to_date(writing->moment, record->expires);
+	change.record.data.data = zone_record_data(record, &change.record.data.size);
+	change.record.writer = record->writer ? strdup(record->writer) : NULL;
+	if (!change.record.data.data || (record->writer && !change.record.writer) ||
+	    octets_copy(ldns_rdf_data(owner), ldns_rdf_size(owner), &change.record.owner) < 0) {
+		change_clear(&change);
+		return -ENOMEM;
+	}
+	return change_list_append(writing->changes, &change);
+}
+
+static int write_zone_change(void *userdata, enum zone_change kind, struct zone_record *record)
+{
+	struct writing *writing = userdata;
+	struct change change = { .kind = CHANGE_DELETE_RECORD, .account = writing->account };
+
+	if (record->fixed)
+		return 0;
+	switch (kind) {
+	case ZONE_CHANGE_ADDED:
+	case ZONE_CHANGE_REFRESHED:
+		return write_put(writing, record);
+	case ZONE_CHANGE_REMOVED:
+		/* The SOA of a new account is not stored before its first change. */
+		if (!record->id)
+			return 0;
+		change.record_id = record->id;
+		return change_list_append(writing->changes, &change);
+	}
+	return -EINVAL;
+}
+
+static int write_zones(struct authority *authority, const struct moment *moment,
+		       struct change_list *changes)
+{
+	struct writing writing = { authority, changes, moment };
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < authority->accounts.n; i++) {
+		struct account *account = authority->accounts.items[i];
+
+		if (!account->staged)
+			continue;
+		writing.account = account->id;
+		zone_adopt_ids(account->zone, account->staged);
+		r = zone_diff(account->zone, account->staged, write_zone_change, &writing);
+	}
+	return r;
+}
+
+/* The answers
+ * ---------------------------------------------------------------------------------------- */
+
+static void answer_update(struct authority *authority, struct operation *operation,
+			  const struct moment *moment, struct outbox *outbox)
+{
+	const struct request *request = &operation->request;
+	struct dns_update_lease lease;
+	struct answer answer;
+
+	if (operation->rcode != LDNS_RCODE_NOERROR)
+		authority->counters.updates_refused++;
+	answer_begin(&answer, request, operation->rcode, DNS_OPTION_LLQ_SIZE);
+	/* The form of the request: 4 octets for 4, 8 for 8 (RFC 9664 §4.3). One lease holds for all
+	 * types. */
+	if (operation->rcode == LDNS_RCODE_NOERROR &&
+	    dns_options_read_update_lease(request->message->options, request->message->options_size,
+					  &lease) > 0) {
+		lease.lease = lease.key_lease = operation->granted;
+		dns_option_write_update_lease(&answer.options_writer, &lease);
+	}
+	answer_send(authority, &answer, request, moment, outbox);
+}
+
+static void answer_operation(struct authority *authority, struct operation *operation,
+			     const struct moment *moment, struct outbox *outbox)
+{
+	struct request *request = &operation->request;
+
+	/* Account and derived key may have gone while it waited; then nobody can check an answer.
+	 */
+	if (keyring_find(&authority->keyring, &authority->accounts, &request->tsig.key_name,
+			 &request->identity) <= 0)
+		return;
+	switch (operation->kind) {
+	case OPERATION_UPDATE:
+		answer_update(authority, operation, moment, outbox);
+		break;
+	}
+}
+
+/* From outside
+ * ---------------------------------------------------------------------------------------- */
+
+int authority_begin(struct authority *authority, const struct moment *moment,
+		    struct change_list *changes)
+{
+	if (authority->is_busy || authority_next_due(authority, moment) > moment->now)
+		return 0;
+	authority->is_busy = true;
+	authority->under_way = authority->waiting;
+	if (!authority->under_way.first)
+		authority->under_way.last = &authority->under_way.first;
+	operation_queue_init(&authority->waiting);
+	expire_leases(authority, moment);
+	for (struct operation *operation = authority->under_way.first; operation;
+	     operation = operation->next)
+		apply_operation(authority, operation, moment);
+	if (write_zones(authority, moment, changes) < 0) {
+		struct outbox none = {};
+
+		/* Without memory for the list there is no transaction: all of it fails. */
+		change_list_clear(changes);
+		authority_finish(authority, moment, false, &none);
+		outbox_clear(&none);
+		return 0;
+	}
+	authority->counters.transactions += changes->n > 0;
+	return 1;
+}
+
+static void settle_zones(struct authority *authority, bool durable)
+{
+	for (size_t i = 0; i < authority->accounts.n; i++) {
+		struct account *account = authority->accounts.items[i];
+
+		if (!account->staged)
+			continue;
+		if (durable) {
+			zone_free(account->zone);
+			account->zone = account->staged;
+			account->next_expiry = zone_next_expiry(account->zone);
+		} else {
+			zone_free(account->staged);
+		}
+		account->staged = NULL;
+	}
+}
+
+void authority_finish(struct authority *authority, const struct moment *moment, bool durable,
+		      struct outbox *outbox)
+{
+	settle_zones(authority, durable);
+	authority->counters.transactions_failed += !durable;
+	for (struct operation *operation = authority->under_way.first; operation;
+	     operation = operation->next) {
+		if (!durable && operation->rcode == LDNS_RCODE_NOERROR)
+			operation->rcode = LDNS_RCODE_SERVFAIL;
+		answer_operation(authority, operation, moment, outbox);
+	}
+	operation_queue_clear(&authority->under_way);
+	authority->is_busy = false;
+}

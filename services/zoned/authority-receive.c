@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/zoned/authority-internal.h"
+
+#include "services/zoned/query-state.h"
+
+#define RCODE_BADVERS 16
+
+void request_clear(struct request *request)
+{
+	dns_message_free(request->message);
+	free(request->octets);
+	*request = (struct request){};
+}
+
+/* The one question of an ordinary query or the zone section, or NULL. */
+static const ldns_rr *only_question(const struct request *request)
+{
+	if (dns_message_count(request->message, DNS_SECTION_QUESTION) != 1)
+		return NULL;
+	return dns_message_rr(request->message, DNS_SECTION_QUESTION, 0);
+}
+
+/* The zone that may answer this client about this name. NULL: none, and whether the name or the
+ * account exists must not show. */
+static const struct zone *find_zone(const struct authority *authority,
+				    const struct request *request, const struct name_key *name)
+{
+	const struct account *account = request->identity.account;
+
+	if (name_key_equal(name, &authority->zone_name) ||
+	    name_key_equal(name, &authority->server_name))
+		return name_key_is_within(name, &authority->zone_name) ? authority->public_zone
+								       : NULL;
+	if (request->is_signed && name_key_is_within(name, &account->name))
+		return account->zone;
+	return NULL;
+}
+
+static void refuse(struct authority *authority, const struct request *request,
+		   const struct moment *moment, struct outbox *outbox)
+{
+	authority->counters.refused++;
+	answer_rcode(authority, request, LDNS_RCODE_REFUSED, moment, outbox);
+}
+
+static void answer_question(struct authority *authority, const struct request *request,
+			    const ldns_rr *question, const struct moment *moment,
+			    struct outbox *outbox)
+{
+	uint16_t type = ldns_rr_get_type(question);
+	uint16_t class = ldns_rr_get_class(question);
+	const struct zone *zone;
+	struct answer answer;
+	struct name_key name;
+
+	name_key_from_rdf(ldns_rr_owner(question), &name);
+	zone = find_zone(authority, request, &name);
+	if (!zone || type == LDNS_RR_TYPE_AXFR || type == LDNS_RR_TYPE_IXFR ||
+	    (class != LDNS_RR_CLASS_IN && class != LDNS_RR_CLASS_ANY)) {
+		refuse(authority, request, moment, outbox);
+		return;
+	}
+	answer_begin(&answer, request, 0, 0);
+	query_answer(&answer.builder, DNS_FLAG_QR | (request->message->flags & DNS_FLAG_RD), zone,
+		     zone == authority->public_zone ? NULL : authority->public_zone,
+		     ldns_rr_owner(question), type, moment->now);
+	answer_send(authority, &answer, request, moment, outbox);
+}
+
+static void receive_query(struct authority *authority, struct request *request,
+			  const struct moment *moment, struct outbox *outbox)
+{
+	const ldns_rr *question = only_question(request);
+
+	authority->counters.queries++;
+	if (!question) {
+		authority->counters.malformed++;
+		answer_rcode(authority, request, LDNS_RCODE_FORMERR, moment, outbox);
+	} else {
+		answer_question(authority, request, question, moment, outbox);
+	}
+}
+
+/* The RCODE that keeps an UPDATE from being tried at all, or NOERROR. */
+static uint16_t check_update(const struct authority *authority, const struct request *request)
+{
+	const ldns_rr *zone = only_question(request);
+	struct dns_update_lease lease;
+	struct name_key name;
+
+	if (!zone || ldns_rr_get_type(zone) != LDNS_RR_TYPE_SOA ||
+	    dns_options_read_update_lease(request->message->options, request->message->options_size,
+					  &lease) < 0)
+		return LDNS_RCODE_FORMERR;
+	if (!request->is_signed)
+		return LDNS_RCODE_REFUSED;
+	name_key_from_rdf(ldns_rr_owner(zone), &name);
+	if (name_key_equal(&name, &request->identity.account->name))
+		return ldns_rr_get_class(zone) == LDNS_RR_CLASS_IN ? LDNS_RCODE_NOERROR
+								   : LDNS_RCODE_NOTAUTH;
+	/* Whether another account exists is nobody's business. */
+	if (name_key_is_within(&name, &authority->zone_name) &&
+	    !name_key_is_within(&name, &request->identity.account->name))
+		return LDNS_RCODE_REFUSED;
+	return LDNS_RCODE_NOTAUTH;
+}
+
+static void receive_update(struct authority *authority, struct request *request,
+			   const struct moment *moment, struct outbox *outbox)
+{
+	uint16_t rcode = check_update(authority, request);
+
+	authority->counters.updates++;
+	if (rcode == LDNS_RCODE_NOERROR) {
+		if (authority_enqueue(authority, request, OPERATION_UPDATE))
+			return;
+		authority->counters.overloaded++;
+		rcode = LDNS_RCODE_SERVFAIL;
+	}
+	if (rcode == LDNS_RCODE_FORMERR)
+		authority->counters.malformed++;
+	else if (rcode == LDNS_RCODE_REFUSED)
+		authority->counters.refused++;
+	authority->counters.updates_refused++;
+	answer_rcode(authority, request, rcode, moment, outbox);
+}
+
+/* Looks at the signature. True to go on; otherwise it has been answered. */
+static bool authenticate(struct authority *authority, struct request *request,
+			 const struct moment *moment, struct outbox *outbox)
+{
+	const struct dns_tsig_key *key = &request->identity.key;
+	enum dns_tsig_result result;
+	int r;
+
+	r = keyring_find(&authority->keyring, &authority->accounts, &request->tsig.key_name,
+			 &request->identity);
+	if (r < 0) {
+		answer_rcode(authority, request, LDNS_RCODE_SERVFAIL, moment, outbox);
+		return false;
+	}
+	result = dns_tsig_verify(request->octets, &request->tsig, r > 0 ? key : NULL, NULL,
+				 moment->date / 1000, 0);
+	switch (result) {
+	case DNS_TSIG_RESULT_OK:
+		request->is_signed = true;
+		request->account_id = request->identity.account->id;
+		return true;
+	case DNS_TSIG_RESULT_FORMERR:
+		authority->counters.malformed++;
+		answer_rcode(authority, request, LDNS_RCODE_FORMERR, moment, outbox);
+		return false;
+	case DNS_TSIG_RESULT_BADKEY:
+		authority->counters.bad_key++;
+		break;
+	case DNS_TSIG_RESULT_BADSIG:
+	case DNS_TSIG_RESULT_BADTRUNC:
+		authority->counters.bad_signature++;
+		break;
+	case DNS_TSIG_RESULT_BADTIME:
+		authority->counters.bad_time++;
+		break;
+	}
+	answer_tsig_error(authority, request, key, (enum dns_tsig_error)result, moment, outbox);
+	return false;
+}
+
+static void dispatch(struct authority *authority, struct request *request,
+		     const struct moment *moment, struct outbox *outbox)
+{
+	uint8_t opcode = request->message->opcode;
+
+	if (opcode != LDNS_PACKET_QUERY && opcode != LDNS_PACKET_UPDATE)
+		answer_rcode(authority, request, LDNS_RCODE_NOTIMPL, moment, outbox);
+	else if (request->message->edns_version > 0)
+		answer_rcode(authority, request, RCODE_BADVERS, moment, outbox);
+	else if (request->message->has_tsig && !authenticate(authority, request, moment, outbox))
+		return;
+	else if (opcode == LDNS_PACKET_UPDATE)
+		receive_update(authority, request, moment, outbox);
+	else
+		receive_query(authority, request, moment, outbox);
+}
+
+static int take_apart(struct request *request, const uint8_t *data, size_t size)
+{
+	struct octets octets;
+	int r = octets_copy(data, size, &octets);
+
+	if (r < 0)
+		return r;
+	request->octets = octets.data;
+	request->size = size;
+	r = dns_message_parse(request->octets, size, &request->message);
+	if (r < 0)
+		return r;
+	r = dns_tsig_find(request->octets, size, &request->tsig);
+	return r < 0 ? r : 0;
+}
+
+void authority_receive(struct authority *authority, const struct moment *moment,
+		       const struct peer *peer, const uint8_t *data, size_t size,
+		       struct outbox *outbox)
+{
+	struct request request = { .peer = *peer };
+	int r;
+
+	if (size < DNS_HEADER_SIZE || size > DNS_MESSAGE_SIZE_MAX) {
+		authority->counters.malformed++;
+		return;
+	}
+	if (data[2] & DNS_FLAG_QR >> 8) {
+		return;
+	}
+	r = take_apart(&request, data, size);
+	if (r >= 0) {
+		dispatch(authority, &request, moment, outbox);
+	} else if (r == -EBADMSG) {
+		authority->counters.malformed++;
+		answer_malformed(peer, data, size, outbox);
+	}
+	request_clear(&request);
+}

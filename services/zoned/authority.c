@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/zoned/authority-internal.h"
+
+/* SOA timers: nobody transfers these zones, and a negative answer is remembered as long as a
+ * record. */
+#define SOA_REFRESH 86400
+#define SOA_RETRY   7200
+#define SOA_EXPIRE  3600000
+#define SOA_MINIMUM 10
+#define APEX_TTL    3600
+
+const struct counter_description authority_counter_descriptions[] = {
+	{ "Queries", offsetof(struct authority_counters, queries) },
+	{ "Updates", offsetof(struct authority_counters, updates) },
+	{ "UpdatesRefused", offsetof(struct authority_counters, updates_refused) },
+	{ "Refused", offsetof(struct authority_counters, refused) },
+	{ "Malformed", offsetof(struct authority_counters, malformed) },
+	{ "BadKey", offsetof(struct authority_counters, bad_key) },
+	{ "BadSignature", offsetof(struct authority_counters, bad_signature) },
+	{ "BadTime", offsetof(struct authority_counters, bad_time) },
+	{ "Truncated", offsetof(struct authority_counters, truncated) },
+	{ "Overloaded", offsetof(struct authority_counters, overloaded) },
+	{ "Transactions", offsetof(struct authority_counters, transactions) },
+	{ "TransactionsFailed", offsetof(struct authority_counters, transactions_failed) },
+	{ "RecordsExpired", offsetof(struct authority_counters, records_expired) },
+	{ "LlqSetups", offsetof(struct authority_counters, llq_setups) },
+	{ "LlqRefreshes", offsetof(struct authority_counters, llq_refreshes) },
+	{ "LlqRejected", offsetof(struct authority_counters, llq_rejected) },
+	{ "LlqEvents", offsetof(struct authority_counters, llq_events) },
+	{ "LlqEventRetries", offsetof(struct authority_counters, llq_event_retries) },
+	{ "LlqAcks", offsetof(struct authority_counters, llq_acks) },
+	{ "LlqAcksIgnored", offsetof(struct authority_counters, llq_acks_ignored) },
+	{ "LlqDeaths", offsetof(struct authority_counters, llq_deaths) },
+	{},
+};
+
+/* Puts a record made of text into a zone. `%s` in `format` are names. */
+static int put_text(struct zone *zone, bool fixed, uint32_t ttl, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+static int put_text(struct zone *zone, bool fixed, uint32_t ttl, const char *format, ...)
+{
+	cleanup(zone_record_unrefp) struct zone_record *record = NULL;
+	cleanup(freep) char *text = NULL;
+	ldns_rr *rr = NULL;
+	va_list arguments;
+	int r;
+
+	va_start(arguments, format);
+	r = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (r < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	if (ldns_rr_new_frm_str(&rr, text, ttl, NULL, NULL) != LDNS_STATUS_OK)
+		return -EINVAL;
+	r = zone_record_new(rr, ZONE_NEVER, NULL, &record);
+	if (r < 0)
+		return r;
+	record->fixed = fixed;
+	return zone_put(zone, record);
+}
+
+static int put_soa(struct zone *zone, const char *apex, const char *server, uint32_t serial)
+{
+	return put_text(zone, false, APEX_TTL, "%s IN SOA %s hostmaster.%s %u %d %d %d %d", apex,
+			server, apex, serial, SOA_REFRESH, SOA_RETRY, SOA_EXPIRE, SOA_MINIMUM);
+}
+
+static int make_public_zone(struct authority *authority)
+{
+	const struct authority_options *options = authority->options;
+	cleanup(freep) char *apex = ldns_rdf2str(options->zone);
+	cleanup(freep) char *server = ldns_rdf2str(options->server_name);
+	size_t n_addresses =
+		options->server_addresses ? ldns_rr_list_rr_count(options->server_addresses) : 0;
+	int r = zone_new(options->zone, &authority->public_zone);
+
+	if (r >= 0)
+		r = put_soa(authority->public_zone, apex, server, options->serial);
+	if (r >= 0)
+		r = put_text(authority->public_zone, true, APEX_TTL, "%s IN NS %s", apex, server);
+	for (size_t i = 0; r >= 0 && i < n_addresses; i++) {
+		cleanup(zone_record_unrefp) struct zone_record *record = NULL;
+		ldns_rr *rr = ldns_rr_clone(ldns_rr_list_rr(options->server_addresses, i));
+
+		r = rr ? zone_record_new(rr, ZONE_NEVER, NULL, &record) : -ENOMEM;
+		if (r >= 0)
+			r = zone_put(authority->public_zone, record);
+	}
+	return r;
+}
+
+int authority_new(const struct authority_options *options, struct authority **ret)
+{
+	cleanup(authority_freep) struct authority *authority = calloc(1, sizeof *authority);
+	int r;
+
+	if (!authority)
+		return -ENOMEM;
+	authority->options = options;
+	operation_queue_init(&authority->waiting);
+	operation_queue_init(&authority->under_way);
+	name_key_from_rdf(options->zone, &authority->zone_name);
+	name_key_from_rdf(options->server_name, &authority->server_name);
+	r = make_public_zone(authority);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(authority);
+	return 0;
+}
+
+struct authority *authority_free(struct authority *authority)
+{
+	if (!authority)
+		return NULL;
+	operation_queue_clear(&authority->waiting);
+	operation_queue_clear(&authority->under_way);
+	keyring_forget(&authority->keyring, -1);
+	accounts_clear(&authority->accounts);
+	zone_free(authority->public_zone);
+	free(authority);
+	return NULL;
+}
+
+int authority_add_account(struct authority *authority, int64_t id, const char *domain,
+			  const void *key, size_t key_size)
+{
+	struct account *account;
+	int r = account_new(id, domain, key, key_size, &account);
+
+	if (r < 0)
+		return r;
+	/* Exactly one label below the members zone; anything else would shadow a public name. */
+	if (!name_key_is_within(&account->name, &authority->zone_name) ||
+	    account->name.size == authority->zone_name.size ||
+	    account->name.size != authority->zone_name.size + 1 +
+					  account->name.octets[authority->zone_name.size] ||
+	    name_key_equal(&account->name, &authority->server_name)) {
+		account_free(account);
+		return -EINVAL;
+	}
+	account->is_listed = true;
+	return accounts_add(&authority->accounts, account);
+}
+
+static int record_from_storage(const struct stored_record *stored, const struct moment *moment,
+			       struct zone_record **ret)
+{
+	size_t size = stored->owner.size + 10 + stored->data.size;
+	cleanup(freep) uint8_t *octets = malloc(size);
+	struct writer writer = writer_init(octets, octets ? size : 0);
+	ldns_rr *rr = NULL;
+	size_t position = 0;
+	int r;
+
+	if (!octets)
+		return -ENOMEM;
+	writer_copy(&writer, stored->owner.data, stored->owner.size);
+	writer_u16(&writer, stored->type);
+	writer_u16(&writer, LDNS_RR_CLASS_IN);
+	writer_u32(&writer, stored->ttl);
+	writer_u16(&writer, stored->data.size);
+	writer_copy(&writer, stored->data.data, stored->data.size);
+	if (ldns_wire2rr(&rr, octets, size, &position, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
+		return -EINVAL;
+	r = zone_record_new(rr, lease_from_date(moment, stored->expires), stored->writer, ret);
+	if (r >= 0)
+		(*ret)->id = stored->id;
+	return r;
+}
+
+int authority_add_record(struct authority *authority, int64_t id,
+			 const struct stored_record *stored, const struct moment *moment)
+{
+	cleanup(zone_record_unrefp) struct zone_record *record = NULL;
+	struct account *account = accounts_find_id(&authority->accounts, id);
+	struct name_key owner;
+	int r;
+
+	if (!account)
+		return -ENOENT;
+	r = record_from_storage(stored, moment, &record);
+	if (r < 0)
+		return r;
+	name_key_from_rdf(ldns_rr_owner(record->rr), &owner);
+	if (!name_key_is_within(&owner, &account->name))
+		return -EINVAL;
+	return zone_put(account->zone, record);
+}
+
+/* What an account's zone has from the configuration and not from its hosts. */
+static int put_fixed(struct zone *zone, const char *apex, const char *server, uint16_t port)
+{
+	static const char *const browse[] = { "b", "db", "lb" };
+	int r = put_text(zone, true, APEX_TTL, "%s IN NS %s", apex, server);
+
+	if (r >= 0)
+		r = put_text(zone, true, APEX_TTL, "_dns-update._udp.%s IN SRV 0 0 %u %s", apex,
+			     port, server);
+	if (r >= 0)
+		r = put_text(zone, true, APEX_TTL, "_dns-llq._udp.%s IN SRV 0 0 %u %s", apex, port,
+			     server);
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(browse); i++)
+		r = put_text(zone, true, APEX_TTL, "%s._dns-sd._udp.%s IN PTR %s", browse[i], apex,
+			     apex);
+	return r;
+}
+
+int authority_add_llq(struct authority *authority, int64_t account, const struct stored_llq *llq,
+		      const struct moment *moment)
+{
+	return 0;
+}
+
+size_t authority_n_llqs(const struct authority *authority)
+{
+	return 0;
+}
+
+int authority_complete_account(struct authority *authority, int64_t id)
+{
+	struct account *account = accounts_find_id(&authority->accounts, id);
+	cleanup(freep) char *server = ldns_rdf2str(authority->options->server_name);
+	cleanup(freep) char *apex = NULL;
+	int r = 0;
+
+	if (!account)
+		return -ENOENT;
+	apex = ldns_rdf2str(account->zone->apex);
+	if (!apex || !server)
+		return -ENOMEM;
+	/* A new account's SOA is stored with its first change. */
+	if (!zone_soa(account->zone))
+		r = put_soa(account->zone, apex, server, 1);
+	if (r >= 0)
+		r = put_fixed(account->zone, apex, server, authority->options->port);
+	account->next_expiry = zone_next_expiry(account->zone);
+	return r;
+}
+
+bool authority_has_account(const struct authority *authority, int64_t id, const char *domain)
+{
+	const struct account *account = accounts_find_id(&authority->accounts, id);
+
+	return account && strcasecmp(account->domain, domain) == 0;
+}
+
+void authority_unlist_accounts(struct authority *authority)
+{
+	for (size_t i = 0; i < authority->accounts.n; i++)
+		authority->accounts.items[i]->is_listed = false;
+}
+
+void authority_list_account(struct authority *authority, int64_t id)
+{
+	struct account *account = accounts_find_id(&authority->accounts, id);
+
+	if (account)
+		account->is_listed = true;
+}
+
+void authority_keep_listed(struct authority *authority)
+{
+	for (size_t i = authority->accounts.n; i > 0; i--) {
+		struct account *account = authority->accounts.items[i - 1];
+
+		if (account->is_listed)
+			continue;
+		keyring_forget(&authority->keyring, account->id);
+		accounts_remove_at(&authority->accounts, i - 1);
+	}
+}
+
+void authority_set_last_record_id(struct authority *authority, int64_t id)
+{
+	authority->last_record_id = id;
+}
+
+void authority_tick(struct authority *authority, const struct moment *moment, struct outbox *outbox)
+{
+}
+
+uint64_t authority_next_due(const struct authority *authority, const struct moment *moment)
+{
+	uint64_t due = ZONE_NEVER;
+
+	/* While a transaction is under way nothing can start; its end asks again. */
+	if (authority->is_busy)
+		return due;
+	if (authority->waiting.n)
+		return moment->now;
+	for (size_t i = 0; i < authority->accounts.n; i++)
+		if (authority->accounts.items[i]->next_expiry < due)
+			due = authority->accounts.items[i]->next_expiry;
+	return due;
+}
+
+bool authority_is_busy(const struct authority *authority)
+{
+	return authority->is_busy;
+}
+
+const struct authority_counters *authority_counters(const struct authority *authority)
+{
+	return &authority->counters;
+}
+
+size_t authority_n_accounts(const struct authority *authority)
+{
+	return authority->accounts.n;
+}

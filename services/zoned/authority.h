@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The whole server without sockets, clock and disk: octets of a request in, octets of answers out,
+ * and between them what has to be on the disk first.
+ *
+ * A query is answered at once. What changes something (UPDATE, the setup and refresh of a
+ * long-lived query) waits in a queue; so do leases that ended. authority_begin() works the queue
+ * off on copies and says what to write; authority_finish() tells it whether that is durable, and
+ * only then do queries see it, answers go out and events follow. One transaction is under way at a
+ * time, and what arrives meanwhile shares the next one.
+ */
+#include "common/base/counters.h"
+#include "common/dns/dns-builder.h"
+#include "services/zoned/change-list.h"
+#include "services/zoned/keyring.h"
+#include "services/zoned/lease-state.h"
+
+/* Changes waiting for the next transaction; beyond it the answer is SERVFAIL. */
+#define AUTHORITY_QUEUE_MAX 1024
+
+struct authority_options {
+	ldns_rdf *zone;                 /* the members zone */
+	ldns_rdf *server_name;          /* ns.<zone>, or a name elsewhere */
+	ldns_rr_list *server_addresses; /* A and AAAA of server_name; NULL when it is elsewhere */
+	uint16_t port;                  /* in the SRV records of the accounts */
+	uint32_t serial;                /* of the members zone */
+	struct lease_bounds update_lease;
+	struct lease_bounds llq_lease;
+	uint32_t llqs_per_key;
+	uint32_t llqs_total;
+	uint8_t llq_secret[32]; /* random, for as long as the process lives */
+};
+
+struct authority_counters {
+	uint64_t queries;
+	uint64_t updates;
+	uint64_t updates_refused; /* any RCODE but NOERROR */
+	uint64_t refused;
+	uint64_t malformed;
+	uint64_t bad_key;
+	uint64_t bad_signature;
+	uint64_t bad_time;
+	uint64_t truncated;
+	uint64_t overloaded;
+	uint64_t transactions;
+	uint64_t transactions_failed;
+	uint64_t records_expired;
+	uint64_t llq_setups;
+	uint64_t llq_refreshes;
+	uint64_t llq_rejected;
+	uint64_t llq_events;
+	uint64_t llq_event_retries;
+	uint64_t llq_acks;
+	uint64_t llq_acks_ignored;
+	uint64_t llq_deaths;
+};
+/* Ended by a NULL name. */
+extern const struct counter_description authority_counter_descriptions[];
+
+/* An answer or event to be sent. */
+struct reply {
+	struct peer peer;
+	uint8_t *data;
+	size_t size;
+};
+
+struct outbox {
+	struct reply *items;
+	size_t n;
+	size_t capacity;
+};
+
+void outbox_clear(struct outbox *outbox);
+
+struct authority;
+
+/* Keeps a pointer to `options`. 0 or -ENOMEM. */
+int authority_new(const struct authority_options *options, struct authority **ret);
+struct authority *authority_free(struct authority *authority);
+
+/* What the storage holds, at the start and whenever an account was added. The records of an account
+ * follow it, then its queries; authority_complete_account() last. 0 or a negative errno: -EEXIST
+ * for an account known already, -EINVAL for what makes no sense. */
+int authority_add_account(struct authority *authority, int64_t id, const char *domain,
+			  const void *key, size_t key_size);
+int authority_add_record(struct authority *authority, int64_t account,
+			 const struct stored_record *record, const struct moment *moment);
+int authority_add_llq(struct authority *authority, int64_t account, const struct stored_llq *llq,
+		      const struct moment *moment);
+int authority_complete_account(struct authority *authority, int64_t account);
+bool authority_has_account(const struct authority *authority, int64_t id, const char *domain);
+/* Marks accounts for authority_keep_listed(): begin with none, list those that exist, and the
+ * others go. Not while a transaction is under way. */
+void authority_unlist_accounts(struct authority *authority);
+void authority_list_account(struct authority *authority, int64_t id);
+void authority_keep_listed(struct authority *authority);
+/* The highest id a stored record ever had. */
+void authority_set_last_record_id(struct authority *authority, int64_t id);
+
+/* Takes one message. Answers that can be given at once are in `outbox` afterwards. */
+void authority_receive(struct authority *authority, const struct moment *moment,
+		       const struct peer *peer, const uint8_t *data, size_t size,
+		       struct outbox *outbox);
+/* To be called when authority_next_due() has come, and after anything else here: sends events
+ * again, gives up long-lived queries whose client does not answer. */
+void authority_tick(struct authority *authority, const struct moment *moment,
+		    struct outbox *outbox);
+/* When authority_tick() or authority_begin() has something to do, in the time of moment.now. */
+uint64_t authority_next_due(const struct authority *authority, const struct moment *moment);
+
+/* Starts a transaction if none is under way and there is something to do: 1, and `changes` (empty
+ * before) is what to write; it may be empty. 0: nothing to do. */
+int authority_begin(struct authority *authority, const struct moment *moment,
+		    struct change_list *changes);
+/* The transaction is durable, or came to nothing. */
+void authority_finish(struct authority *authority, const struct moment *moment, bool durable,
+		      struct outbox *outbox);
+bool authority_is_busy(const struct authority *authority);
+
+const struct authority_counters *authority_counters(const struct authority *authority);
+size_t authority_n_accounts(const struct authority *authority);
+size_t authority_n_llqs(const struct authority *authority);
+
+DEFINE_CLEANUP(struct authority *, authority_free)

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Whose key a TSIG record names. The account's own key has the name of the account's domain; a
+ * host's is
+ * `<8 hex digits>.<host>.<account domain>`, and its secret follows from the account's
+ * (docs/ARCHITECTURE.md, "Account and trust"), so that no host has to be made known here.
+ */
+#include "common/dns/dns-tsig.h"
+#include "services/zoned/account.h"
+
+/* Secrets of hosts that are kept derived; beyond it the longest unused one goes. */
+#define KEYRING_SIZE 128
+
+struct identity {
+	struct account *account; /* borrowed */
+	bool is_host;
+	struct name_key host;               /* with is_host: the host's name */
+	char key_name[ACCOUNT_DOMAIN_SIZE]; /* in lower case, no final dot */
+	struct dns_tsig_key key; /* its secret is borrowed: valid until the next look-up */
+};
+
+struct keyring {
+	struct keyring_entry {
+		char key_name[ACCOUNT_DOMAIN_SIZE];
+		int64_t account;
+		struct secret *secret;
+		uint64_t used;
+	} entries[KEYRING_SIZE];
+	uint64_t n_uses;
+};
+
+/* 1: found. 0: no such key (TSIG error BADKEY). Or -ENOMEM. */
+int keyring_find(struct keyring *keyring, const struct accounts *accounts,
+		 const struct dns_name *key_name, struct identity *ret);
+/* The same by the name as text, as records and LLQs keep it. */
+int keyring_find_text(struct keyring *keyring, const struct accounts *accounts,
+		      const char *key_name, struct identity *ret);
+/* Forgets the derived secrets of an account that is gone or has another key; -1: all. */
+void keyring_forget(struct keyring *keyring, int64_t account);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/base/log.h"
+#include "services/zoned/zoned.h"
+
+static void on_terminate(void *userdata)
+{
+	struct zoned **zoned = userdata;
+
+	zoned_stop(*zoned);
+}
+
+static const struct daemon_options daemon_options = { .on_terminate = on_terminate };
+
+static int serve(const struct zoned_config *config)
+{
+	cleanup(daemon_freep) struct daemon *daemon = NULL;
+	struct zoned *zoned = NULL;
+	int r = daemon_new(&daemon_options, &zoned, &daemon);
+
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return 1;
+	}
+	if (zoned_new(daemon, config, &zoned) < 0)
+		return 1;
+	daemon_announce(daemon);
+	r = daemon_run(daemon);
+	zoned_free(zoned);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	cleanup(freep) char *message = NULL;
+	struct zoned_config config;
+	const char *path;
+	int r = daemon_parse_arguments(argc, argv, "The name server of a members zone.",
+				       ZONED_DEFAULT_CONFIG, &path);
+
+	if (r <= 0)
+		return r < 0;
+	r = zoned_config_read(path, &config, &message);
+	if (r < 0)
+		log_error("%s", message ?: strerror(-r));
+	else
+		r = serve(&config);
+	zoned_config_clear(&config);
+	return r != 0;
+}

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/zoned/storage.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#define SCHEMA_VERSION 1
+/* How long a writer waits for the other process's transaction. */
+#define BUSY_MSEC 5000
+
+static const char schema[] =
+	"BEGIN IMMEDIATE;"
+	"CREATE TABLE IF NOT EXISTS accounts ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT, domain TEXT NOT NULL UNIQUE,"
+	" key BLOB NOT NULL, created INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE IF NOT EXISTS records ("
+	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
+	" owner BLOB NOT NULL, type INTEGER NOT NULL, ttl INTEGER NOT NULL, data BLOB NOT NULL,"
+	" expires INTEGER NOT NULL, writer TEXT) STRICT;"
+	"CREATE INDEX IF NOT EXISTS records_by_account ON records(account);"
+	"CREATE TABLE IF NOT EXISTS llqs ("
+	" id INTEGER PRIMARY KEY,"
+	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
+	" name BLOB NOT NULL, type INTEGER NOT NULL, key_name TEXT NOT NULL,"
+	" remote BLOB NOT NULL, local BLOB NOT NULL, lease INTEGER NOT NULL,"
+	" expires INTEGER NOT NULL, n_events INTEGER NOT NULL, known BLOB NOT NULL, offered BLOB"
+	") STRICT;"
+	"CREATE INDEX IF NOT EXISTS llqs_by_account ON llqs(account);"
+	"CREATE TABLE IF NOT EXISTS generation (accounts INTEGER NOT NULL) STRICT;"
+	"INSERT INTO generation SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM generation);"
+	"CREATE TRIGGER IF NOT EXISTS account_added AFTER INSERT ON accounts"
+	" BEGIN UPDATE generation SET accounts = accounts + 1; END;"
+	"CREATE TRIGGER IF NOT EXISTS account_removed AFTER DELETE ON accounts"
+	" BEGIN UPDATE generation SET accounts = accounts + 1; END;"
+	"PRAGMA user_version = 1;"
+	"COMMIT;";
+
+enum statement {
+	STATEMENT_PUT_RECORD,
+	STATEMENT_DELETE_RECORD,
+	STATEMENT_PUT_LLQ,
+	STATEMENT_DELETE_LLQ,
+	STATEMENT_WALK_ACCOUNTS,
+	STATEMENT_WALK_RECORDS,
+	STATEMENT_WALK_LLQS,
+	STATEMENT_LAST_RECORD,
+	STATEMENT_GENERATION,
+	STATEMENT_ADD_ACCOUNT,
+	STATEMENT_REMOVE_ACCOUNT,
+	STATEMENT_READ_KEY,
+	N_STATEMENTS,
+};
+
+/* A record or query of an account that was removed meanwhile is not inserted: its batch must not
+ * fail for the others in it. */
+static const char *const statement_texts[N_STATEMENTS] = {
+	[STATEMENT_PUT_RECORD] = "INSERT OR REPLACE INTO records(id, account, owner, type, ttl, "
+				 "data, expires, writer)"
+				 " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE EXISTS (SELECT 1 "
+				 "FROM accounts WHERE id = ?2)",
+	[STATEMENT_DELETE_RECORD] = "DELETE FROM records WHERE id = ?1",
+	[STATEMENT_PUT_LLQ] = "INSERT OR REPLACE INTO llqs(id, account, name, type, key_name, "
+			      "remote, local, lease,"
+			      " expires, n_events, known, offered)"
+			      " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12"
+			      " WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?2)",
+	[STATEMENT_DELETE_LLQ] = "DELETE FROM llqs WHERE id = ?1",
+	[STATEMENT_WALK_ACCOUNTS] = "SELECT id, domain, key, created FROM accounts ORDER BY domain",
+	[STATEMENT_WALK_RECORDS] = "SELECT id, owner, type, ttl, data, expires, writer FROM "
+				   "records WHERE account = ?1",
+	[STATEMENT_WALK_LLQS] = "SELECT id, name, type, key_name, remote, local, lease, expires, "
+				"n_events, known, offered"
+				" FROM llqs WHERE account = ?1",
+	[STATEMENT_LAST_RECORD] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence"
+				  " WHERE name = 'records'",
+	[STATEMENT_GENERATION] = "SELECT accounts FROM generation",
+	[STATEMENT_ADD_ACCOUNT] = "INSERT INTO accounts(domain, key, created) VALUES (?1, ?2, ?3)",
+	[STATEMENT_REMOVE_ACCOUNT] = "DELETE FROM accounts WHERE domain = ?1",
+	[STATEMENT_READ_KEY] = "SELECT key FROM accounts WHERE domain = ?1",
+};
+
+struct storage {
+	sqlite3 *database;
+	sqlite3_stmt *statements[N_STATEMENTS];
+};
+
+static int to_errno(int result)
+{
+	switch (result & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_DONE:
+	case SQLITE_ROW:
+		return 0;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_CANTOPEN:
+		return -ENOENT;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return -EACCES;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	default:
+		return -EIO;
+	}
+}
+
+/* The prepared statement, ready to be bound. */
+static sqlite3_stmt *get_statement(struct storage *storage, enum statement which)
+{
+	sqlite3_stmt **statement = &storage->statements[which];
+
+	if (!*statement)
+		sqlite3_prepare_v3(storage->database, statement_texts[which], -1,
+				   SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	else
+		sqlite3_reset(*statement);
+	return *statement;
+}
+
+/* Runs a bound statement that gives no rows. */
+static int run(sqlite3_stmt *statement)
+{
+	int result = sqlite3_step(statement);
+
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return to_errno(result);
+}
+
+static void bind_octets(sqlite3_stmt *statement, int position, const struct octets *octets)
+{
+	sqlite3_bind_blob(statement, position, octets->data ?: (const void *)"", octets->size,
+			  SQLITE_STATIC);
+}
+
+static struct octets column_octets(sqlite3_stmt *statement, int position)
+{
+	return (struct octets){ (uint8_t *)sqlite3_column_blob(statement, position),
+				sqlite3_column_bytes(statement, position) };
+}
+
+/* Made by us with mode 0600 before SQLite opens it; the files beside it get the same mode and
+ * owner. When root makes it in zoned's folder it is zoned's. */
+static int create_file(const char *path)
+{
+	cleanup(freep) char *copy = strdup(path);
+	cleanup(close_fdp) int fd = -1;
+	struct stat folder;
+
+	if (!copy)
+		return -ENOMEM;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (geteuid() == 0 && stat(dirname(copy), &folder) == 0 &&
+	    fchown(fd, folder.st_uid, folder.st_gid) < 0)
+		return -errno;
+	return 0;
+}
+
+static int set_up(struct storage *storage)
+{
+	sqlite3 *database = storage->database;
+	sqlite3_stmt *statement = NULL;
+	int version = 0;
+	int result;
+
+	sqlite3_busy_timeout(database, BUSY_MSEC);
+	result = sqlite3_exec(database,
+			      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+			      "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
+			      "PRAGMA trusted_schema = OFF;",
+			      NULL, NULL, NULL);
+	if (result == SQLITE_OK)
+		result = sqlite3_prepare_v2(database, "PRAGMA user_version", -1, &statement, NULL);
+	if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
+		version = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	if (result != SQLITE_OK)
+		return to_errno(result);
+	if (version > SCHEMA_VERSION)
+		return -EPROTONOSUPPORT;
+	if (version < SCHEMA_VERSION)
+		result = sqlite3_exec(database, schema, NULL, NULL, NULL);
+	return to_errno(result);
+}
+
+static int complain(int error, const char *path, struct storage *storage, char **ret_message)
+{
+	const char *words = error == -EPROTONOSUPPORT      ? "it was made by a newer version"
+			    : storage && storage->database ? sqlite3_errmsg(storage->database)
+							   : strerror(-error);
+
+	if (asprintf(ret_message, "cannot open the database %s: %s", path, words) < 0)
+		*ret_message = NULL;
+	return error;
+}
+
+int storage_open(const char *path, enum storage_mode mode, struct storage **ret, char **ret_message)
+{
+	cleanup(storage_freep) struct storage *storage = calloc(1, sizeof *storage);
+	int r = storage ? 0 : -ENOMEM;
+
+	if (r >= 0 && mode == STORAGE_CREATE)
+		r = create_file(path);
+	if (r < 0)
+		return complain(r, path, NULL, ret_message);
+	r = to_errno(sqlite3_open_v2(path, &storage->database,
+				     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+	if (r >= 0)
+		r = set_up(storage);
+	if (r < 0)
+		return complain(r, path, storage, ret_message);
+	*ret = steal_ptr(storage);
+	return 0;
+}
+
+struct storage *storage_free(struct storage *storage)
+{
+	if (!storage)
+		return NULL;
+	for (size_t i = 0; i < N_STATEMENTS; i++)
+		sqlite3_finalize(storage->statements[i]);
+	sqlite3_close(storage->database);
+	free(storage);
+	return NULL;
+}
+
+const char *storage_error(struct storage *storage)
+{
+	return sqlite3_errmsg(storage->database);
+}
+
+static int put_record(struct storage *storage, int64_t account, const struct stored_record *record)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_PUT_RECORD);
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_int64(statement, 1, record->id);
+	sqlite3_bind_int64(statement, 2, account);
+	bind_octets(statement, 3, &record->owner);
+	sqlite3_bind_int(statement, 4, record->type);
+	sqlite3_bind_int64(statement, 5, record->ttl);
+	bind_octets(statement, 6, &record->data);
+	sqlite3_bind_int64(statement, 7, record->expires);
+	sqlite3_bind_text(statement, 8, record->writer, -1, SQLITE_STATIC);
+	return run(statement);
+}
+
+static int put_llq(struct storage *storage, int64_t account, const struct stored_llq *llq)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_PUT_LLQ);
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_int64(statement, 1, (int64_t)llq->id);
+	sqlite3_bind_int64(statement, 2, account);
+	bind_octets(statement, 3, &llq->name);
+	sqlite3_bind_int(statement, 4, llq->type);
+	sqlite3_bind_text(statement, 5, llq->key_name, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(statement, 6, &llq->remote, sizeof llq->remote, SQLITE_STATIC);
+	sqlite3_bind_blob(statement, 7, &llq->local, sizeof llq->local, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 8, llq->lease);
+	sqlite3_bind_int64(statement, 9, llq->expires);
+	sqlite3_bind_int64(statement, 10, llq->n_events);
+	bind_octets(statement, 11, &llq->known);
+	if (llq->is_offering)
+		bind_octets(statement, 12, &llq->offered);
+	else
+		sqlite3_bind_null(statement, 12);
+	return run(statement);
+}
+
+static int delete_by_id(struct storage *storage, enum statement which, int64_t id)
+{
+	sqlite3_stmt *statement = get_statement(storage, which);
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_int64(statement, 1, id);
+	return run(statement);
+}
+
+static int write_change(struct storage *storage, const struct change *change)
+{
+	switch (change->kind) {
+	case CHANGE_PUT_RECORD:
+		return put_record(storage, change->account, &change->record);
+	case CHANGE_DELETE_RECORD:
+		return delete_by_id(storage, STATEMENT_DELETE_RECORD, change->record_id);
+	case CHANGE_PUT_LLQ:
+		return put_llq(storage, change->account, &change->llq);
+	case CHANGE_DELETE_LLQ:
+		return delete_by_id(storage, STATEMENT_DELETE_LLQ, (int64_t)change->llq_id);
+	}
+	return -EINVAL;
+}
+
+static int execute(struct storage *storage, const char *text)
+{
+	return to_errno(sqlite3_exec(storage->database, text, NULL, NULL, NULL));
+}
+
+int storage_commit(struct storage *storage, const struct change_list *changes)
+{
+	int r = execute(storage, "BEGIN IMMEDIATE");
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r >= 0 && i < changes->n; i++)
+		r = write_change(storage, &changes->items[i]);
+	if (r >= 0)
+		r = execute(storage, "COMMIT");
+	if (r < 0)
+		execute(storage, "ROLLBACK");
+	return r;
+}
+
+int storage_walk_accounts(struct storage *storage, storage_account_callback callback,
+			  void *userdata)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_WALK_ACCOUNTS);
+	int result = SQLITE_ERROR, r = 0;
+
+	while (r >= 0 && statement && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct octets key = column_octets(statement, 2);
+
+		r = callback(userdata, sqlite3_column_int64(statement, 0),
+			     (const char *)sqlite3_column_text(statement, 1), key.data, key.size,
+			     sqlite3_column_int64(statement, 3));
+	}
+	sqlite3_reset(statement);
+	return r < 0 ? r : to_errno(result);
+}
+
+int storage_walk_records(struct storage *storage, int64_t account, storage_record_callback callback,
+			 void *userdata)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_WALK_RECORDS);
+	int result = SQLITE_ERROR, r = 0;
+
+	sqlite3_bind_int64(statement, 1, account);
+	while (r >= 0 && statement && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct stored_record record = {
+			.id = sqlite3_column_int64(statement, 0),
+			.owner = column_octets(statement, 1),
+			.type = sqlite3_column_int(statement, 2),
+			.ttl = sqlite3_column_int64(statement, 3),
+			.data = column_octets(statement, 4),
+			.expires = sqlite3_column_int64(statement, 5),
+			.writer = (char *)sqlite3_column_text(statement, 6),
+		};
+
+		r = callback(userdata, &record);
+	}
+	sqlite3_reset(statement);
+	return r < 0 ? r : to_errno(result);
+}
+
+static bool column_endpoint(sqlite3_stmt *statement, int position, struct endpoint *ret)
+{
+	struct octets octets = column_octets(statement, position);
+
+	if (octets.size != sizeof *ret)
+		return false;
+	memcpy(ret, octets.data, sizeof *ret);
+	return true;
+}
+
+int storage_walk_llqs(struct storage *storage, int64_t account, storage_llq_callback callback,
+		      void *userdata)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_WALK_LLQS);
+	int result = SQLITE_ERROR, r = 0;
+
+	sqlite3_bind_int64(statement, 1, account);
+	while (r >= 0 && statement && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct stored_llq llq = {
+			.id = (uint64_t)sqlite3_column_int64(statement, 0),
+			.name = column_octets(statement, 1),
+			.type = sqlite3_column_int(statement, 2),
+			.key_name = (char *)sqlite3_column_text(statement, 3),
+			.lease = sqlite3_column_int64(statement, 6),
+			.expires = sqlite3_column_int64(statement, 7),
+			.n_events = sqlite3_column_int64(statement, 8),
+			.known = column_octets(statement, 9),
+			.offered = column_octets(statement, 10),
+			.is_offering = sqlite3_column_type(statement, 10) != SQLITE_NULL,
+		};
+
+		if (column_endpoint(statement, 4, &llq.remote) &&
+		    column_endpoint(statement, 5, &llq.local))
+			r = callback(userdata, &llq);
+	}
+	sqlite3_reset(statement);
+	return r < 0 ? r : to_errno(result);
+}
+
+static int read_number(struct storage *storage, enum statement which, int64_t *ret)
+{
+	sqlite3_stmt *statement = get_statement(storage, which);
+	int result = statement ? sqlite3_step(statement) : SQLITE_ERROR;
+
+	if (result == SQLITE_ROW)
+		*ret = sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	return result == SQLITE_ROW ? 0 : to_errno(result) ?: -ENODATA;
+}
+
+int storage_last_record_id(struct storage *storage, int64_t *ret)
+{
+	return read_number(storage, STATEMENT_LAST_RECORD, ret);
+}
+
+int storage_accounts_generation(struct storage *storage, int64_t *ret)
+{
+	return read_number(storage, STATEMENT_GENERATION, ret);
+}
+
+int storage_add_account(struct storage *storage, const char *domain, const struct secret *key,
+			int64_t created)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_ADD_ACCOUNT);
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_text(statement, 1, domain, -1, SQLITE_STATIC);
+	sqlite3_bind_blob(statement, 2, key->data, key->size, SQLITE_STATIC);
+	sqlite3_bind_int64(statement, 3, created);
+	return run(statement);
+}
+
+int storage_remove_account(struct storage *storage, const char *domain)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_REMOVE_ACCOUNT);
+	int r;
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_text(statement, 1, domain, -1, SQLITE_STATIC);
+	r = run(statement);
+	if (r < 0)
+		return r;
+	return sqlite3_changes(storage->database) ? 0 : -ENOENT;
+}
+
+int storage_read_account_key(struct storage *storage, const char *domain, struct secret **ret)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_READ_KEY);
+	int r = -ENOENT;
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_text(statement, 1, domain, -1, SQLITE_STATIC);
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		r = secret_new_copy(sqlite3_column_blob(statement, 0),
+				    sqlite3_column_bytes(statement, 0), ret);
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return r;
+}

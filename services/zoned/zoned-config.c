@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/zoned/zoned-config.h"
+
+#include "common/base/config.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+
+#define ONE_WEEK 604800
+
+static int parse_addresses(const char *value, void *field)
+{
+	struct endpoint_list *list = field;
+	cleanup(freep) char *copy = strdup(value);
+	char *save = NULL;
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *word = strtok_r(copy, ", \t", &save); word;
+	     word = strtok_r(NULL, ", \t", &save)) {
+		struct endpoint endpoint = {};
+
+		if (inet_pton(AF_INET, word, endpoint.address) == 1)
+			endpoint.family = 4;
+		else if (inet_pton(AF_INET6, word, endpoint.address) == 1)
+			endpoint.family = 6;
+		if (!endpoint.family || list->n == ZONED_LISTEN_MAX)
+			return -EINVAL;
+		list->items[list->n++] = endpoint;
+	}
+	return 0;
+}
+
+static int parse_domain(const char *value, void *field)
+{
+	ldns_rdf *name = strchr(value, '\\') ? NULL : ldns_dname_new_frm_str(value);
+	size_t labels = name ? ldns_dname_label_count(name) : 0;
+	char **domain = field;
+
+	ldns_rdf_deep_free(name);
+	if (labels == 0 || strlen(value) >= ACCOUNT_DOMAIN_SIZE)
+		return -EINVAL;
+	free(*domain);
+	*domain = strdup(value);
+	if (!*domain)
+		return -ENOMEM;
+	if ((*domain)[strlen(*domain) - 1] == '.')
+		(*domain)[strlen(*domain) - 1] = 0;
+	return 0;
+}
+
+#define FIELD(name) offsetof(struct zoned_config, name)
+
+static const struct config_key keys[] = {
+	{ "zone", "name", CONFIG_CUSTOM, FIELD(zone), .parse = parse_domain,
+	  .expected = "a domain name such as members.example.org" },
+	{ "zone", "server", CONFIG_CUSTOM, FIELD(server_name), .parse = parse_domain,
+	  .expected = "the domain name of this server" },
+	{ "zone", "server-address", CONFIG_CUSTOM, FIELD(server_addresses),
+	  .parse = parse_addresses, .expected = "IPv4 or IPv6 addresses" },
+	{ "listen", "address", CONFIG_CUSTOM, FIELD(listen_addresses), .parse = parse_addresses,
+	  .expected = "IPv4 or IPv6 addresses" },
+	{ "listen", "port", CONFIG_UNSIGNED, FIELD(port), 1, 65535 },
+	{ "paths", "database", CONFIG_STRING, FIELD(database) },
+	{ "paths", "status-socket", CONFIG_STRING, FIELD(status_socket) },
+	{ "update-lease", "minimum", CONFIG_UNSIGNED, FIELD(update_lease.minimum), 1, ONE_WEEK },
+	{ "update-lease", "maximum", CONFIG_UNSIGNED, FIELD(update_lease.maximum), 1, ONE_WEEK },
+	{ "llq-lease", "minimum", CONFIG_UNSIGNED, FIELD(llq_lease.minimum), 1, ONE_WEEK },
+	{ "llq-lease", "maximum", CONFIG_UNSIGNED, FIELD(llq_lease.maximum), 1, ONE_WEEK },
+	{ "llq", "per-key", CONFIG_UNSIGNED, FIELD(llqs_per_key), 1, 100000 },
+	{ "llq", "total", CONFIG_UNSIGNED, FIELD(llqs_total), 1, 1000000 },
+	{},
+};
+
+static int check(const struct zoned_config *config, const char *path, char **ret_message)
+{
+	const char *complaint = NULL;
+
+	if (!config->zone)
+		complaint = "[zone] name is missing: the members zone, such as members.example.org";
+	else if (config->update_lease.minimum > config->update_lease.maximum)
+		complaint = "[update-lease] minimum is above maximum";
+	else if (config->llq_lease.minimum > config->llq_lease.maximum)
+		complaint = "[llq-lease] minimum is above maximum";
+	if (!complaint)
+		return 0;
+	if (asprintf(ret_message, "%s: %s", path, complaint) < 0)
+		*ret_message = NULL;
+	return -EINVAL;
+}
+
+int zoned_config_read(const char *path, struct zoned_config *config, char **ret_message)
+{
+	int r;
+
+	*config = (struct zoned_config){
+		.port = 53,
+		.database = strdup(LOCALSTATEDIR "/lib/homeward/zoned/zone.db"),
+		.update_lease = { 1800, 7200 },
+		.llq_lease = { 900, 7200 },
+		.llqs_per_key = 256,
+		.llqs_total = 16384,
+	};
+	*ret_message = NULL;
+	if (!config->database)
+		return -ENOMEM;
+	r = config_read(path, keys, config, ret_message);
+	if (r >= 0)
+		r = check(config, path, ret_message);
+	if (r < 0)
+		return r;
+	if (!config->server_name && asprintf(&config->server_name, "ns.%s", config->zone) < 0) {
+		config->server_name = NULL;
+		return -ENOMEM;
+	}
+	/* Beside the database: in a folder that is zoned's alone. */
+	if (!config->status_socket &&
+	    asprintf(&config->status_socket, "%s.status", config->database) < 0) {
+		config->status_socket = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void zoned_config_clear(struct zoned_config *config)
+{
+	free(config->zone);
+	free(config->server_name);
+	free(config->database);
+	free(config->status_socket);
+	*config = (struct zoned_config){};
+}
+
+static int add_address(ldns_rr_list *list, const ldns_rdf *owner, const struct endpoint *address)
+{
+	bool is_v4 = address->family == 4;
+	ldns_rdf *data = ldns_rdf_new_frm_data(is_v4 ? LDNS_RDF_TYPE_A : LDNS_RDF_TYPE_AAAA,
+					       is_v4 ? 4 : 16, address->address);
+	ldns_rr *rr = ldns_rr_new();
+
+	if (!data || !rr)
+		return -ENOMEM;
+	ldns_rr_set_owner(rr, ldns_rdf_clone(owner));
+	ldns_rr_set_type(rr, is_v4 ? LDNS_RR_TYPE_A : LDNS_RR_TYPE_AAAA);
+	ldns_rr_set_class(rr, LDNS_RR_CLASS_IN);
+	ldns_rr_set_ttl(rr, 3600);
+	ldns_rr_push_rdf(rr, data);
+	return ldns_rr_list_push_rr(list, rr) ? 0 : -ENOMEM;
+}
+
+int zoned_config_make_options(const struct zoned_config *config, struct authority_options *ret,
+			      char **ret_message)
+{
+	bool is_inside;
+	int r = 0;
+
+	*ret = (struct authority_options){
+		.zone = ldns_dname_new_frm_str(config->zone),
+		.server_name = ldns_dname_new_frm_str(config->server_name),
+		.server_addresses = ldns_rr_list_new(),
+		.port = config->port,
+		.update_lease = config->update_lease,
+		.llq_lease = config->llq_lease,
+		.llqs_per_key = config->llqs_per_key,
+		.llqs_total = config->llqs_total,
+	};
+	if (!ret->zone || !ret->server_name || !ret->server_addresses)
+		return -ENOMEM;
+	is_inside = ldns_dname_is_subdomain(ret->server_name, ret->zone);
+	if (is_inside && config->server_addresses.n == 0) {
+		if (asprintf(ret_message,
+			     "[zone] server-address is missing: where clients reach %s",
+			     config->server_name) < 0)
+			*ret_message = NULL;
+		return -EINVAL;
+	}
+	for (size_t i = 0; is_inside && r >= 0 && i < config->server_addresses.n; i++)
+		r = add_address(ret->server_addresses, ret->server_name,
+				&config->server_addresses.items[i]);
+	return r;
+}
+
+void zoned_config_clear_options(struct authority_options *options)
+{
+	ldns_rdf_deep_free(options->zone);
+	ldns_rdf_deep_free(options->server_name);
+	ldns_rr_list_deep_free(options->server_addresses);
+	explicit_bzero(options, sizeof *options);
+}
+
+/* Letters, digits, and hyphens inside: the account's name is part of what people type. */
+static bool is_account_label(const char *label, size_t size)
+{
+	if (size == 0 || size > 63 || label[0] == '-' || label[size - 1] == '-')
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if (!isalnum((unsigned char)label[i]) && label[i] != '-')
+			return false;
+	return true;
+}
+
+int zoned_config_account_domain(const struct zoned_config *config, const char *account,
+				char ret[static ACCOUNT_DOMAIN_SIZE])
+{
+	const char *dot = strchr(account, '.');
+	size_t size = dot ? (size_t)(dot - account) : strlen(account);
+	size_t rest = dot ? strlen(dot + 1) : 0;
+
+	if (rest && dot[rest] == '.')
+		rest--;
+	if (dot && (rest != strlen(config->zone) || strncasecmp(dot + 1, config->zone, rest) != 0))
+		return -EINVAL;
+	if (!is_account_label(account, size) ||
+	    snprintf(ret, ACCOUNT_DOMAIN_SIZE, "%.*s.%s", (int)size, account, config->zone) >=
+		    ACCOUNT_DOMAIN_SIZE)
+		return -EINVAL;
+	for (char *c = ret; *c; c++)
+		*c = tolower((unsigned char)*c);
+	return strcasecmp(ret, config->server_name) == 0 ? -EINVAL : 0;
+}

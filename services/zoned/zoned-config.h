@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* /etc/homeward/zoned.conf, which zoned and zonectl read alike. */
+#include "services/zoned/authority.h"
+
+#define ZONED_DEFAULT_CONFIG SYSCONFDIR "/homeward/zoned.conf"
+#define ZONED_LISTEN_MAX     8
+
+struct endpoint_list {
+	struct endpoint items[ZONED_LISTEN_MAX];
+	size_t n;
+};
+
+struct zoned_config {
+	char *zone;
+	char *server_name; /* NULL: ns.<zone> */
+	struct endpoint_list server_addresses;
+	struct endpoint_list listen_addresses; /* none: all, IPv4 and IPv6 */
+	uint32_t port;
+	char *database;
+	char *status_socket;
+	struct lease_bounds update_lease;
+	struct lease_bounds llq_lease;
+	uint32_t llqs_per_key;
+	uint32_t llqs_total;
+};
+
+/* Reads the file over the defaults. 0, or a negative errno with the complaint in `ret_message`,
+ * which the caller frees. zoned_config_clear() in either case. */
+int zoned_config_read(const char *path, struct zoned_config *config, char **ret_message);
+void zoned_config_clear(struct zoned_config *config);
+
+/* What the authority wants of it. 0 or a negative errno with a complaint. */
+int zoned_config_make_options(const struct zoned_config *config, struct authority_options *ret,
+			      char **ret_message);
+void zoned_config_clear_options(struct authority_options *options);
+
+/* The domain of an account: "alice" or its full name becomes "alice.members.example.org". -EINVAL
+ * for what cannot be an account. */
+int zoned_config_account_domain(const struct zoned_config *config, const char *account,
+				char ret[static ACCOUNT_DOMAIN_SIZE]);

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/zoned/zoned.h"
+
+#include "common/base/log.h"
+#include "services/zoned/server-tcp.h"
+#include "services/zoned/socket-address.h"
+#include "services/zoned/status-socket.h"
+#include "services/zoned/storage.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+/* A removed account is noticed this soon when nobody writes to us. */
+#define ACCOUNTS_CHECK_MSEC 1000
+
+struct zoned {
+	struct daemon *daemon;
+	struct loop *loop;
+	const struct zoned_config *config;
+	struct authority_options options;
+	struct authority *authority;
+	struct storage *reader;          /* the loop's own; its reads touch no disk that waits */
+	struct storage *writer;          /* the thread's, while a transaction is under way */
+	struct transaction *transaction; /* under way, or NULL */
+	struct server_udp *udp;
+	struct server_tcp *tcp;
+	struct status_socket *status;
+	struct loop_timer *work_timer;
+	struct loop_timer *accounts_timer;
+	int64_t accounts_generation; /* of the accounts in memory */
+	bool is_stopping;
+};
+
+static struct moment moment_now(struct zoned *zoned)
+{
+	return (struct moment){ loop_now(zoned->loop), realtime_usec() / 1000 };
+}
+
+/* Sending ----------------------------------------------------------------------------------------
+ */
+
+static void send_all(struct zoned *zoned, struct outbox *outbox)
+{
+	for (size_t i = 0; i < outbox->n; i++) {
+		const struct reply *reply = &outbox->items[i];
+
+		if (reply->peer.connection)
+			server_tcp_send(zoned->tcp, &reply->peer, reply->data, reply->size);
+		else
+			server_udp_send(zoned->udp, &reply->peer, reply->data, reply->size);
+	}
+	outbox_clear(outbox);
+}
+
+static void schedule(struct zoned *zoned)
+{
+	struct moment moment = moment_now(zoned);
+
+	loop_timer_set(zoned->work_timer, authority_next_due(zoned->authority, &moment));
+}
+
+/* Transactions -----------------------------------------------------------------------------------
+ */
+
+/* Runs on another thread: a COMMIT waits for the disk, and questions need not wait with it. The
+ * authority starts no second one meanwhile, so the connection is never used by two threads. */
+struct transaction {
+	struct zoned *zoned; /* NULL: it is gone, and the storage is ours to free */
+	struct storage *storage;
+	struct change_list changes;
+	int result;
+};
+
+static void commit(void *userdata)
+{
+	struct transaction *transaction = userdata;
+
+	transaction->result = storage_commit(transaction->storage, &transaction->changes);
+}
+
+static void finish(struct zoned *zoned, int result)
+{
+	struct moment moment = moment_now(zoned);
+	struct outbox outbox = {};
+
+	if (result < 0)
+		log_error("cannot write to %s: %s", zoned->config->database,
+			  storage_error(zoned->writer));
+	authority_finish(zoned->authority, &moment, result >= 0, &outbox);
+	send_all(zoned, &outbox);
+	if (zoned->is_stopping)
+		daemon_stop(zoned->daemon, 0);
+	else
+		schedule(zoned);
+}
+
+static void on_committed(void *userdata)
+{
+	struct transaction *transaction = userdata;
+	struct zoned *zoned = transaction->zoned;
+	int result = transaction->result;
+
+	change_list_clear(&transaction->changes);
+	if (!zoned)
+		storage_free(transaction->storage);
+	free(transaction);
+	if (!zoned)
+		return;
+	zoned->transaction = NULL;
+	finish(zoned, result);
+}
+
+static void start_transaction(struct zoned *zoned, struct change_list *changes)
+{
+	struct transaction *transaction;
+
+	if (changes->n == 0) {
+		change_list_clear(changes);
+		finish(zoned, 0);
+		return;
+	}
+	transaction = calloc(1, sizeof *transaction);
+	if (transaction) {
+		transaction->zoned = zoned;
+		transaction->storage = zoned->writer;
+		transaction->changes = *changes;
+		if (loop_queue_work(zoned->loop, commit, on_committed, transaction) >= 0) {
+			zoned->transaction = transaction;
+			return;
+		}
+		free(transaction);
+	}
+	change_list_clear(changes);
+	finish(zoned, -ENOMEM);
+}
+
+/* Rings when a lease ends, an event has to be sent again, or after the burst of messages that
+ * queued something: what came in that burst shares a transaction. */
+static void on_work(void *userdata)
+{
+	struct zoned *zoned = userdata;
+	struct moment moment = moment_now(zoned);
+	struct change_list changes = {};
+	struct outbox outbox = {};
+
+	authority_tick(zoned->authority, &moment, &outbox);
+	send_all(zoned, &outbox);
+	if (!zoned->is_stopping && authority_begin(zoned->authority, &moment, &changes) > 0)
+		start_transaction(zoned, &changes);
+	else
+		schedule(zoned);
+}
+
+/* Accounts
+ * ------------------------------------------------------------------------------------------- */
+
+struct loading {
+	struct zoned *zoned;
+	struct moment moment;
+	int64_t account;
+};
+
+static int take_record(void *userdata, const struct stored_record *record)
+{
+	struct loading *loading = userdata;
+	int r = authority_add_record(loading->zoned->authority, loading->account, record,
+				     &loading->moment);
+
+	if (r == -EINVAL)
+		log_warning("record %lld of the database makes no sense; passed over",
+			    (long long)record->id);
+	return r == -ENOMEM ? r : 0;
+}
+
+static int take_llq(void *userdata, const struct stored_llq *llq)
+{
+	struct loading *loading = userdata;
+	int r = authority_add_llq(loading->zoned->authority, loading->account, llq,
+				  &loading->moment);
+
+	return r == -ENOMEM ? r : 0;
+}
+
+static int take_account(void *userdata, int64_t id, const char *domain, const void *key,
+			size_t key_size, int64_t created)
+{
+	struct loading loading = { .zoned = userdata, .account = id };
+	struct zoned *zoned = userdata;
+	int r;
+
+	if (authority_has_account(zoned->authority, id, domain)) {
+		authority_list_account(zoned->authority, id);
+		return 0;
+	}
+	loading.moment = moment_now(zoned);
+	r = authority_add_account(zoned->authority, id, domain, key, key_size);
+	if (r == -ENOMEM || r == -EEXIST)
+		return r == -EEXIST ? 0 : r;
+	if (r < 0) {
+		log_warning("account %s does not belong to %s; passed over", domain,
+			    zoned->config->zone);
+		return 0;
+	}
+	r = storage_walk_records(zoned->reader, id, take_record, &loading);
+	if (r >= 0)
+		r = storage_walk_llqs(zoned->reader, id, take_llq, &loading);
+	if (r >= 0)
+		r = authority_complete_account(zoned->authority, id);
+	if (r >= 0)
+		log_info("account %s", domain);
+	return r;
+}
+
+/* Brings the accounts up to what zonectl did. Removing has to wait for the transaction under way.
+ */
+static int refresh_accounts(struct zoned *zoned)
+{
+	int64_t generation;
+	int r = storage_accounts_generation(zoned->reader, &generation);
+
+	if (r < 0 || generation == zoned->accounts_generation)
+		return r;
+	authority_unlist_accounts(zoned->authority);
+	r = storage_walk_accounts(zoned->reader, take_account, zoned);
+	if (r < 0 || authority_is_busy(zoned->authority))
+		return r;
+	authority_keep_listed(zoned->authority);
+	zoned->accounts_generation = generation;
+	return 0;
+}
+
+static void on_accounts_timer(void *userdata)
+{
+	struct zoned *zoned = userdata;
+
+	if (refresh_accounts(zoned) < 0)
+		log_warning("cannot read %s: %s", zoned->config->database,
+			    storage_error(zoned->reader));
+	schedule(zoned);
+	loop_timer_set_delay(zoned->accounts_timer, ACCOUNTS_CHECK_MSEC);
+}
+
+/* Requests
+ * ------------------------------------------------------------------------------------------- */
+
+static void on_burst_begin(void *userdata)
+{
+	(void)refresh_accounts(userdata);
+}
+
+static void on_message(void *userdata, const struct peer *peer, const uint8_t *data, size_t size)
+{
+	struct zoned *zoned = userdata;
+	struct moment moment = moment_now(zoned);
+	struct outbox outbox = {};
+
+	authority_receive(zoned->authority, &moment, peer, data, size, &outbox);
+	send_all(zoned, &outbox);
+}
+
+static void on_burst_end(void *userdata)
+{
+	schedule(userdata);
+}
+
+static const struct server_callbacks server_callbacks = { on_burst_begin, on_message,
+							  on_burst_end };
+
+static void on_status(void *userdata, char *text, size_t size)
+{
+	struct zoned *zoned = userdata;
+	const struct authority_counters *counters = authority_counters(zoned->authority);
+	int n = snprintf(text, size, "Accounts %zu\nLiveLlqs %zu\n",
+			 authority_n_accounts(zoned->authority),
+			 authority_n_llqs(zoned->authority));
+
+	for (const struct counter_description *d = authority_counter_descriptions; d->name; d++) {
+		uint64_t value;
+
+		memcpy(&value, (const uint8_t *)counters + d->offset, sizeof value);
+		if (n >= 0 && (size_t)n < size)
+			n += snprintf(text + n, size - n, "%s %llu\n", d->name,
+				      (unsigned long long)value);
+	}
+}
+
+/* Start and end
+ * ------------------------------------------------------------------------------------- */
+
+static int listen_on(struct zoned *zoned, const struct endpoint *address)
+{
+	struct endpoint endpoint = *address;
+	char text[ENDPOINT_TEXT_SIZE];
+	int r;
+
+	endpoint.port = zoned->config->port;
+	r = server_udp_listen(zoned->udp, &endpoint);
+	if (r >= 0)
+		r = server_tcp_listen(zoned->tcp, &endpoint);
+	if (r < 0 && r != -EAFNOSUPPORT)
+		log_error("cannot listen on %s: %s", endpoint_to_text(&endpoint, text),
+			  strerror(-r));
+	else if (r >= 0)
+		log_info("listening on %s", endpoint_to_text(&endpoint, text));
+	return r;
+}
+
+static int open_sockets(struct zoned *zoned)
+{
+	static const struct endpoint all[] = { { .family = 4 }, { .family = 6 } };
+	const struct endpoint_list *list = &zoned->config->listen_addresses;
+	int r = server_udp_new(zoned->loop, &server_callbacks, zoned, &zoned->udp);
+
+	if (r >= 0)
+		r = server_tcp_new(zoned->loop, &server_callbacks, zoned, &zoned->tcp);
+	for (size_t i = 0; r >= 0 && i < list->n; i++)
+		r = listen_on(zoned, &list->items[i]);
+	if (r >= 0 && list->n == 0)
+		r = listen_on(zoned, &all[0]);
+	if (r >= 0 && list->n == 0) {
+		r = listen_on(zoned, &all[1]);
+		/* A machine without IPv6 has nobody to listen to there. */
+		if (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)
+			r = 0;
+	}
+	return r;
+}
+
+static int open_storage(struct zoned *zoned)
+{
+	cleanup(freep) char *message = NULL;
+	int64_t last_record;
+	int r = storage_open(zoned->config->database, STORAGE_CREATE, &zoned->writer, &message);
+
+	if (r >= 0)
+		r = storage_open(zoned->config->database, STORAGE_EXISTING, &zoned->reader,
+				 &message);
+	if (r < 0) {
+		log_error("%s", message ?: strerror(-r));
+		return r;
+	}
+	r = storage_last_record_id(zoned->reader, &last_record);
+	if (r >= 0) {
+		authority_set_last_record_id(zoned->authority, last_record);
+		r = refresh_accounts(zoned);
+	}
+	if (r < 0)
+		log_error("cannot read %s: %s", zoned->config->database,
+			  storage_error(zoned->reader));
+	return r;
+}
+
+static int make_authority(struct zoned *zoned)
+{
+	cleanup(freep) char *message = NULL;
+	int r = zoned_config_make_options(zoned->config, &zoned->options, &message);
+
+	if (r < 0) {
+		log_error("%s", message ?: strerror(-r));
+		return r;
+	}
+	/* Grows with each start, which is when the configuration may have changed. */
+	zoned->options.serial = realtime_usec() / 1000000;
+	if (getrandom(zoned->options.llq_secret, sizeof zoned->options.llq_secret, 0) !=
+	    sizeof zoned->options.llq_secret)
+		return -EIO;
+	return authority_new(&zoned->options, &zoned->authority);
+}
+
+static int open_status(struct zoned *zoned)
+{
+	int r = status_socket_new(zoned->loop, zoned->config->status_socket, on_status, zoned,
+				  &zoned->status);
+
+	if (r < 0)
+		log_error("cannot make the socket %s: %s", zoned->config->status_socket,
+			  strerror(-r));
+	return r;
+}
+
+int zoned_new(struct daemon *daemon, const struct zoned_config *config, struct zoned **ret)
+{
+	cleanup(zoned_freep) struct zoned *zoned = calloc(1, sizeof *zoned);
+	int r;
+
+	if (!zoned)
+		return -ENOMEM;
+	zoned->daemon = daemon;
+	zoned->loop = daemon_loop(daemon);
+	zoned->config = config;
+	r = make_authority(zoned);
+	if (r >= 0)
+		r = open_storage(zoned);
+	if (r >= 0)
+		r = loop_timer_new(zoned->loop, on_work, zoned, &zoned->work_timer);
+	if (r >= 0)
+		r = loop_timer_new(zoned->loop, on_accounts_timer, zoned, &zoned->accounts_timer);
+	if (r >= 0)
+		r = open_sockets(zoned);
+	if (r >= 0)
+		r = open_status(zoned);
+	if (r < 0)
+		return r;
+	loop_timer_set_delay(zoned->accounts_timer, ACCOUNTS_CHECK_MSEC);
+	schedule(zoned);
+	*ret = steal_ptr(zoned);
+	return 0;
+}
+
+struct zoned *zoned_free(struct zoned *zoned)
+{
+	if (!zoned)
+		return NULL;
+	status_socket_free(zoned->status);
+	server_udp_free(zoned->udp);
+	server_tcp_free(zoned->tcp);
+	loop_timer_free(zoned->work_timer);
+	loop_timer_free(zoned->accounts_timer);
+	storage_free(zoned->reader);
+	/* Stopped without waiting for the disk: the thread keeps what it uses. */
+	if (zoned->transaction)
+		zoned->transaction->zoned = NULL;
+	else
+		storage_free(zoned->writer);
+	authority_free(zoned->authority);
+	zoned_config_clear_options(&zoned->options);
+	free(zoned);
+	return NULL;
+}
+
+void zoned_stop(struct zoned *zoned)
+{
+	zoned->is_stopping = true;
+	if (!authority_is_busy(zoned->authority))
+		daemon_stop(zoned->daemon, 0);
+}
