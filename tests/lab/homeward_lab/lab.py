@@ -27,9 +27,8 @@ GATEWAYS = {"A": (1, "igd"), "B": (2, "igd"), "C": (3, "igd"), "D": (4, "igd")}
 HOMES = {"desktop": "A", "laptop": "B"}
 
 ZONED_CONFIG = f"""[zone]
-domain = {DOMAIN}
-nameserver = ns.{DOMAIN}
-address = {ZONE_ADDRESS}
+name = {DOMAIN}
+server-address = {ZONE_ADDRESS}
 """
 
 
@@ -136,7 +135,7 @@ class Lab:
         """Until the zone has what the host knows about its present network."""
         def holds():
             generation = host.get_property("mapper", "NetworkGeneration")
-            return (host.get_property("registrar", "State") == "published"
+            return (self.knows_its_place(host) and host.get_property("registrar", "State") == "published"
                     and host.get_property("registrar", "Published")[0] >= generation > 0)
         return host.wait_for(holds, timeout or self.patience, f"{host.name} published")
 
@@ -146,6 +145,15 @@ class Lab:
             if seen["Name"] == self.full_name(other) and seen["Live"] and seen["Endpoint"][0]:
                 return seen
         return None
+
+    def knows_its_place(self, host):
+        """Whether its mapper has noticed where the host is now."""
+        if host.get_property("mapper", "LocalAddress") != host.address:
+            return False
+        place = host.gateway
+        if not isinstance(place, Gateway) or place.kind != "igd":
+            return True
+        return (self.external(host) or ("",))[0] == place.wan_address
 
     def external(self, host):
         """(address, port) where others reach the host's tunnel, as its own mapper says."""
@@ -157,7 +165,7 @@ class Lab:
     def wait_sees(self, host, other, timeout=None):
         """Until host knows where the other is reached at present."""
         def holds():
-            seen = self.sees(host, other)
+            seen = self.knows_its_place(other) and self.sees(host, other)
             return seen and tuple(seen["Endpoint"]) == tuple(self.external(other) or ()) and seen
         return host.wait_for(holds, timeout or self.patience, f"{host.name} sees {other.name}")
 
