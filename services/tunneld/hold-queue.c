@@ -17,7 +17,8 @@ static void drop_first(struct hold_queue *queue)
 	free(packet);
 }
 
-int hold_queue_push(struct hold_queue *queue, uint64_t now, const uint8_t *data, size_t size)
+int hold_queue_push(struct hold_queue *queue, uint64_t now, uint32_t probe, const uint8_t *data,
+		    size_t size)
 {
 	struct held_packet *packet = malloc(sizeof *packet + size);
 	int n_dropped = 0;
@@ -26,6 +27,7 @@ int hold_queue_push(struct hold_queue *queue, uint64_t now, const uint8_t *data,
 		return -ENOMEM;
 	packet->next = NULL;
 	packet->since = now;
+	packet->probe = probe;
 	packet->size = size;
 	memcpy(packet->data, data, size);
 	if (queue->last)

@@ -15,6 +15,7 @@
 struct held_packet {
 	struct held_packet *next;
 	uint64_t since; /* ms */
+	uint32_t probe; /* number of the last probe sent before it was last sent; 0: never sent */
 	size_t size;
 	uint8_t data[];
 };
@@ -26,7 +27,8 @@ struct hold_queue {
 };
 
 /* Copies a packet in. Returns how many older ones gave way, or -ENOMEM. */
-int hold_queue_push(struct hold_queue *queue, uint64_t now, const uint8_t *data, size_t size);
+int hold_queue_push(struct hold_queue *queue, uint64_t now, uint32_t probe, const uint8_t *data,
+		    size_t size);
 /* Frees what is too old; returns how many that were. */
 int hold_queue_expire(struct hold_queue *queue, uint64_t now);
 void hold_queue_clear(struct hold_queue *queue);

@@ -13,10 +13,8 @@
 #define ICMP_HEADER_SIZE 8
 #define ICMP_HOP_LIMIT   64
 
-static const uint8_t dummy_words[][DUMMY_SIZE] = {
-	[DUMMY_PROBE] = { 'h', 'w', 'p', 'r', 'o', 'b', 'e', '1' },
-	[DUMMY_ANSWER] = { 'h', 'w', 'a', 'n', 's', 'w', 'r', '1' },
-};
+#define DUMMY_WORD_PROBE  UINT32_C(0x68777072) /* "hwpr" */
+#define DUMMY_WORD_ANSWER UINT32_C(0x6877616e) /* "hwan" */
 
 int inner_parse(const uint8_t *packet, size_t size, struct inner_packet *ret)
 {
@@ -109,18 +107,23 @@ size_t inner_build_unreachable(const uint8_t *packet, size_t size, uint8_t code,
 	return writer.failed ? 0 : writer.position;
 }
 
-void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind)
+void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind, uint32_t number)
 {
-	memcpy(payload, dummy_words[kind], DUMMY_SIZE);
+	struct writer writer = writer_init(payload, DUMMY_SIZE);
+
+	writer_u32(&writer, kind == DUMMY_PROBE ? DUMMY_WORD_PROBE : DUMMY_WORD_ANSWER);
+	writer_u32(&writer, number);
 }
 
-enum dummy_kind dummy_read(const uint8_t *payload, size_t size)
+enum dummy_kind dummy_read(const uint8_t *payload, size_t size, uint32_t *ret_number)
 {
-	if (size < DUMMY_SIZE)
+	struct reader reader = reader_init(payload, size);
+	uint32_t word = reader_u32(&reader);
+
+	*ret_number = reader_u32(&reader);
+	if (reader.failed)
 		return DUMMY_OTHER;
-	if (!memcmp(payload, dummy_words[DUMMY_PROBE], DUMMY_SIZE))
+	if (word == DUMMY_WORD_PROBE)
 		return DUMMY_PROBE;
-	if (!memcmp(payload, dummy_words[DUMMY_ANSWER], DUMMY_SIZE))
-		return DUMMY_ANSWER;
-	return DUMMY_OTHER;
+	return word == DUMMY_WORD_ANSWER ? DUMMY_ANSWER : DUMMY_OTHER;
 }

@@ -38,14 +38,14 @@ size_t inner_build_unreachable(const uint8_t *packet, size_t size, uint8_t code,
 
 /*
  * A dummy packet (ESP next header 59) is authenticated and otherwise discarded by every receiver
- * (RFC 4303 §2.6), so it shows that a path works. Ours carry a word by which two of us tell a
- * question from its answer; another implementation ignores it like any dummy content.
+ * (RFC 4303 §2.6), so it shows that a path works. Ours carry a word and a number, by which two of
+ * us tell a question from its answer; another implementation ignores them like any dummy content.
  */
 enum dummy_kind {
 	DUMMY_OTHER,  /* of another implementation */
-	DUMMY_PROBE,  /* answer at once */
-	DUMMY_ANSWER, /* do not answer */
+	DUMMY_PROBE,  /* answer at once, with the same number */
+	DUMMY_ANSWER, /* do not answer; number 0: nobody asked */
 };
 #define DUMMY_SIZE 8
-void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind);
-enum dummy_kind dummy_read(const uint8_t *payload, size_t size);
+void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind, uint32_t number);
+enum dummy_kind dummy_read(const uint8_t *payload, size_t size, uint32_t *ret_number);

@@ -1,10 +1,31 @@
 noinst_LTLIBRARIES += libtunneld-core.la
+libexec_PROGRAMS += services/tunneld/tunneld
 
 libtunneld_core_la_SOURCES = \
 	services/tunneld/datagram-wire.c services/tunneld/datagram-wire.h \
 	services/tunneld/esp-wire.c services/tunneld/esp-wire.h \
 	services/tunneld/hold-queue.c services/tunneld/hold-queue.h \
 	services/tunneld/inner-wire.c services/tunneld/inner-wire.h \
+	services/tunneld/peer-state.c services/tunneld/peer-state.h \
+	services/tunneld/peer-table.c services/tunneld/peer-table.h \
 	services/tunneld/replay-window.c services/tunneld/replay-window.h
 libtunneld_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libtunneld_core_la_LIBADD = libbase.la $(CRYPTO_LIBS)
+
+services_tunneld_tunneld_SOURCES = \
+	services/tunneld/bus.c services/tunneld/bus.h \
+	services/tunneld/bus-peer.c services/tunneld/bus-peer.h \
+	services/tunneld/datapath.c services/tunneld/datapath.h \
+	services/tunneld/identity-client.c services/tunneld/identity-client.h \
+	services/tunneld/ike-channel.c services/tunneld/ike-channel.h \
+	services/tunneld/install.c services/tunneld/install.h \
+	services/tunneld/main.c \
+	services/tunneld/mapper-client.c services/tunneld/mapper-client.h \
+	services/tunneld/settings.c services/tunneld/settings.h \
+	services/tunneld/tun-device.c services/tunneld/tun-device.h \
+	services/tunneld/tun-routes.c services/tunneld/tun-routes.h \
+	services/tunneld/tunneld.c services/tunneld/tunneld.h \
+	services/tunneld/udp-port.c services/tunneld/udp-port.h \
+	services/tunneld/watcher-client.c services/tunneld/watcher-client.h
+services_tunneld_tunneld_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
+services_tunneld_tunneld_LDADD = libtunneld-core.la libkeys.la libloop.la libbase.la $(MNL_LIBS)

@@ -224,7 +224,8 @@ static void test_esn_passes_32_bits(void **state)
 	struct esp_opened opened;
 	int size;
 
-	/* In two steps: a first packet beyond half of the span would read as one of the past. */
+	/* In two steps: a first number at the very end of the span would read as one of the past.
+	 */
 	assert_int_equal(esp_out_skip_to(pair.out, UINT32_MAX / 2), 0);
 	size = esp_seal(pair.out, ESP_NEXT_DUMMY, NULL, 0, before, sizeof before);
 	assert_int_equal(esp_open(pair.in, before, size, &opened), 0);

@@ -7,7 +7,7 @@ static void test_order_and_clear(void **state)
 	struct hold_queue queue = {};
 
 	for (uint8_t i = 0; i < 5; i++)
-		assert_int_equal(hold_queue_push(&queue, 100 + i, &i, 1), 0);
+		assert_int_equal(hold_queue_push(&queue, 100 + i, 0, &i, 1), 0);
 	assert_int_equal(queue.n_packets, 5);
 	assert_int_equal(queue.n_octets, 5);
 	for (struct held_packet *packet = queue.first; packet; packet = packet->next)
@@ -25,7 +25,7 @@ static void test_bound_in_packets(void **state)
 	int n_dropped = 0;
 
 	for (unsigned int i = 0; i < HOLD_QUEUE_PACKETS + 10; i++)
-		n_dropped += hold_queue_push(&queue, 0, (const uint8_t *)&i, sizeof i);
+		n_dropped += hold_queue_push(&queue, 0, 0, (const uint8_t *)&i, sizeof i);
 	assert_int_equal(n_dropped, 10);
 	assert_int_equal(queue.n_packets, HOLD_QUEUE_PACKETS);
 	assert_int_equal(queue.first->data[0], 10);
@@ -39,7 +39,7 @@ static void test_bound_in_octets(void **state)
 	int n_dropped = 0;
 
 	for (unsigned int i = 0; i < 20; i++)
-		n_dropped += hold_queue_push(&queue, 0, big, sizeof big);
+		n_dropped += hold_queue_push(&queue, 0, 0, big, sizeof big);
 	assert_int_equal(queue.n_packets, HOLD_QUEUE_OCTETS / sizeof big);
 	assert_int_equal(n_dropped, 20 - queue.n_packets);
 	hold_queue_clear(&queue);
@@ -50,11 +50,11 @@ static void test_bound_in_age(void **state)
 	struct hold_queue queue = {};
 	uint8_t octet = 1;
 
-	hold_queue_push(&queue, 0, &octet, 1);
-	hold_queue_push(&queue, 1000, &octet, 1);
+	hold_queue_push(&queue, 0, 0, &octet, 1);
+	hold_queue_push(&queue, 1000, 0, &octet, 1);
 	assert_int_equal(hold_queue_expire(&queue, HOLD_QUEUE_AGE_MSEC), 0);
 	assert_int_equal(hold_queue_expire(&queue, HOLD_QUEUE_AGE_MSEC + 1), 1);
-	assert_int_equal(hold_queue_push(&queue, HOLD_QUEUE_AGE_MSEC + 1001, &octet, 1), 1);
+	assert_int_equal(hold_queue_push(&queue, HOLD_QUEUE_AGE_MSEC + 1001, 0, &octet, 1), 1);
 	assert_int_equal(queue.n_packets, 1);
 	hold_queue_clear(&queue);
 }

@@ -118,16 +118,19 @@ static void test_unreachable_refused(void **state)
 static void test_dummies(void **state)
 {
 	uint8_t payload[DUMMY_SIZE + 1] = {};
+	uint32_t number;
 
-	dummy_write(payload, DUMMY_PROBE);
-	assert_int_equal(dummy_read(payload, DUMMY_SIZE), DUMMY_PROBE);
-	assert_int_equal(dummy_read(payload, DUMMY_SIZE + 1), DUMMY_PROBE);
+	dummy_write(payload, DUMMY_PROBE, 0x01020304);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE, &number), DUMMY_PROBE);
+	assert_int_equal(number, 0x01020304);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE + 1, &number), DUMMY_PROBE);
 	for (size_t size = 0; size < DUMMY_SIZE; size++)
-		assert_int_equal(dummy_read(payload, size), DUMMY_OTHER);
-	dummy_write(payload, DUMMY_ANSWER);
-	assert_int_equal(dummy_read(payload, DUMMY_SIZE), DUMMY_ANSWER);
+		assert_int_equal(dummy_read(payload, size, &number), DUMMY_OTHER);
+	dummy_write(payload, DUMMY_ANSWER, 7);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE, &number), DUMMY_ANSWER);
+	assert_int_equal(number, 7);
 	payload[0] ^= 1;
-	assert_int_equal(dummy_read(payload, DUMMY_SIZE), DUMMY_OTHER);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE, &number), DUMMY_OTHER);
 }
 
 int main(void)

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/tunneld/bus.h"
+
+#include "bus-interfaces/errors.h"
+#include "common/base/log.h"
+#include "common/loop/bus-values.h"
+#include "services/tunneld/bus-peer.h"
+#include "services/tunneld/datapath.h"
+#include "services/tunneld/install.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#define PATH      HOMEWARD_OBJECT_ROOT "/Tunnel1"
+#define INTERFACE "org.homeward.Tunnel1"
+
+#define COUNTER(name, field)                                                                       \
+	{                                                                                          \
+		name, offsetof(struct tunnel_counters, field)                                      \
+	}
+
+static const struct counter_description counter_names[] = {
+	COUNTER("EspIn", esp_in),
+	COUNTER("EspOut", esp_out),
+	COUNTER("UnknownSpi", unknown_spi),
+	COUNTER("Replayed", replayed),
+	COUNTER("BadIcv", bad_icv),
+	COUNTER("Malformed", malformed),
+	COUNTER("WrongSelector", wrong_selector),
+	COUNTER("CongestionDropped", congestion_dropped),
+	COUNTER("KeepalivesIn", keepalives_in),
+	COUNTER("KeepalivesOut", keepalives_out),
+	COUNTER("DummiesIn", dummies_in),
+	COUNTER("DummiesOut", dummies_out),
+	COUNTER("IkeIn", ike_in),
+	COUNTER("IkeOut", ike_out),
+	COUNTER("IkeDropped", ike_dropped),
+	COUNTER("NoiseDropped", noise_dropped),
+	COUNTER("UnknownDestination", unknown_destination),
+	COUNTER("UnreachablesSent", unreachables_sent),
+	COUNTER("SendErrors", send_errors),
+	COUNTER("TunErrors", tun_errors),
+	COUNTER("SequenceExhausted", sequence_exhausted),
+	{},
+};
+
+static int get_state(sd_bus *bus, const char *path, const char *interface, const char *property,
+		     sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct tunneld *tunneld = userdata;
+
+	return sd_bus_message_append(reply, "s", tunnel_phase_to_string(tunneld->phase));
+}
+
+static int get_reason(sd_bus *bus, const char *path, const char *interface, const char *property,
+		      sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	return sd_bus_message_append(reply, "s", tunnel_phase_explain(userdata));
+}
+
+static int get_counters(sd_bus *bus, const char *path, const char *interface, const char *property,
+			sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct tunneld *tunneld = userdata;
+
+	return bus_append_counters(reply, counter_names, &tunneld->counters);
+}
+
+static int get_interface(sd_bus *bus, const char *path, const char *interface, const char *property,
+			 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct tunneld *tunneld = userdata;
+
+	return sd_bus_message_append(reply, "s",
+				     tunneld->device ? tunneld->settings.interface : "");
+}
+
+static int get_address(sd_bus *bus, const char *path, const char *interface, const char *property,
+		       sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct tunneld *tunneld = userdata;
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (tunneld->have_host_id)
+		inet_ntop(AF_INET6, &tunneld->host_id, text, sizeof text);
+	return sd_bus_message_append(reply, "s", text);
+}
+
+static int get_port(sd_bus *bus, const char *path, const char *interface, const char *property,
+		    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct tunneld *tunneld = userdata;
+
+	return sd_bus_message_append(reply, "q", (uint16_t)tunneld->settings.port);
+}
+
+static int get_datapath(sd_bus *bus, const char *path, const char *interface, const char *property,
+			sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	return sd_bus_message_append(reply, "s", "user");
+}
+
+static int open_ike_channel(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	cleanup(close_fdp) int end = ike_channel_open(tunneld->channel);
+
+	if (end < 0)
+		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_FAILED,
+					 "cannot make the channel: %s", strerror(-end));
+	return sd_bus_reply_method_return(message, "h", end);
+}
+
+static int install_sa(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	struct install_request request;
+	struct peer *peer;
+	char path[BUS_PEER_PATH_SIZE];
+	int esn, initiator, r;
+
+	r = sd_bus_message_read(message, "ss(sq)uusbbh", &request.name, &request.host_id,
+				&request.address, &request.port, &request.spi_in, &request.spi_out,
+				&request.algorithm, &esn, &initiator, &request.keys);
+	if (r < 0)
+		return r;
+	request.esn = esn;
+	request.initiator = initiator;
+	r = install_pair(tunneld, &request, &peer, ret_error);
+	if (r < 0)
+		return r;
+	bus_peer_path(peer, path);
+	return sd_bus_reply_method_return(message, "o", path);
+}
+
+static int remove_sa(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	struct sa_pair *pair;
+	uint32_t spi_in;
+	int r = sd_bus_message_read(message, "u", &spi_in);
+
+	if (r < 0)
+		return r;
+	pair = peer_table_find_spi(&tunneld->peers, spi_in);
+	if (pair) {
+		struct peer *peer = pair->peer;
+
+		tunneld_remove_pair(tunneld, pair);
+		tunneld_release_peer(tunneld, peer);
+	}
+	return sd_bus_reply_method_return(message, NULL);
+}
+
+static int acquire_failed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	const char *path, *reason;
+	struct peer *peer;
+	int r = sd_bus_message_read(message, "os", &path, &reason);
+
+	if (r < 0)
+		return r;
+	peer = bus_peer_find(tunneld, path);
+	if (!peer)
+		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_NO_SUCH_OBJECT, "no peer %s",
+					 path);
+	timeline_note(&tunneld->timeline, tunneld->generation, "no tunnel to %.*s: %s",
+		      (int)strcspn(peer->name, "."), peer->name, reason);
+	datapath_carry_out(tunneld, peer,
+			   peer_acquire_failed(peer, loop_now(tunneld->loop), reason));
+	tunneld_release_peer(tunneld, peer);
+	return sd_bus_reply_method_return(message, NULL);
+}
+
+static const sd_bus_vtable vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Reason", "s", get_reason, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
+	SD_BUS_PROPERTY("Timeline", "a(tts)", timeline_property, offsetof(struct tunneld, timeline),
+			0),
+	SD_BUS_PROPERTY("Interface", "s", get_interface, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Address", "s", get_address, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Port", "q", get_port, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Datapath", "s", get_datapath, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct tunneld, generation),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_SIGNAL_WITH_ARGS("Acquire", SD_BUS_ARGS("o", peer), 0),
+	SD_BUS_METHOD_WITH_ARGS("OpenIkeChannel", SD_BUS_NO_ARGS, SD_BUS_RESULT("h", channel),
+				open_ike_channel, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("InstallSa",
+				SD_BUS_ARGS("s", name, "s", host_id, "(sq)", endpoint, "u", spi_in,
+					    "u", spi_out, "s", algorithm, "b", esn, "b", initiator,
+					    "h", keys),
+				SD_BUS_RESULT("o", peer), install_sa, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("RemoveSa", SD_BUS_ARGS("u", spi_in), SD_BUS_NO_RESULT, remove_sa,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("AcquireFailed", SD_BUS_ARGS("o", peer, "s", reason),
+				SD_BUS_NO_RESULT, acquire_failed, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END,
+};
+
+int bus_start(struct tunneld *tunneld)
+{
+	int r = sd_bus_add_object_vtable(daemon_bus(tunneld->daemon), &tunneld->vtable, PATH,
+					 INTERFACE, vtable, tunneld);
+
+	return r < 0 ? r : bus_peer_start(tunneld);
+}
+
+void bus_stop(struct tunneld *tunneld)
+{
+	bus_peer_stop(tunneld);
+	tunneld->vtable = sd_bus_slot_unref(tunneld->vtable);
+}
+
+void bus_emit_changed(struct tunneld *tunneld, const char *first, const char *second)
+{
+	sd_bus_emit_properties_changed(daemon_bus(tunneld->daemon), PATH, INTERFACE, first, second,
+				       NULL);
+}
+
+void bus_emit_acquire(struct tunneld *tunneld, const struct peer *peer)
+{
+	char path[BUS_PEER_PATH_SIZE];
+
+	bus_peer_path(peer, path);
+	sd_bus_emit_signal(daemon_bus(tunneld->daemon), PATH, INTERFACE, "Acquire", "o", path);
+}

@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/tunneld/peer-state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Nothing for this long, though we send, is doubt; longer where answers take longer. */
+#define DOUBT_MSEC         100
+#define DOUBT_MSEC_MAXIMUM 1000
+/* Data wants a sign of life within this, so that a one-way flow is no doubt to its sender. */
+#define ANSWER_MSEC     50
+#define ANSWER_GAP_MSEC 10
+/* A packet that is no answer to a probe proves a changed path only after this long: until then it
+ * may have been under way on the former one. */
+#define STRAY_MSEC 1000
+/* A responder without a former pair waits this long for the initiator to show that it has the pair.
+ */
+#define SETTLE_MSEC        50
+#define ACQUIRE_AGAIN_MSEC 5000
+#define ACQUIRE_LIMIT_MSEC 30000
+#define ACQUIRE_PAUSE_MSEC 1000
+#define ACQUIRE_SPI_MSEC   2000
+/* The probes of a burst: one of them may be lost. */
+#define BURST_PROBES 3
+
+const char *peer_phase_to_string(enum peer_phase phase)
+{
+	switch (phase) {
+	case PEER_IDLE:
+		return "idle";
+	case PEER_ACQUIRING:
+		return "acquiring";
+	case PEER_ESTABLISHED:
+		return "established";
+	}
+	return "";
+}
+
+const char *endpoint_source_to_string(enum endpoint_source source)
+{
+	switch (source) {
+	case ENDPOINT_NONE:
+		return "none";
+	case ENDPOINT_DNS:
+		return "dns";
+	case ENDPOINT_PACKET:
+		return "packet";
+	case ENDPOINT_IKE:
+		return "ike";
+	}
+	return "";
+}
+
+bool endpoint_equal(const struct sockaddr_in *a, const struct sockaddr_in *b)
+{
+	return a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port;
+}
+
+struct sa_pair *sa_pair_free(struct sa_pair *pair)
+{
+	if (!pair)
+		return NULL;
+	esp_in_free(pair->in);
+	esp_out_free(pair->out);
+	free(pair);
+	return NULL;
+}
+
+struct peer *peer_new(const struct in6_addr *host_id, const char *name, uint64_t now, bool network)
+{
+	struct peer *peer = calloc(1, sizeof *peer);
+
+	if (!peer)
+		return NULL;
+	peer->host_id = *host_id;
+	snprintf(peer->name, sizeof peer->name, "%s", name);
+	peer->network = network;
+	peer->endpoint.sin_family = AF_INET;
+	peer->dns_endpoint.sin_family = AF_INET;
+	peer->next_probe = PEER_NEVER;
+	peer->answer_due = PEER_NEVER;
+	peer->acquire_again = PEER_NEVER;
+	peer->due = PEER_NEVER;
+	return peer;
+}
+
+struct peer *peer_free(struct peer *peer)
+{
+	if (!peer)
+		return NULL;
+	while (peer->pairs) {
+		struct sa_pair *pair = peer->pairs;
+
+		peer->pairs = pair->next;
+		sa_pair_free(pair);
+	}
+	hold_queue_clear(&peer->held);
+	free(peer);
+	return NULL;
+}
+
+static void wake_at(struct peer *peer, uint64_t due)
+{
+	if (due < peer->due)
+		peer->due = due;
+}
+
+static void hold(struct peer *peer, uint64_t now, uint32_t probe, const uint8_t *packet,
+		 size_t size)
+{
+	int n_dropped = hold_queue_push(&peer->held, now, probe, packet, size);
+
+	if (n_dropped < 0) {
+		peer->counters.held_dropped++;
+		return;
+	}
+	peer->counters.held++;
+	peer->counters.held_dropped += n_dropped;
+}
+
+static bool can_send(const struct peer *peer)
+{
+	return peer->phase == PEER_ESTABLISHED && peer->network;
+}
+
+/* The path is another one than before, and nothing has shown yet that it works. */
+static unsigned int change_path(struct peer *peer, uint64_t now)
+{
+	if (!can_send(peer))
+		return 0;
+	if (!peer->doubt_since)
+		peer->doubt_since = now;
+	peer->path_since = now;
+	peer->path_probe = peer->last_probe + 1;
+	peer->burst = BURST_PROBES;
+	peer->resend_below = UINT32_MAX;
+	return PEER_PROBE | PEER_RESEND;
+}
+
+static void end_doubt(struct peer *peer)
+{
+	peer->doubt_since = 0;
+	peer->path_since = 0;
+	peer->first_unanswered = 0;
+	peer->burst = 0;
+	peer->next_probe = PEER_NEVER;
+}
+
+static unsigned int start_acquiring(struct peer *peer, uint64_t now)
+{
+	peer->phase = PEER_ACQUIRING;
+	peer->acquire_since = now;
+	peer->acquire_again = now + ACQUIRE_AGAIN_MSEC;
+	peer->counters.acquires++;
+	wake_at(peer, peer->acquire_again);
+	return PEER_ACQUIRE | PEER_ANNOUNCE;
+}
+
+unsigned int peer_hear_watcher(struct peer *peer, uint64_t now, const char *name,
+			       const struct sockaddr_in *endpoint, uint64_t generation,
+			       uint64_t incarnation)
+{
+	bool first = !peer->dns_incarnation;
+	bool changed;
+	unsigned int todo = 0;
+
+	peer->listed = true;
+	if (strncmp(peer->name, name, sizeof peer->name - 1)) {
+		snprintf(peer->name, sizeof peer->name, "%s", name);
+		todo |= PEER_ANNOUNCE;
+	}
+	if (!endpoint)
+		return todo;
+	changed = !endpoint_equal(endpoint, &peer->dns_endpoint) ||
+		  (incarnation == peer->dns_incarnation && generation > peer->dns_generation);
+	peer->dns_endpoint = *endpoint;
+	peer->dns_generation = generation;
+	peer->dns_incarnation = incarnation;
+	/* What it says first is no news about a peer that we already reach. */
+	if (!changed || (first && peer->source != ENDPOINT_NONE) ||
+	    endpoint_equal(endpoint, &peer->endpoint))
+		return todo;
+	peer->endpoint = *endpoint;
+	peer->source = ENDPOINT_DNS;
+	peer->counters.endpoint_moves++;
+	return todo | PEER_MOVED | PEER_ANNOUNCE | change_path(peer, now);
+}
+
+/* From now on we send on `pair`; the others receive for a while. */
+static void switch_to(struct peer *peer, uint64_t now, struct sa_pair *pair)
+{
+	peer->current = pair;
+	pair->ends_at = PEER_NEVER;
+	for (struct sa_pair *other = pair->next; other; other = other->next) {
+		if (other->ends_at == PEER_NEVER)
+			other->ends_at = now + PEER_FORMER_MSEC;
+		wake_at(peer, other->ends_at);
+	}
+}
+
+unsigned int peer_install(struct peer *peer, uint64_t now, struct sa_pair *pair,
+			  const struct sockaddr_in *endpoint)
+{
+	unsigned int todo = PEER_ANNOUNCE;
+
+	pair->peer = peer;
+	pair->order = ++peer->last_order;
+	pair->ends_at = PEER_NEVER;
+	pair->next = peer->pairs;
+	peer->pairs = pair;
+	if (!endpoint_equal(endpoint, &peer->endpoint)) {
+		todo |= PEER_MOVED;
+		peer->counters.endpoint_moves++;
+	}
+	peer->endpoint = *endpoint;
+	peer->source = ENDPOINT_IKE;
+	peer->last_sent = now;
+	peer->last_error[0] = '\0';
+	peer->phase = PEER_ESTABLISHED;
+	peer->acquire_again = PEER_NEVER;
+	wake_at(peer, now + PEER_KEEPALIVE_MSEC);
+	if (pair->initiator) {
+		/* The responder had the pair before it answered: what waits can go. The probes show
+		 * it that we have the pair too. */
+		switch_to(peer, now, pair);
+		peer->settle_until = 0;
+		end_doubt(peer);
+		peer->resend_below = UINT32_MAX;
+		peer->burst = BURST_PROBES;
+		return peer->network ? todo | PEER_PROBE | PEER_RESEND | PEER_DROP_HELD : todo;
+	}
+	if (!peer->current) {
+		switch_to(peer, now, pair);
+		peer->settle_until = now + SETTLE_MSEC;
+		wake_at(peer, peer->settle_until);
+	}
+	return todo;
+}
+
+unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *pair)
+{
+	for (struct sa_pair **link = &peer->pairs; *link; link = &(*link)->next) {
+		if (*link == pair) {
+			*link = pair->next;
+			break;
+		}
+	}
+	pair->next = NULL;
+	if (pair != peer->current)
+		return PEER_ANNOUNCE;
+	peer->current = NULL;
+	if (peer->pairs) {
+		switch_to(peer, now, peer->pairs);
+		return PEER_ANNOUNCE;
+	}
+	peer->phase = PEER_IDLE;
+	peer->settle_until = 0;
+	peer->answer_due = PEER_NEVER;
+	end_doubt(peer);
+	return PEER_ANNOUNCE | PEER_DROP_HELD;
+}
+
+struct sa_pair *peer_ended_pair(const struct peer *peer, uint64_t now)
+{
+	for (struct sa_pair *pair = peer->pairs; pair; pair = pair->next)
+		if (pair->ends_at <= now && pair != peer->current)
+			return pair;
+	return NULL;
+}
+
+static unsigned int give_up_acquiring(struct peer *peer, uint64_t now, const char *reason)
+{
+	snprintf(peer->last_error, sizeof peer->last_error, "%s", reason);
+	if (peer->phase != PEER_ACQUIRING)
+		return PEER_ANNOUNCE;
+	peer->phase = PEER_IDLE;
+	peer->acquire_again = PEER_NEVER;
+	peer->acquire_after = now + ACQUIRE_PAUSE_MSEC;
+	return PEER_ANNOUNCE | PEER_UNREACHABLE | PEER_DROP_HELD;
+}
+
+unsigned int peer_acquire_failed(struct peer *peer, uint64_t now, const char *reason)
+{
+	return give_up_acquiring(peer, now, reason);
+}
+
+unsigned int peer_hear_unknown_spi(struct peer *peer, uint64_t now)
+{
+	if (peer->phase != PEER_IDLE || now < peer->acquire_after)
+		return 0;
+	peer->acquire_after = now + ACQUIRE_SPI_MSEC;
+	return start_acquiring(peer, now);
+}
+
+/* How long we may send without an answer before we doubt. */
+static uint64_t doubt_after(const struct peer *peer)
+{
+	uint64_t msec = 3 * peer->answer_msec;
+
+	if (msec < DOUBT_MSEC)
+		return DOUBT_MSEC;
+	return msec < DOUBT_MSEC_MAXIMUM ? msec : DOUBT_MSEC_MAXIMUM;
+}
+
+/* Whether we are in doubt now; notes when it began. */
+static bool look_for_doubt(struct peer *peer, uint64_t now)
+{
+	if (peer->doubt_since)
+		return true;
+	if (!peer->first_unanswered || now - peer->first_unanswered <= doubt_after(peer))
+		return false;
+	peer->doubt_since = peer->first_unanswered;
+	if (peer->next_probe == PEER_NEVER)
+		peer->next_probe = now;
+	wake_at(peer, now);
+	return true;
+}
+
+unsigned int peer_outgoing(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size,
+			   bool *ret_send)
+{
+	*ret_send = false;
+	if (peer->phase != PEER_ESTABLISHED) {
+		hold(peer, now, 0, packet, size);
+		if (peer->phase == PEER_ACQUIRING)
+			return 0;
+		if (now >= peer->acquire_after)
+			return start_acquiring(peer, now);
+		wake_at(peer, peer->acquire_after);
+		return 0;
+	}
+	if (!peer->network || peer->settle_until) {
+		hold(peer, now, 0, packet, size);
+		return 0;
+	}
+	*ret_send = true;
+	if (look_for_doubt(peer, now))
+		hold(peer, now, peer->last_probe, packet, size);
+	return 0;
+}
+
+void peer_sent(struct peer *peer, uint64_t now, bool data)
+{
+	peer->last_sent = now;
+	peer->answer_due = PEER_NEVER;
+	if (!data)
+		return;
+	peer->last_data_sent = now;
+	if (!peer->first_unanswered) {
+		peer->first_unanswered = now;
+		wake_at(peer, now + doubt_after(peer) + 1);
+	}
+}
+
+void peer_send_failed(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size)
+{
+	if (peer->phase != PEER_ESTABLISHED)
+		return;
+	/* In doubt the copy is there already. */
+	if (!peer->doubt_since) {
+		peer->doubt_since = now;
+		peer->next_probe = now + DOUBT_MSEC;
+		wake_at(peer, peer->next_probe);
+		hold(peer, now, 0, packet, size);
+	}
+}
+
+/* When to probe next while in doubt: often at first, since somebody waits. */
+static uint64_t probe_interval(uint64_t doubt_msec)
+{
+	if (doubt_msec < 3000)
+		return 100;
+	return doubt_msec < 15000 ? 250 : 1000;
+}
+
+uint32_t peer_next_probe(struct peer *peer, uint64_t now)
+{
+	peer->counters.probes_sent++;
+	if (peer->burst)
+		peer->burst--;
+	/* A burst is at 0, 20 and 60 ms. */
+	if (peer->burst)
+		peer->next_probe = now + (peer->burst == BURST_PROBES - 1 ? 20 : 40);
+	else if (peer->doubt_since)
+		peer->next_probe = now + probe_interval(now - peer->doubt_since);
+	else
+		peer->next_probe = PEER_NEVER;
+	wake_at(peer, peer->next_probe);
+	return ++peer->last_probe;
+}
+
+struct held_packet *peer_next_resend(struct peer *peer, struct held_packet *after)
+{
+	struct held_packet *packet = after ? after->next : peer->held.first;
+
+	while (packet && packet->probe >= peer->resend_below)
+		packet = packet->next;
+	if (packet) {
+		packet->probe = peer->last_probe;
+		peer->counters.resent++;
+	}
+	return packet;
+}
+
+/* Smooths the time from our first unanswered packet to now. */
+static void note_answer(struct peer *peer, uint64_t now)
+{
+	uint64_t sample = now - peer->first_unanswered;
+
+	if (!peer->first_unanswered)
+		return;
+	peer->first_unanswered = 0;
+	/* Longer ones tell of an outage, not of the path. */
+	if (sample <= DOUBT_MSEC_MAXIMUM)
+		peer->answer_msec = (7 * peer->answer_msec + sample) / 8;
+}
+
+/* The path works: what was sent before it did goes out again. */
+static unsigned int accept_proof(struct peer *peer, uint64_t now,
+				 const struct peer_arrival *arrival, bool moved)
+{
+	bool answered = !arrival->data && arrival->dummy == DUMMY_ANSWER && arrival->number;
+	unsigned int todo = 0;
+
+	if (!peer->doubt_since && !peer->held.n_packets)
+		return 0;
+	if (peer->doubt_since) {
+		peer->silence = now - peer->doubt_since;
+		todo |= PEER_HEARD;
+	}
+	if (peer->held.n_packets) {
+		peer->resend_below = UINT32_MAX;
+		if (answered && !moved)
+			peer->resend_below = arrival->number;
+		else if (peer->path_since && !moved)
+			peer->resend_below = peer->path_probe;
+		todo |= PEER_RESEND | PEER_DROP_HELD;
+	}
+	/* The other side may be in the same doubt. */
+	if (!answered && !moved) {
+		peer->answer_number = 0;
+		todo |= PEER_ANSWER;
+	}
+	end_doubt(peer);
+	return todo;
+}
+
+static bool follow_endpoint(struct peer *peer, const struct peer_arrival *arrival)
+{
+	/* Late packets of a former pair say where the peer was. */
+	if (!arrival->newest || arrival->pair->order < peer->mover_order)
+		return false;
+	peer->mover_order = arrival->pair->order;
+	if (endpoint_equal(&arrival->source, &peer->endpoint))
+		return false;
+	peer->endpoint = arrival->source;
+	peer->source = ENDPOINT_PACKET;
+	peer->counters.endpoint_moves++;
+	return true;
+}
+
+static bool is_proof(const struct peer *peer, uint64_t now, const struct peer_arrival *arrival)
+{
+	if (!peer->path_since || now - peer->path_since >= STRAY_MSEC)
+		return true;
+	return !arrival->data && arrival->dummy == DUMMY_ANSWER &&
+	       arrival->number >= peer->path_probe;
+}
+
+/* The first packet on a pair shows that the other side has it. */
+static unsigned int prove_pair(struct peer *peer, uint64_t now, struct sa_pair *pair)
+{
+	unsigned int todo = 0;
+
+	pair->proven = true;
+	if (!peer->current || pair->order > peer->current->order) {
+		switch_to(peer, now, pair);
+		todo |= PEER_ANNOUNCE;
+	}
+	if (peer->settle_until && pair == peer->current) {
+		peer->settle_until = 0;
+		peer->resend_below = UINT32_MAX;
+		todo |= PEER_RESEND | PEER_DROP_HELD;
+	}
+	return todo;
+}
+
+unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_arrival *arrival)
+{
+	unsigned int todo = 0;
+	bool moved;
+
+	peer->last_received = now;
+	if (!arrival->pair->proven)
+		todo |= prove_pair(peer, now, arrival->pair);
+	look_for_doubt(peer, now);
+	note_answer(peer, now);
+	if (!arrival->data && arrival->dummy == DUMMY_ANSWER && arrival->number)
+		peer->burst = 0;
+	moved = follow_endpoint(peer, arrival);
+	if (moved)
+		todo |= PEER_MOVED | PEER_ANNOUNCE | PEER_PROBE;
+	if (peer->network && (moved || is_proof(peer, now, arrival)))
+		todo |= accept_proof(peer, now, arrival, moved);
+	if (arrival->data) {
+		if (peer->answer_due == PEER_NEVER) {
+			peer->answer_due = now + ANSWER_MSEC;
+			wake_at(peer, peer->answer_due);
+		}
+	} else if (arrival->dummy == DUMMY_PROBE && now - peer->last_answer >= ANSWER_GAP_MSEC) {
+		peer->last_answer = now;
+		peer->answer_number = arrival->number;
+		todo |= PEER_ANSWER;
+	}
+	return todo;
+}
+
+unsigned int peer_network_changed(struct peer *peer, uint64_t now, bool network)
+{
+	peer->network = network;
+	if (!network)
+		return 0;
+	return change_path(peer, now);
+}
+
+/* Whether a probe is due. Where nobody answers and nobody asks, probing ends. */
+static unsigned int probe_when_due(struct peer *peer, uint64_t now)
+{
+	uint64_t asked = peer->last_data_sent;
+
+	if (now < peer->next_probe || !peer->network)
+		return 0;
+	if (peer->doubt_since > asked)
+		asked = peer->doubt_since;
+	peer->next_probe = PEER_NEVER;
+	return peer->burst || now - asked <= HOLD_QUEUE_AGE_MSEC ? PEER_PROBE : 0;
+}
+
+static unsigned int time_established(struct peer *peer, uint64_t now)
+{
+	unsigned int todo = 0;
+
+	if (peer->settle_until && now >= peer->settle_until) {
+		peer->settle_until = 0;
+		peer->resend_below = UINT32_MAX;
+		todo |= peer->network ? PEER_RESEND | PEER_DROP_HELD : 0;
+	}
+	/* The other side may have lost the former pair, on which we still send. */
+	if (look_for_doubt(peer, now) && peer->current != peer->pairs) {
+		switch_to(peer, now, peer->pairs);
+		todo |= PEER_ANNOUNCE;
+	}
+	todo |= probe_when_due(peer, now);
+	if (now >= peer->answer_due) {
+		peer->answer_due = PEER_NEVER;
+		peer->answer_number = 0;
+		todo |= peer->network ? PEER_ANSWER : 0;
+	}
+	if (peer->network && now - peer->last_sent >= PEER_KEEPALIVE_MSEC)
+		todo |= PEER_KEEPALIVE;
+	return todo;
+}
+
+static uint64_t due_established(const struct peer *peer)
+{
+	uint64_t due = peer->answer_due;
+
+	if (peer->settle_until && peer->settle_until < due)
+		due = peer->settle_until;
+	if (peer->first_unanswered && !peer->doubt_since &&
+	    peer->first_unanswered + doubt_after(peer) + 1 < due)
+		due = peer->first_unanswered + doubt_after(peer) + 1;
+	if (peer->network && peer->next_probe < due)
+		due = peer->next_probe;
+	if (peer->network && peer->last_sent + PEER_KEEPALIVE_MSEC < due)
+		due = peer->last_sent + PEER_KEEPALIVE_MSEC;
+	for (const struct sa_pair *pair = peer->pairs; pair; pair = pair->next)
+		if (pair->ends_at < due)
+			due = pair->ends_at;
+	return due;
+}
+
+unsigned int peer_timer(struct peer *peer, uint64_t now)
+{
+	unsigned int todo = 0;
+
+	peer->counters.held_dropped += hold_queue_expire(&peer->held, now);
+	peer->due = PEER_NEVER;
+	switch (peer->phase) {
+	case PEER_IDLE:
+		if (!peer->held.n_packets)
+			break;
+		if (now >= peer->acquire_after)
+			todo |= start_acquiring(peer, now);
+		else
+			wake_at(peer, peer->acquire_after);
+		break;
+	case PEER_ACQUIRING:
+		if (now - peer->acquire_since >= ACQUIRE_LIMIT_MSEC) {
+			todo |= give_up_acquiring(peer, now, "keyd did not answer");
+			break;
+		}
+		if (now >= peer->acquire_again) {
+			peer->acquire_again = now + ACQUIRE_AGAIN_MSEC;
+			todo |= PEER_ACQUIRE;
+		}
+		wake_at(peer, peer->acquire_again);
+		break;
+	case PEER_ESTABLISHED:
+		todo |= time_established(peer, now);
+		wake_at(peer, due_established(peer));
+		break;
+	}
+	/* What is due already is in `todo`; never ring twice in one millisecond for it. */
+	if (peer->due <= now)
+		peer->due = now + 1;
+	return todo;
+}

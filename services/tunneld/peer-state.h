@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Another host of the account: where it is, its security associations, and what happens to packets
+ * while a path is not there or in doubt. Time (ms) and events are arguments; what is to be done
+ * comes back as a set of PEER_* flags.
+ *
+ * idle --packet to send--> acquiring --InstallSa--> established --last pair removed--> idle
+ *
+ * Endpoint: whoever spoke last. A newer authenticated packet from elsewhere moves it (packet), so
+ * does a change of what the zone says (dns), not its repetition; InstallSa sets it (ike).
+ *
+ * Doubt: we send and nothing authenticated comes back, or the path was changed and is not proven
+ * yet. While in doubt, packets go out and a copy stays here; probes ask the other side for a sign
+ * of life. A proof sends again, at once, the copies that were sent before the path is known to have
+ * worked. So TCP above finds its lost segments replaced and does not wait for its own doubled
+ * time-outs. Sending again is sealing anew: the packet on the wire is a new one with a number of
+ * its own.
+ */
+#include "services/tunneld/esp-wire.h"
+#include "services/tunneld/hold-queue.h"
+#include "services/tunneld/inner-wire.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PEER_NAME_SIZE 256
+#define PEER_PAIRS_MAX 16
+#define PEER_NEVER     UINT64_MAX
+/* How long a former pair still receives (org.homeward.Tunnel1.InstallSa). */
+#define PEER_FORMER_MSEC 30000
+/* RFC 3948 §4 */
+#define PEER_KEEPALIVE_MSEC 20000
+
+enum peer_phase {
+	PEER_IDLE,
+	PEER_ACQUIRING,
+	PEER_ESTABLISHED,
+};
+
+enum endpoint_source {
+	ENDPOINT_NONE,
+	ENDPOINT_DNS,
+	ENDPOINT_PACKET,
+	ENDPOINT_IKE,
+};
+
+/* What the caller is to do, in this order. */
+enum {
+	PEER_ANNOUNCE = 1 << 0,  /* a property of the peer changed */
+	PEER_MOVED = 1 << 1,     /* the endpoint did */
+	PEER_HEARD = 1 << 2,     /* for people: it was silent for `silence` ms and is heard again */
+	PEER_ACQUIRE = 1 << 3,   /* ask for security associations */
+	PEER_PROBE = 1 << 4,     /* send a dummy packet with peer_next_probe() */
+	PEER_ANSWER = 1 << 5,    /* send an answering dummy packet with `answer_number` */
+	PEER_KEEPALIVE = 1 << 6, /* send a NAT keepalive */
+	PEER_RESEND = 1 << 7,    /* send held packets whose probe is below `resend_below` */
+	PEER_UNREACHABLE = 1 << 8, /* tell the senders of held packets that there is no way */
+	PEER_DROP_HELD = 1 << 9,   /* forget what is held; after PEER_RESEND or PEER_UNREACHABLE */
+};
+
+struct peer;
+
+/* The two directions that were negotiated together. Owned by its peer. */
+struct sa_pair {
+	struct sa_pair *next;        /* an older one of the same peer */
+	struct sa_pair *next_by_spi; /* for the table */
+	struct peer *peer;
+	uint32_t spi_in, spi_out;
+	struct esp_in *in;
+	struct esp_out *out;
+	bool initiator;
+	bool proven;      /* something authenticated came over it */
+	uint64_t order;   /* rises with each pair of the peer */
+	uint64_t ends_at; /* a former pair; PEER_NEVER otherwise */
+};
+
+struct sa_pair *sa_pair_free(struct sa_pair *pair);
+
+struct peer_counters {
+	uint64_t packets_in, octets_in, packets_out, octets_out; /* inner ones */
+	uint64_t probes_sent, answers_sent, keepalives_sent;
+	uint64_t held, held_dropped, resent;
+	uint64_t endpoint_moves, acquires;
+};
+
+struct peer {
+	struct peer *next, *next_by_host; /* for the table */
+	uint32_t number;                  /* for the table: in the object path */
+	char name[PEER_NAME_SIZE];
+	struct in6_addr host_id;
+	enum peer_phase phase;
+	bool listed; /* the watcher has it */
+	char last_error[128];
+	struct peer_counters counters;
+
+	struct sockaddr_in endpoint;
+	enum endpoint_source source;
+	struct sockaddr_in dns_endpoint; /* what the watcher said last */
+	uint64_t dns_generation, dns_incarnation;
+
+	struct sa_pair *pairs;   /* newest first */
+	struct sa_pair *current; /* to send on; NULL unless established */
+	uint64_t last_order;
+	uint64_t mover_order; /* the newest pair that was heard: older ones do not move the endpoint
+			       */
+	uint64_t settle_until; /* a responder's pair without a former one: hold until then; 0 */
+	uint64_t handshake_realtime; /* s; when the newest pair was installed, set by the caller */
+
+	bool network;                      /* our side has one */
+	uint64_t last_sent, last_received; /* 0: never */
+	uint64_t last_data_sent;
+	uint64_t first_unanswered; /* oldest packet since which nothing came; 0: none */
+	uint64_t answer_msec;      /* how long answers take, smoothed */
+	uint64_t doubt_since;      /* 0: none */
+	uint64_t path_since;       /* a changed path that is not proven; 0: none */
+	uint32_t path_probe;       /* the first probe on that path */
+	uint32_t last_probe;       /* number of the last probe */
+	unsigned int burst;        /* probes still to come quickly after a change */
+	uint64_t next_probe;       /* PEER_NEVER */
+	uint64_t answer_due;       /* something must have been sent by then; PEER_NEVER */
+	uint64_t last_answer;
+	uint64_t acquire_since, acquire_again; /* while acquiring */
+	uint64_t acquire_after;                /* not before, after a failure */
+	struct hold_queue held;
+
+	uint64_t due; /* call peer_timer() then; may be too early, never too late */
+
+	/* Arguments of the flags. */
+	uint32_t resend_below, answer_number;
+	uint64_t silence;
+};
+
+/* `name` is cut to what fits. NULL without memory. */
+struct peer *peer_new(const struct in6_addr *host_id, const char *name, uint64_t now, bool network);
+struct peer *peer_free(struct peer *peer);
+
+/* The watcher lists it: `endpoint` NULL while the zone has none. `generation` rises when the
+ * endpoint changed, as far as `incarnation` (which watcher process says so) is the same. */
+unsigned int peer_hear_watcher(struct peer *peer, uint64_t now, const char *name,
+			       const struct sockaddr_in *endpoint, uint64_t generation,
+			       uint64_t incarnation);
+/* Takes the pair. */
+unsigned int peer_install(struct peer *peer, uint64_t now, struct sa_pair *pair,
+			  const struct sockaddr_in *endpoint);
+/* Takes the pair out; the caller frees it. */
+unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *pair);
+/* A former pair whose time is over, to be removed; NULL: none. */
+struct sa_pair *peer_ended_pair(const struct peer *peer, uint64_t now);
+unsigned int peer_acquire_failed(struct peer *peer, uint64_t now, const char *reason);
+/* It sends on associations that we do not have (a restart of ours). */
+unsigned int peer_hear_unknown_spi(struct peer *peer, uint64_t now);
+
+/* A packet of ours to it. Sets *ret_send: whether to seal and send it now; if not, a copy is held.
+ */
+unsigned int peer_outgoing(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size,
+			   bool *ret_send);
+/* Something of ours was handed to the socket; data (not dummies or keepalives) wants an answer. */
+void peer_sent(struct peer *peer, uint64_t now, bool data);
+/* The kernel would not send this packet: no route, no device. */
+void peer_send_failed(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size);
+/* The number of a probe that is to be sent now. */
+uint32_t peer_next_probe(struct peer *peer, uint64_t now);
+/* For PEER_RESEND: the held packets to send, one after the other; NULL begins and ends. */
+struct held_packet *peer_next_resend(struct peer *peer, struct held_packet *after);
+
+struct peer_arrival {
+	struct sa_pair *pair;
+	struct sockaddr_in source;
+	bool newest; /* the highest sequence number of its association */
+	bool data;   /* no dummy */
+	enum dummy_kind dummy;
+	uint32_t number; /* of a dummy */
+};
+/* An authenticated packet. */
+unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_arrival *arrival);
+
+/* Our side's network came, went or changed. */
+unsigned int peer_network_changed(struct peer *peer, uint64_t now, bool network);
+/* At `due`. */
+unsigned int peer_timer(struct peer *peer, uint64_t now);
+
+const char *peer_phase_to_string(enum peer_phase phase);
+const char *endpoint_source_to_string(enum endpoint_source source);
+/* Whether address and port are the same. */
+bool endpoint_equal(const struct sockaddr_in *a, const struct sockaddr_in *b);
+
+DEFINE_CLEANUP(struct peer *, peer_free)
+DEFINE_CLEANUP(struct sa_pair *, sa_pair_free)

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/tunneld/settings.h"
+
+#include "common/base/cleanup.h"
+#include "common/base/config.h"
+#include "common/base/log.h"
+
+#include <net/if.h>
+#include <string.h>
+
+static int parse_interface(const char *value, void *field)
+{
+	char **name = field;
+	char *copy;
+
+	if (!*value || strlen(value) >= IFNAMSIZ || strpbrk(value, "/%: \t") ||
+	    !strcmp(value, ".") || !strcmp(value, ".."))
+		return -EINVAL;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(*name);
+	*name = copy;
+	return 0;
+}
+
+static const struct config_key keys[] = {
+	{ .section = "tunnel",
+	  .key = "interface",
+	  .type = CONFIG_CUSTOM,
+	  .offset = offsetof(struct settings, interface),
+	  .parse = parse_interface,
+	  .expected = "a name for a network interface, at most 15 characters" },
+	{ .section = "tunnel",
+	  .key = "port",
+	  .type = CONFIG_UNSIGNED,
+	  .offset = offsetof(struct settings, port),
+	  .minimum = 1,
+	  .maximum = 65535 },
+	{ .section = "tunnel",
+	  .key = "mtu",
+	  .type = CONFIG_UNSIGNED,
+	  .offset = offsetof(struct settings, mtu),
+	  .minimum = 1280,
+	  .maximum = 1438 },
+	{},
+};
+
+int settings_read(struct settings *settings, const char *path)
+{
+	cleanup(freep) char *message = NULL;
+	int r;
+
+	*settings = (struct settings){ .port = 4500, .mtu = 1400 };
+	settings->interface = strdup("homeward0");
+	if (!settings->interface)
+		return -ENOMEM;
+	r = config_read(path, keys, settings, &message);
+	if (r < 0)
+		log_error("%s", message ?: strerror(-r));
+	return r;
+}
+
+void settings_clear(struct settings *settings)
+{
+	free(settings->interface);
+	settings->interface = NULL;
+}

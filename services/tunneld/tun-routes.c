@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/tunneld/tun-routes.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define BUFFER_SIZE 32768
+
+struct tun_routes {
+	struct mnl_socket *socket;
+	uint32_t sequence;
+	int index;
+};
+
+struct address_list {
+	int index;
+	struct in6_addr addresses[256];
+	size_t n_addresses;
+};
+
+int tun_routes_new(int index, struct tun_routes **ret)
+{
+	struct tun_routes *routes = calloc(1, sizeof *routes);
+
+	if (!routes)
+		return -ENOMEM;
+	routes->index = index;
+	routes->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	if (!routes->socket || mnl_socket_bind(routes->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
+		int r = -errno;
+
+		tun_routes_free(routes);
+		return r;
+	}
+	*ret = routes;
+	return 0;
+}
+
+struct tun_routes *tun_routes_free(struct tun_routes *routes)
+{
+	if (!routes)
+		return NULL;
+	if (routes->socket)
+		mnl_socket_close(routes->socket);
+	free(routes);
+	return NULL;
+}
+
+static struct nlmsghdr *request_init(struct tun_routes *routes, void *buffer, uint16_t type,
+				     uint16_t flags)
+{
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+
+	request->nlmsg_type = type;
+	request->nlmsg_flags = NLM_F_REQUEST | flags;
+	request->nlmsg_seq = ++routes->sequence;
+	return request;
+}
+
+/* Sends the request and reads answers to their end. 0 or a negative errno, also the kernel's. */
+static int transact(struct tun_routes *routes, struct nlmsghdr *request, mnl_cb_t callback,
+		    void *userdata)
+{
+	cleanup(freep) char *buffer = malloc(BUFFER_SIZE);
+	unsigned int port = mnl_socket_get_portid(routes->socket);
+	int r = MNL_CB_OK;
+
+	if (!buffer)
+		return -ENOMEM;
+	if (mnl_socket_sendto(routes->socket, request, request->nlmsg_len) < 0)
+		return -errno;
+	while (r > MNL_CB_STOP) {
+		ssize_t n = mnl_socket_recvfrom(routes->socket, buffer, BUFFER_SIZE);
+
+		if (n < 0)
+			return -errno;
+		r = mnl_cb_run(buffer, n, request->nlmsg_seq, port, callback, userdata);
+	}
+	return r < 0 ? -errno : 0;
+}
+
+static int set_address_generation(struct tun_routes *routes)
+{
+	char buffer[512];
+	struct nlmsghdr *request = request_init(routes, buffer, RTM_NEWLINK, NLM_F_ACK);
+	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(request, sizeof *link);
+	struct nlattr *families, *family;
+
+	link->ifi_family = AF_UNSPEC;
+	link->ifi_index = routes->index;
+	families = mnl_attr_nest_start(request, IFLA_AF_SPEC);
+	family = mnl_attr_nest_start(request, AF_INET6);
+	mnl_attr_put_u8(request, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(request, family);
+	mnl_attr_nest_end(request, families);
+	return transact(routes, request, NULL, NULL);
+}
+
+int tun_routes_bring_up(struct tun_routes *routes, uint32_t mtu)
+{
+	char buffer[512];
+	struct nlmsghdr *request;
+	struct ifinfomsg *link;
+
+	/* Without it the kernel only talks a little on the interface, and that is dropped. */
+	(void)set_address_generation(routes);
+	request = request_init(routes, buffer, RTM_NEWLINK, NLM_F_ACK);
+	link = mnl_nlmsg_put_extra_header(request, sizeof *link);
+	link->ifi_family = AF_UNSPEC;
+	link->ifi_index = routes->index;
+	link->ifi_flags = IFF_UP;
+	link->ifi_change = IFF_UP;
+	mnl_attr_put_u32(request, IFLA_MTU, mtu);
+	return transact(routes, request, NULL, NULL);
+}
+
+static int on_address(const struct nlmsghdr *message, void *userdata)
+{
+	const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
+	struct address_list *list = userdata;
+	const struct nlattr *attribute;
+
+	if (message->nlmsg_type != RTM_NEWADDR || (int)header->ifa_index != list->index)
+		return MNL_CB_OK;
+	mnl_attr_for_each (attribute, message, sizeof *header) {
+		if (mnl_attr_get_type(attribute) == IFA_ADDRESS &&
+		    mnl_attr_get_payload_len(attribute) == sizeof(struct in6_addr) &&
+		    list->n_addresses < ARRAY_SIZE(list->addresses))
+			memcpy(&list->addresses[list->n_addresses++],
+			       mnl_attr_get_payload(attribute), sizeof(struct in6_addr));
+	}
+	return MNL_CB_OK;
+}
+
+static int list_addresses(struct tun_routes *routes, struct address_list *list)
+{
+	char buffer[512];
+	struct nlmsghdr *request = request_init(routes, buffer, RTM_GETADDR, NLM_F_DUMP);
+	struct ifaddrmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
+
+	header->ifa_family = AF_INET6;
+	header->ifa_index = routes->index;
+	list->index = routes->index;
+	list->n_addresses = 0;
+	return transact(routes, request, on_address, list);
+}
+
+static int change_address(struct tun_routes *routes, uint16_t type, uint16_t flags,
+			  const struct in6_addr *address)
+{
+	char buffer[512];
+	struct nlmsghdr *request = request_init(routes, buffer, type, NLM_F_ACK | flags);
+	struct ifaddrmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
+
+	header->ifa_family = AF_INET6;
+	header->ifa_prefixlen = 128;
+	header->ifa_scope = RT_SCOPE_UNIVERSE;
+	header->ifa_index = routes->index;
+	/* Nobody else can have it: detection would only delay it. */
+	mnl_attr_put(request, IFA_LOCAL, sizeof *address, address);
+	mnl_attr_put(request, IFA_ADDRESS, sizeof *address, address);
+	mnl_attr_put_u32(request, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
+	return transact(routes, request, NULL, NULL);
+}
+
+int tun_routes_set_address(struct tun_routes *routes, const struct in6_addr *address)
+{
+	struct address_list list;
+	bool there = false;
+	int r = list_addresses(routes, &list);
+
+	for (size_t i = 0; r >= 0 && i < list.n_addresses; i++) {
+		if (address && !memcmp(&list.addresses[i], address, sizeof *address))
+			there = true;
+		else
+			r = change_address(routes, RTM_DELADDR, 0, &list.addresses[i]);
+	}
+	if (r >= 0 && address && !there)
+		r = change_address(routes, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, address);
+	return r;
+}
+
+static int change_route(struct tun_routes *routes, uint16_t type, uint16_t flags,
+			const struct in6_addr *peer, const struct in6_addr *source)
+{
+	char buffer[512];
+	struct nlmsghdr *request = request_init(routes, buffer, type, NLM_F_ACK | flags);
+	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
+
+	header->rtm_family = AF_INET6;
+	header->rtm_dst_len = 128;
+	header->rtm_table = RT_TABLE_MAIN;
+	if (type == RTM_NEWROUTE) {
+		header->rtm_protocol = RTPROT_STATIC;
+		header->rtm_scope = RT_SCOPE_UNIVERSE;
+		header->rtm_type = RTN_UNICAST;
+	}
+	mnl_attr_put(request, RTA_DST, sizeof *peer, peer);
+	mnl_attr_put_u32(request, RTA_OIF, routes->index);
+	if (source)
+		mnl_attr_put(request, RTA_PREFSRC, sizeof *source, source);
+	return transact(routes, request, NULL, NULL);
+}
+
+int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
+		   const struct in6_addr *source)
+{
+	return change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, peer, source);
+}
+
+int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer)
+{
+	int r = change_route(routes, RTM_DELROUTE, 0, peer, NULL);
+
+	return r == -ESRCH ? 0 : r;
+}
+
+static int on_route(const struct nlmsghdr *message, void *userdata)
+{
+	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
+	struct address_list *list = userdata;
+	const struct nlattr *attribute, *destination = NULL;
+	bool ours = false;
+
+	if (message->nlmsg_type != RTM_NEWROUTE || header->rtm_table != RT_TABLE_MAIN ||
+	    header->rtm_type != RTN_UNICAST || header->rtm_dst_len != 128)
+		return MNL_CB_OK;
+	mnl_attr_for_each (attribute, message, sizeof *header) {
+		if (mnl_attr_get_type(attribute) == RTA_OIF)
+			ours = (int)mnl_attr_get_u32(attribute) == list->index;
+		if (mnl_attr_get_type(attribute) == RTA_DST &&
+		    mnl_attr_get_payload_len(attribute) == sizeof(struct in6_addr))
+			destination = attribute;
+	}
+	if (ours && destination && list->n_addresses < ARRAY_SIZE(list->addresses))
+		memcpy(&list->addresses[list->n_addresses++], mnl_attr_get_payload(destination),
+		       sizeof(struct in6_addr));
+	return MNL_CB_OK;
+}
+
+int tun_routes_purge(struct tun_routes *routes,
+		     bool (*is_wanted)(void *userdata, const struct in6_addr *peer), void *userdata)
+{
+	struct address_list list = { .index = routes->index };
+	char buffer[512];
+	struct nlmsghdr *request = request_init(routes, buffer, RTM_GETROUTE, NLM_F_DUMP);
+	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
+	int r;
+
+	header->rtm_family = AF_INET6;
+	r = transact(routes, request, on_route, &list);
+	for (size_t i = 0; r >= 0 && i < list.n_addresses; i++)
+		if (!is_wanted(userdata, &list.addresses[i]))
+			r = tun_routes_remove(routes, &list.addresses[i]);
+	return r;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Address and routes of the tunnel interface, over rtnetlink. The kernel answers each request
+ * before the system call that asks returns, so nothing here waits.
+ */
+#include "common/base/cleanup.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tun_routes;
+
+/* For the interface with this index. 0 or a negative errno. */
+int tun_routes_new(int index, struct tun_routes **ret);
+struct tun_routes *tun_routes_free(struct tun_routes *routes);
+
+/* Sets the MTU and brings the interface up, without an address of the kernel's making. */
+int tun_routes_bring_up(struct tun_routes *routes, uint32_t mtu);
+/* Makes `address`/128 the one address of the interface; NULL: none. One that is there already is
+ * not touched. */
+int tun_routes_set_address(struct tun_routes *routes, const struct in6_addr *address);
+/* A route to `peer`/128 whose packets leave from `source` (RFC 6724 rule 1 then has no choice). */
+int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
+		   const struct in6_addr *source);
+int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer);
+/* Removes every route over the interface for which `is_wanted` says no. */
+int tun_routes_purge(struct tun_routes *routes,
+		     bool (*is_wanted)(void *userdata, const struct in6_addr *peer),
+		     void *userdata);
+
+DEFINE_CLEANUP(struct tun_routes *, tun_routes_free)
