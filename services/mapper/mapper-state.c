@@ -254,6 +254,18 @@ static void check_epoch(struct mapper_state *state, uint32_t epoch, uint64_t now
 	state->epoch_at = now;
 }
 
+/* It restarted, but how long ago its epoch began we do not know. Its address may be asked for at
+ * once; only mappings have to wait. */
+static void on_restart_hint(struct mapper_state *state, uint64_t now)
+{
+	schedule_recreation(state, now);
+	state->have_epoch = false;
+	state->address_at = now;
+	if (state->request_mapping)
+		state->request_mapping->ask_at = state->recreate_at;
+	forget_request(state);
+}
+
 static void begin_speaking(struct mapper_state *state, uint64_t now)
 {
 	bool was_public = counts_as_public(state);
@@ -486,7 +498,7 @@ void mapper_state_on_announcement(struct mapper_state *state, struct in_addr sou
 			break;
 		state->hints_heard_until = now + HINT_HOLD;
 		if (state->phase == GATEWAY_SPEAKING)
-			schedule_recreation(state, now);
+			on_restart_hint(state, now);
 		else
 			begin_asking(state, now);
 		break;

@@ -1,0 +1,24 @@
+if ENABLE_TESTS
+UNIT_TESTS += \
+	tests/unit/mapper/test-mapper-state \
+	tests/unit/mapper/test-natpmp-wire \
+	tests/unit/mapper/test-network-state
+FUZZ_TARGETS += tests/fuzz/fuzz-natpmp
+endif
+
+tests_unit_mapper_test_mapper_state_SOURCES = tests/unit/mapper/test-mapper-state.c
+tests_unit_mapper_test_mapper_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_mapper_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_natpmp_wire_SOURCES = tests/unit/mapper/test-natpmp-wire.c
+tests_unit_mapper_test_natpmp_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_natpmp_wire_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_network_state_SOURCES = tests/unit/mapper/test-network-state.c
+tests_unit_mapper_test_network_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_network_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_fuzz_fuzz_natpmp_SOURCES = tests/fuzz/fuzz-natpmp.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_natpmp_LDADD = libmapper-core.la
+tests_fuzz_fuzz_natpmp_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+EXTRA_DIST += tests/fuzz/corpus/fuzz-natpmp
