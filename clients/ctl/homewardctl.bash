@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion for homewardctl
+
+_homewardctl() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
+	local commands='status hosts watch trace sign-in sign-out set-name help'
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-*) ;;
+		*)
+			command=${COMP_WORDS[i]}
+			break
+			;;
+		esac
+	done
+	COMPREPLY=()
+	case $previous in
+	--password-fd | --timeout | --generation) return ;;
+	esac
+	case $command in
+	'')
+		if [[ $current == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W '--json --help --version' -- "$current")
+		else
+			mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current")
+		fi
+		;;
+	sign-in) mapfile -t COMPREPLY < <(compgen -W '--password-fd --no-wait --timeout --json' -- "$current") ;;
+	trace) mapfile -t COMPREPLY < <(compgen -W '--generation --all --json' -- "$current") ;;
+	status | hosts | watch | sign-out) mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
+	set-name) [[ $current == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
+	esac
+}
+complete -F _homewardctl homewardctl

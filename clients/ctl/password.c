@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clients/ctl/password.h"
+
+#include "common/base/cleanup.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <termios.h>
+
+#define PASSWORD_SIZE 1026
+
+/* A signal handler has no argument: what interrupted the typing. */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	interrupted = number;
+}
+
+/* One line, without its end. -EINTR when a signal came, -ENODATA at the end of the input. */
+static int read_line(int terminal, char *line, size_t size)
+{
+	size_t length = 0;
+
+	for (;;) {
+		char character;
+		ssize_t got = read(terminal, &character, 1);
+
+		if (got < 0)
+			return -errno;
+		if (!got && !length)
+			return -ENODATA;
+		if (!got || character == '\n')
+			break;
+		if (length < size - 1)
+			line[length++] = character;
+	}
+	line[length] = 0;
+	return (int)length;
+}
+
+/* The terminal is put right again before a signal that came meanwhile does its work. */
+static int ask(int terminal, const char *prompt, bool echo, char *line, size_t size)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction former[ARRAY_SIZE(signals)], action = { .sa_handler = on_signal };
+	struct termios before, quiet;
+	bool silenced = false;
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &action, &former[i]);
+	if (!echo && tcgetattr(terminal, &before) == 0) {
+		quiet = before;
+		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+		silenced = tcsetattr(terminal, TCSAFLUSH, &quiet) == 0;
+	}
+	if (!echo && !silenced)
+		r = -ENOTTY;
+	else
+		r = write(terminal, prompt, strlen(prompt)) < 0 ? -errno
+								: read_line(terminal, line, size);
+	if (silenced) {
+		tcsetattr(terminal, TCSAFLUSH, &before);
+		if (write(terminal, "\n", 1) < 0)
+			r = r < 0 ? r : -errno;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &former[i], NULL);
+	if (interrupted)
+		raise(interrupted);
+	return r;
+}
+
+static enum ctl_status ask_password(int terminal, int *ret_fd)
+{
+	cleanup(close_fdp) int fd = memfd_create("password", MFD_CLOEXEC);
+	char password[PASSWORD_SIZE];
+	int r = fd < 0 ? -errno : ask(terminal, "Password: ", false, password, sizeof password);
+
+	if (r >= 0 && (write(fd, password, r) != r || lseek(fd, 0, SEEK_SET) < 0))
+		r = -EIO;
+	explicit_bzero(password, sizeof password);
+	if (r < 0)
+		return ctl_complain(CTL_FAILED, "cannot read the password from the terminal: %s",
+				    strerror(-r));
+	*ret_fd = steal_fd(&fd);
+	return CTL_DONE;
+}
+
+enum ctl_status password_open(int given, int *ret_fd)
+{
+	int fd = given == PASSWORD_STDIN ? STDIN_FILENO : given;
+	cleanup(close_fdp) int terminal = -1;
+
+	if (isatty(fd)) {
+		terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+		return ask_password(terminal >= 0 ? terminal : fd, ret_fd);
+	}
+	*ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (*ret_fd < 0)
+		return ctl_complain(CTL_MISUSE, "descriptor %d, for the password, is not open", fd);
+	return CTL_DONE;
+}
+
+enum ctl_status password_ask_account(char *answer, size_t size)
+{
+	cleanup(close_fdp) int terminal = -1;
+	int r;
+
+	if (!isatty(STDIN_FILENO))
+		return ctl_misuse("sign-in: which account?");
+	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	r = ask(terminal >= 0 ? terminal : STDIN_FILENO,
+		"Account (such as alice@members.example.org): ", true, answer, size);
+	return r >= 0 ? CTL_DONE
+		      : ctl_complain(CTL_FAILED, "cannot read from the terminal: %s", strerror(-r));
+}

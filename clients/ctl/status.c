@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* `homewardctl status`: one screen from one reading of all daemons. */
+#include "clients/ctl/output.h"
+#include "clients/ctl/snapshot.h"
+#include "clients/ctl/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct view {
+	const struct ctl *ctl;
+	json_object *identity, *mapper, *registrar, *watcher, *tunnel, *key;
+	uint64_t now;
+};
+
+static void show_me(const struct view *view)
+{
+	char host[TEXT_SIZE], account[TEXT_SIZE], domain[TEXT_SIZE], text[TEXT_SIZE];
+	bool signed_in = values_flag(view->identity, "signed_in");
+
+	output_heading(view->ctl, "me");
+	text_clean(values_text(view->identity, "host_name"), host);
+	text_clean(values_text(view->identity, "account"), account);
+	text_clean(values_text(view->identity, "domain"), domain);
+	if (signed_in)
+		output_row(view->ctl, "name", "%s.%s.%s", host, account, domain);
+	else
+		output_row(view->ctl, "name", "%s (not signed in)", *host ? host : "-");
+	text_value(values_member(view->identity, "host_id"), text);
+	output_row(view->ctl, "host id", "%s", text);
+	text_value(values_member(view->identity, "tunnel_label"), text);
+	output_row(view->ctl, "tunnel name", "%s", text);
+}
+
+static void show_network(const struct view *view)
+{
+	char interface[TEXT_SIZE], local[TEXT_SIZE], gateway[TEXT_SIZE], external[TEXT_SIZE];
+	char kind[TEXT_SIZE], protocol[TEXT_SIZE];
+
+	output_heading(view->ctl, "network");
+	text_clean(values_text(view->mapper, "primary_interface"), interface);
+	text_clean(values_text(view->mapper, "gateway"), gateway);
+	text_value(values_member(view->mapper, "local_address"), local);
+	text_value(values_member(view->mapper, "external_address"), external);
+	text_value(values_member(view->mapper, "nat_kind"), kind);
+	text_value(values_member(view->mapper, "protocol"), protocol);
+	if (!*interface) {
+		output_row(view->ctl, "inside", "none");
+		return;
+	}
+	output_row(view->ctl, "inside", "%s on %s%s%s", local, interface, *gateway ? " via " : "",
+		   gateway);
+	output_row(view->ctl, "outside", "%s, %s%s%s", external, kind,
+		   strcmp(protocol, "none") ? " by " : "",
+		   strcmp(protocol, "none") ? protocol : "");
+	output_row(view->ctl, "change", "number %" PRIu64,
+		   values_number(view->mapper, "network_generation"));
+}
+
+static void show_mappings(const struct view *view)
+{
+	output_heading(view->ctl, "mapping");
+	for (size_t i = 0; i < values_count(view->mapper, "mappings"); i++) {
+		json_object *mapping = values_element(view->mapper, "mappings", i);
+		char label[TEXT_SIZE], internal[TEXT_SIZE], external[TEXT_SIZE], state[TEXT_SIZE];
+		char rest[TEXT_SIZE] = "", problem[TEXT_SIZE];
+		uint64_t expires = values_number(mapping, "expires");
+
+		text_clean(values_text(mapping, "label"), label);
+		text_clean(values_text(mapping, "state"), state);
+		text_clean(values_text(mapping, "last_error"), problem);
+		text_endpoint(values_member(mapping, "internal"), "nowhere", internal);
+		text_endpoint(values_member(mapping, "external"), "nowhere", external);
+		if (expires)
+			text_relative(expires, view->now, rest);
+		output_row(view->ctl, label, "%s -> %s, %s%s%s%s%s", internal, external, state,
+			   *rest ? ", ends " : "", rest, *problem ? ": " : "", problem);
+	}
+	if (!values_count(view->mapper, "mappings"))
+		output_row(view->ctl, "none", "nobody asks for one");
+}
+
+static void show_lease(const struct view *view)
+{
+	json_object *published = values_member(view->registrar, "published");
+	char server[TEXT_SIZE], ends[TEXT_SIZE], lease[TEXT_SIZE];
+
+	output_heading(view->ctl, "lease");
+	if (!published) {
+		output_row(view->ctl, "published", "nothing");
+		return;
+	}
+	text_clean(values_text(published, "server"), server);
+	text_relative(values_number(published, "expires"), view->now, ends);
+	text_duration(values_number(published, "lease"), lease);
+	output_row(view->ctl, "published",
+		   "change %" PRIu64 " at %s, for %s, ends %s unless renewed",
+		   values_number(published, "generation"), server, lease, ends);
+}
+
+/* The element of `list` whose `key` is `wanted`. */
+static json_object *find(json_object *state, const char *list, const char *key, const char *wanted)
+{
+	for (size_t i = 0; *wanted && i < values_count(state, list); i++) {
+		json_object *element = values_element(state, list, i);
+
+		if (!strcmp(values_text(element, key), wanted))
+			return element;
+	}
+	return NULL;
+}
+
+/* How packets reach it: by the tunnel's knowledge, or else by what the zone says. */
+static void show_peer(const struct view *view, json_object *host, json_object *peer)
+{
+	char name[TEXT_SIZE], id[TEXT_SIZE], endpoint[TEXT_SIZE], times[2][TEXT_SIZE];
+	char state[TEXT_SIZE] = "no tunnel", source[TEXT_SIZE] = "zone", problem[TEXT_SIZE] = "";
+	json_object *either = peer ? peer : host;
+	uint64_t handshake = values_number(peer, "last_handshake");
+	uint64_t received = values_number(peer, "last_received");
+
+	text_first_label(values_text(either, "name"), name);
+	text_value(values_member(either, "host_id"), id);
+	text_endpoint(values_member(either, "endpoint"), "nowhere", endpoint);
+	if (peer) {
+		text_clean(values_text(peer, "state"), state);
+		text_clean(values_text(peer, "endpoint_source"), source);
+		text_clean(values_text(peer, "last_error"), problem);
+	}
+	fputs("  ", stdout);
+	output_padded(view->ctl, OUTPUT_PLAIN, name, 12);
+	output_padded(view->ctl, output_tone_of(state), state, 12);
+	printf(" %s at %s", id, endpoint);
+	if (strcmp(source, "none") != 0)
+		printf(" (%s)", source);
+	if (handshake) {
+		text_relative(handshake, view->now, times[0]);
+		printf(", keys %s", times[0]);
+	}
+	if (received) {
+		text_relative(received, view->now, times[1]);
+		printf(", heard %s", times[1]);
+	}
+	if (host && !values_flag(host, "live"))
+		fputs(", gone from the zone", stdout);
+	if (*problem)
+		printf(": %s", problem);
+	putchar('\n');
+}
+
+static void show_peers(const struct view *view)
+{
+	size_t n_hosts = values_count(view->watcher, "hosts");
+	size_t n_peers = values_count(view->tunnel, "peers");
+
+	output_heading(view->ctl, "peers");
+	for (size_t i = 0; i < n_hosts; i++) {
+		json_object *host = values_element(view->watcher, "hosts", i);
+
+		show_peer(view, host,
+			  find(view->tunnel, "peers", "host_id", values_text(host, "host_id")));
+	}
+	/* A tunnel may know a peer that the zone does not have any more. */
+	for (size_t i = 0; i < n_peers; i++) {
+		json_object *peer = values_element(view->tunnel, "peers", i);
+
+		if (!find(view->watcher, "hosts", "host_id", values_text(peer, "host_id")))
+			show_peer(view, NULL, peer);
+	}
+	if (!n_hosts && !n_peers)
+		output_row(view->ctl, "none", "no other host of the account is known");
+}
+
+static void show_keys(const struct view *view)
+{
+	output_heading(view->ctl, "keys");
+	for (size_t i = 0; i < values_count(view->key, "ike_sas"); i++) {
+		json_object *sa = values_element(view->key, "ike_sas", i);
+		char name[TEXT_SIZE], state[TEXT_SIZE], proposal[TEXT_SIZE], since[TEXT_SIZE];
+		uint64_t established = values_number(sa, "established");
+
+		text_first_label(values_text(sa, "peer"), name);
+		text_clean(values_text(sa, "state"), state);
+		text_clean(values_text(sa, "proposal"), proposal);
+		fputs("  ", stdout);
+		output_padded(view->ctl, OUTPUT_PLAIN, *name ? name : "?", 12);
+		output_padded(view->ctl, output_tone_of(state), state, 12);
+		printf(" IKE %s, %s", values_text(sa, "role"), *proposal ? proposal : "-");
+		if (established) {
+			text_relative(established, view->now, since);
+			printf(", %s", since);
+		}
+		for (size_t j = 0; j < values_count(view->key, "child_sas"); j++) {
+			json_object *child = values_element(view->key, "child_sas", j);
+
+			if (strcmp(values_text(child, "ike_sa"), values_text(sa, "path")) != 0)
+				continue;
+			text_clean(values_text(child, "algorithm"), proposal);
+			printf("; ESP %s %08" PRIx64 " in %08" PRIx64 " out", proposal,
+			       values_number(child, "spi_in"), values_number(child, "spi_out"));
+		}
+		putchar('\n');
+	}
+	if (!values_count(view->key, "ike_sas"))
+		output_row(view->ctl, "none", "no conversation with a peer");
+}
+
+static void show_daemons(const struct view *view, json_object *all)
+{
+	output_heading(view->ctl, "daemons");
+	for (size_t i = 0; i < CTL_DAEMONS; i++) {
+		const struct ctl_daemon *daemon = &ctl_daemons[i];
+		json_object *state = values_member(all, daemon->name);
+		char word[TEXT_SIZE], reason[TEXT_SIZE];
+
+		text_clean(values_text(state, "state"), word);
+		text_clean(values_text(state, "reason"), reason);
+		if (!values_flag(state, "running")) {
+			strcpy(word, "not running");
+			snprintf(reason, sizeof reason, "start it with \"systemctl start %s\"",
+				 daemon->unit);
+		} else if (*values_text(state, "error")) {
+			strcpy(word, "failed");
+			text_clean(values_text(state, "error"), reason);
+		}
+		fputs("  ", stdout);
+		output_padded(view->ctl, OUTPUT_FAINT, daemon->name, 12);
+		output_padded(view->ctl, output_tone_of(word), word, 16);
+		printf(" %s\n", reason);
+	}
+}
+
+static void show(const struct ctl *ctl, json_object *all)
+{
+	struct view view = {
+		.ctl = ctl,
+		.identity = values_member(all, CTL_IDENTITY->name),
+		.mapper = values_member(all, CTL_MAPPER->name),
+		.registrar = values_member(all, CTL_REGISTRAR->name),
+		.watcher = values_member(all, CTL_WATCHER->name),
+		.tunnel = values_member(all, CTL_TUNNEL->name),
+		.key = values_member(all, CTL_KEY->name),
+		.now = time(NULL),
+	};
+
+	if (values_flag(view.identity, "running"))
+		show_me(&view);
+	if (values_flag(view.mapper, "running")) {
+		show_network(&view);
+		show_mappings(&view);
+	}
+	if (values_flag(view.registrar, "running"))
+		show_lease(&view);
+	if (values_flag(view.watcher, "running") || values_flag(view.tunnel, "running"))
+		show_peers(&view);
+	if (values_flag(view.key, "running"))
+		show_keys(&view);
+	show_daemons(&view, all);
+}
+
+enum ctl_status ctl_status_command(struct ctl *ctl, int argc, char **argv)
+{
+	enum ctl_status status = ctl_no_arguments(argc, argv);
+	json_object *all;
+
+	if (status == CTL_DONE)
+		status = ctl_connect(ctl);
+	if (status == CTL_DONE)
+		status = snapshot_read_all(ctl, &all);
+	if (status != CTL_DONE)
+		return status;
+	if (!snapshot_any_running(all))
+		status = CTL_UNREACHABLE;
+	if (ctl->json) {
+		snapshot_drop_timelines(all);
+		snapshot_print(all, false);
+	} else {
+		show(ctl, all);
+		json_object_put(all);
+	}
+	return status;
+}
