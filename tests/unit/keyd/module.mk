@@ -1,6 +1,7 @@
 if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/keyd/test-ike-auth \
+	tests/unit/keyd/test-ike-conversation \
 	tests/unit/keyd/test-ike-crypto \
 	tests/unit/keyd/test-ike-message \
 	tests/unit/keyd/test-ike-proposal
@@ -13,6 +14,13 @@ keyd_test_account = tests/unit/keyd/account.c tests/unit/keyd/account.h
 tests_unit_keyd_test_ike_auth_SOURCES = tests/unit/keyd/test-ike-auth.c $(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_auth_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_auth_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_conversation_SOURCES = \
+	tests/unit/keyd/test-ike-conversation.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_conversation_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_conversation_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_crypto_SOURCES = tests/unit/keyd/test-ike-crypto.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_crypto_CFLAGS = $(keyd_test_cflags)

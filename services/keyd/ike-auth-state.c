@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * IKE_AUTH (RFC 7296 §1.2): both sides prove who they are, by certificates of the account and
+ * signatures that identity and its like make, and agree on one child SA between their two host ids.
+ */
+#include "services/keyd/ike-sa-internal.h"
+
+#include <stdio.h>
+
+#define SPI_MINIMUM 0x40000000 /* what InstallSa of Tunnel1 takes */
+
+DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
+
+/* Body of an ID payload with our name. */
+static size_t own_id(const struct ike_local *local, uint8_t body[4 + IKE_NAME_LIMIT])
+{
+	struct writer writer = writer_init(body, 4 + IKE_NAME_LIMIT);
+
+	writer_u8(&writer, IKE_ID_FQDN);
+	writer_unsigned(&writer, 0, 3);
+	writer_copy(&writer, local->name, strlen(local->name));
+	return writer.position;
+}
+
+int ike_auth_ask_signature(struct ike_sa *sa, uint64_t now)
+{
+	const uint8_t *sk_p = sa->initiator ? sa->keys.pi : sa->keys.pr;
+	uint8_t id[4 + IKE_NAME_LIMIT];
+	size_t id_size = own_id(sa->context->local, id), size;
+	uint8_t *octets;
+	int r;
+
+	r = ike_signed_octets(sa->suite.prf, sk_p, sa->keys.prf_size,
+			      (struct ike_octets){ sa->own_init.data, sa->own_init.size },
+			      (struct ike_octets){ sa->peer_nonce.data, sa->peer_nonce.size },
+			      (struct ike_octets){ id, id_size }, &octets, &size);
+	if (r < 0)
+		return r;
+	sa->auth_began = now;
+	ike_sa_set_state(sa, IKE_SA_SIGNING, now + IKE_INTERNAL_LIMIT);
+	if (!ike_actions_add(&sa->context->actions, IKE_ACTION_SIGN, sa->id, octets, size))
+		r = -ENOMEM;
+	free(octets);
+	return r;
+}
+
+/* A number for our inbound direction that no other pair has. */
+static uint32_t choose_spi(struct ike_context *context)
+{
+	uint32_t spi;
+
+	do
+		context->random.fill(context->random.userdata, &spi, sizeof spi);
+	while (spi < SPI_MINIMUM || context->surroundings->spi_in_use(context->userdata, spi));
+	return spi;
+}
+
+/*
+ * The peer's ID, certificate and AUTH. 0; or -EACCES with *ret_reason, and nothing in the SA
+ * changed. `name` gets the proved name in lower case.
+ */
+static int check_peer(struct ike_sa *sa, const struct ike_chain *chain, char name[IKE_NAME_LIMIT],
+		      uint8_t eui64[8], const char **ret_reason)
+{
+	const struct ike_payload *id =
+		ike_chain_find(chain, sa->initiator ? IKE_PAYLOAD_IDR : IKE_PAYLOAD_IDI);
+	const struct ike_payload *certificate = ike_chain_find(chain, IKE_PAYLOAD_CERT);
+	const struct ike_payload *auth = ike_chain_find(chain, IKE_PAYLOAD_AUTH);
+	cleanup(EVP_PKEY_freep) EVP_PKEY *key = NULL;
+	struct ike_octets id_data, certificate_data, auth_data;
+	uint8_t id_type, encoding, method, *octets;
+	struct ike_holder holder;
+	size_t size;
+	int r;
+
+	*ret_reason = "it did not say who it is";
+	if (!id || !certificate || !auth || ike_id_read(id, &id_type, &id_data) < 0 ||
+	    ike_certificate_read(certificate, &encoding, &certificate_data) < 0 ||
+	    ike_authentication_read(auth, &method, &auth_data) < 0)
+		return -EACCES;
+	if (id_type != IKE_ID_FQDN || !id_data.size || id_data.size >= IKE_NAME_LIMIT ||
+	    memchr(id_data.data, 0, id_data.size))
+		return -EACCES;
+	for (size_t i = 0; i < id_data.size; i++) {
+		uint8_t c = id_data.data[i];
+
+		name[i] = c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c;
+	}
+	name[id_data.size] = 0;
+	*ret_reason = "it sent no X.509 certificate";
+	if (encoding != IKE_CERTIFICATE_X509)
+		return -EACCES;
+	*ret_reason = "it does not sign in the form of RFC 7427";
+	if (method != IKE_METHOD_SIGNATURE)
+		return -EACCES;
+	r = ike_certificate_check(sa->context->local->trust, certificate_data.data,
+				  certificate_data.size, name, sa->context->realtime, &holder,
+				  ret_reason);
+	if (r < 0)
+		return r;
+	key = holder.key;
+	memcpy(eui64, holder.eui64, 8);
+	r = ike_signed_octets(sa->suite.prf, sa->initiator ? sa->keys.pr : sa->keys.pi,
+			      sa->keys.prf_size,
+			      (struct ike_octets){ sa->peer_init.data, sa->peer_init.size },
+			      (struct ike_octets){ sa->nonce, sizeof sa->nonce },
+			      (struct ike_octets){ id->data, id->size }, &octets, &size);
+	if (r < 0)
+		return r;
+	*ret_reason = "its signature is wrong";
+	r = ike_signature_check(key, auth_data.data, auth_data.size, octets, size);
+	free(octets);
+	return r < 0 ? -EACCES : 0;
+}
+
+/* Every protocol and port. */
+static bool is_unlimited(const struct ike_selector *selector)
+{
+	return !selector->protocol && !selector->port_first && selector->port_last == UINT16_MAX;
+}
+
+static bool selectors_cover(const struct ike_selectors *selectors, const uint8_t address[16])
+{
+	for (size_t i = 0; i < selectors->n_items; i++)
+		if (is_unlimited(&selectors->items[i]) &&
+		    memcmp(selectors->items[i].first, address, 16) <= 0 &&
+		    memcmp(selectors->items[i].last, address, 16) >= 0)
+			return true;
+	return false;
+}
+
+/* Exactly this one address. */
+static bool selectors_are(const struct ike_selectors *selectors, const uint8_t address[16])
+{
+	return selectors->n_items == 1 && is_unlimited(&selectors->items[0]) &&
+	       !memcmp(selectors->items[0].first, address, 16) &&
+	       !memcmp(selectors->items[0].last, address, 16);
+}
+
+static int read_selectors(const struct ike_chain *chain, struct ike_selectors *initiator,
+			  struct ike_selectors *responder)
+{
+	const struct ike_payload *tsi = ike_chain_find(chain, IKE_PAYLOAD_TSI);
+	const struct ike_payload *tsr = ike_chain_find(chain, IKE_PAYLOAD_TSR);
+
+	if (!tsi || !tsr || ike_selectors_read(tsi, initiator) < 0 ||
+	    ike_selectors_read(tsr, responder) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
+/* A host id (RFC 6281 §6.3) whose low half is the one the certificate proves. */
+static bool is_host_id(const uint8_t address[16], const uint8_t eui64[8])
+{
+	return address[0] == 0xfd && !memcmp(address + 8, eui64, 8);
+}
+
+/* The peer's host id: the one address it offers, or the one the tunnel knows when it offers more.
+ */
+static bool find_peer_host_id(struct ike_sa *sa, const struct ike_selectors *offered,
+			      const uint8_t eui64[8], uint8_t ret[16])
+{
+	const struct ike_context *context = sa->context;
+
+	for (size_t i = 0; i < offered->n_items; i++) {
+		const struct ike_selector *selector = &offered->items[i];
+
+		if (is_unlimited(selector) && !memcmp(selector->first, selector->last, 16) &&
+		    is_host_id(selector->first, eui64)) {
+			memcpy(ret, selector->first, 16);
+			return true;
+		}
+	}
+	return context->surroundings->find_host_id(context->userdata, sa->peer, ret) &&
+	       is_host_id(ret, eui64) && selectors_cover(offered, ret);
+}
+
+/* Responder: the child the peer asks for. 0, or the notification why there will be none. */
+static uint16_t choose_child(struct ike_sa *sa, const struct ike_chain *chain,
+			     const uint8_t eui64[8])
+{
+	const struct ike_payload *proposals = ike_chain_find(chain, IKE_PAYLOAD_SA);
+	struct ike_selectors initiator, responder;
+	struct ike_child child = {};
+	int r;
+
+	if (!proposals || read_selectors(chain, &initiator, &responder) < 0)
+		return IKE_NOTIFY_INVALID_SYNTAX;
+	if (!selectors_cover(&responder, sa->context->local->host_id) ||
+	    !find_peer_host_id(sa, &initiator, eui64, sa->peer_host_id))
+		return IKE_NOTIFY_TS_UNACCEPTABLE;
+	r = ike_proposal_choose_esp(proposals->data, proposals->size, &child.suite, &child.spi_out,
+				    &sa->child_proposal);
+	if (r < 0)
+		return r == -ENOENT ? IKE_NOTIFY_NO_PROPOSAL_CHOSEN : IKE_NOTIFY_INVALID_SYNTAX;
+	child.spi_in = choose_spi(sa->context);
+	child.id = sa->context->surroundings->next_child_id(sa->context->userdata);
+	sa->child = child;
+	return 0;
+}
+
+/* The keys of the child go out with the request to install it. */
+static int ask_install(struct ike_sa *sa, uint64_t now)
+{
+	uint8_t material[ESP_KEYMAT_LIMIT], keys[ESP_KEYMAT_LIMIT];
+	size_t half = esp_suite_key_size(&sa->child.suite);
+	struct ike_action *action = NULL;
+	struct writer writer = writer_init(keys, sizeof keys);
+	int r;
+
+	r = ike_keys_derive_child(&sa->suite, &sa->keys, ike_sa_nonce(sa, true),
+				  ike_sa_nonce(sa, false), material, 2 * half);
+	if (r >= 0) {
+		/* KEYMAT has initiator to responder first (§2.17), tunneld wants inbound first. */
+		writer_copy(&writer, sa->initiator ? material + half : material, half);
+		writer_copy(&writer, sa->initiator ? material : material + half, half);
+		action = ike_actions_add(&sa->context->actions, IKE_ACTION_INSTALL, sa->id, keys,
+					 writer.position);
+	}
+	explicit_bzero(material, sizeof material);
+	explicit_bzero(keys, sizeof keys);
+	if (!action)
+		return r < 0 ? r : -ENOMEM;
+	action->child = sa->child;
+	action->endpoint = sa->endpoint;
+	memcpy(action->host_id, sa->peer_host_id, sizeof action->host_id);
+	strcpy(action->name, sa->peer);
+	ike_sa_set_state(sa, IKE_SA_INSTALLING, now + IKE_INTERNAL_LIMIT);
+	return 0;
+}
+
+/* Ends an SA whose request we refuse; the answer is kept for repetitions. */
+static void refuse(struct ike_sa *sa, uint64_t now, enum ike_notify_type type)
+{
+	sa->context->counters.refused_peers++;
+	ike_sa_answer_error(sa, IKE_EXCHANGE_AUTH, type, NULL, 0);
+	ike_sa_set_state(sa, IKE_SA_CLOSED, now + IKE_CLOSED_LINGER);
+}
+
+/* Responder. */
+void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
+{
+	char name[IKE_NAME_LIMIT] = "", address[IKE_ENDPOINT_TEXT];
+	const struct ike_payload *wanted = ike_chain_find(chain, IKE_PAYLOAD_IDR);
+	const struct ike_local *local = sa->context->local;
+	struct ike_octets wanted_id;
+	struct ike_notify notify;
+	const char *reason;
+	uint16_t refusal;
+	uint8_t eui64[8], type;
+
+	if (check_peer(sa, chain, name, eui64, &reason) >= 0)
+		reason = !strcmp(name, local->name) ? "it has our own name"
+			 : !sa->peer_takes_sha256   ? "it takes no signatures with SHA-256"
+						    : NULL;
+	if (reason) {
+		ike_actions_note(&sa->context->actions, "refused a peer at %s: %s",
+				 ike_endpoint_text(&sa->answer.to, address), reason);
+		refuse(sa, now, IKE_NOTIFY_AUTHENTICATION_FAILED);
+		return;
+	}
+	/* It may say whom it means to speak to (§2.15); a stale address in DNS leads to others. */
+	if (wanted && (ike_id_read(wanted, &type, &wanted_id) < 0 || type != IKE_ID_FQDN ||
+		       wanted_id.size != strlen(local->name) ||
+		       strncasecmp((const char *)wanted_id.data, local->name, wanted_id.size))) {
+		refuse(sa, now, IKE_NOTIFY_AUTHENTICATION_FAILED);
+		return;
+	}
+	strcpy(sa->peer, name);
+	sa->authenticated = true;
+	sa->endpoint = sa->answer.to;
+	sa->initial_contact = ike_chain_find_notify(chain, IKE_NOTIFY_INITIAL_CONTACT, &notify);
+	sa->child_error = choose_child(sa, chain, eui64);
+	if (sa->child_error == IKE_NOTIFY_INVALID_SYNTAX) {
+		refuse(sa, now, IKE_NOTIFY_INVALID_SYNTAX);
+		return;
+	}
+	refusal = sa->context->surroundings->admit(sa->context->userdata, sa, now);
+	if (refusal) {
+		sa->child = (struct ike_child){};
+		refuse(sa, now, refusal);
+		return;
+	}
+	if (ike_auth_ask_signature(sa, now) < 0)
+		ike_sa_fail(sa, "out of memory");
+}
+
+/* AUTH with our signature, and what goes with it. */
+static int add_own_proof(struct ike_sa *sa, struct ike_builder *inner, const uint8_t *signature,
+			 size_t size)
+{
+	const struct ike_local *local = sa->context->local;
+	uint8_t auth[256], wanted[IKE_CERTREQ_HASH_SIZE];
+	int auth_size = ike_signature_wrap(signature, size, auth, sizeof auth);
+
+	if (auth_size < 0)
+		return auth_size;
+	ike_builder_add_id(inner, sa->initiator ? IKE_PAYLOAD_IDI : IKE_PAYLOAD_IDR, local->name);
+	ike_builder_add_tagged(inner, IKE_PAYLOAD_CERT, IKE_CERTIFICATE_X509, local->certificate,
+			       local->certificate_size);
+	if (sa->initiator) {
+		ike_trust_hash(local->trust, wanted);
+		ike_builder_add_tagged(inner, IKE_PAYLOAD_CERTREQ, IKE_CERTIFICATE_X509, wanted,
+				       sizeof wanted);
+		ike_builder_add_id(inner, IKE_PAYLOAD_IDR, sa->peer);
+	}
+	ike_builder_add_tagged(inner, IKE_PAYLOAD_AUTH, IKE_METHOD_SIGNATURE, auth, auth_size);
+	return 0;
+}
+
+static int send_auth_request(struct ike_sa *sa, uint64_t now, const uint8_t *signature, size_t size)
+{
+	struct ike_context *context = sa->context;
+	uint8_t buffer[IKE_MESSAGE_LIMIT];
+	struct ike_builder inner;
+	int r;
+
+	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
+	r = add_own_proof(sa, &inner, signature, size);
+	if (r < 0)
+		return r;
+	if (!context->surroundings->has_other(context->userdata, sa))
+		ike_builder_add_notify(&inner, IKE_NOTIFY_INITIAL_CONTACT, NULL, 0);
+	sa->child = (struct ike_child){
+		.id = context->surroundings->next_child_id(context->userdata),
+		.spi_in = choose_spi(context),
+		.initiator = true,
+	};
+	ike_proposal_write_esp_offer(ike_builder_open(&inner, IKE_PAYLOAD_SA), sa->child.spi_in);
+	ike_builder_close(&inner);
+	ike_builder_add_selector(&inner, IKE_PAYLOAD_TSI, context->local->host_id);
+	ike_builder_add_selector(&inner, IKE_PAYLOAD_TSR, sa->peer_host_id);
+	return ike_sa_request_sealed(sa, now, IKE_EXCHANGE_AUTH, &inner, IKE_AUTH_DEADLINE);
+}
+
+/* Responder: once the child is in, since the peer uses it at once. */
+static void send_auth_answer(struct ike_sa *sa)
+{
+	uint8_t buffer[IKE_MESSAGE_LIMIT];
+	struct ike_builder inner;
+	int r;
+
+	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
+	r = add_own_proof(sa, &inner, sa->signature.data, sa->signature.size);
+	if (sa->child_error) {
+		ike_builder_add_notify(&inner, sa->child_error, NULL, 0);
+	} else {
+		ike_proposal_write_esp(ike_builder_open(&inner, IKE_PAYLOAD_SA), sa->child_proposal,
+				       &sa->child.suite, sa->child.spi_in);
+		ike_builder_close(&inner);
+		ike_builder_add_selector(&inner, IKE_PAYLOAD_TSI, sa->peer_host_id);
+		ike_builder_add_selector(&inner, IKE_PAYLOAD_TSR, sa->context->local->host_id);
+	}
+	if (r >= 0)
+		r = ike_sa_answer_sealed(sa, IKE_EXCHANGE_AUTH, &inner);
+	ike_blob_clear(&sa->signature);
+	if (r < 0)
+		ike_sa_fail(sa, "cannot write the answer");
+}
+
+static void become_established(struct ike_sa *sa, uint64_t now)
+{
+	sa->context->counters.established++;
+	ike_sa_set_state(sa, IKE_SA_ESTABLISHED, now + IKE_LIVENESS_SILENCE);
+	sa->context->surroundings->established(sa->context->userdata, sa, now);
+}
+
+void ike_sa_signed(struct ike_sa *sa, uint64_t now, const uint8_t *signature, size_t size)
+{
+	int r;
+
+	if (sa->state != IKE_SA_SIGNING || !sa->context->local)
+		return;
+	if (!signature) {
+		ike_sa_fail(sa, "identity gave no signature");
+		return;
+	}
+	if (sa->initiator) {
+		ike_sa_set_state(sa, IKE_SA_AUTH_SENT, UINT64_MAX);
+		r = send_auth_request(sa, now, signature, size);
+	} else {
+		r = ike_blob_set(&sa->signature, signature, size);
+		if (r >= 0 && sa->child_error) {
+			become_established(sa, now);
+			send_auth_answer(sa);
+		} else if (r >= 0) {
+			r = ask_install(sa, now);
+		}
+	}
+	if (r < 0)
+		ike_sa_fail(sa, "cannot go on after the signature");
+}
+
+void ike_sa_installed(struct ike_sa *sa, uint64_t now, bool success, const char *reason)
+{
+	if (sa->state != IKE_SA_INSTALLING)
+		return;
+	if (!success)
+		snprintf(sa->failure, sizeof sa->failure, "tunneld did not install it: %s", reason);
+	sa->child.installed = success;
+	if (sa->initiator) {
+		if (success) {
+			become_established(sa, now);
+		} else {
+			ike_sa_forget_child(sa);
+			ike_informational_delete(sa, now);
+		}
+		return;
+	}
+	if (!success) {
+		/* The IKE SA stands, its child does not (§1.2). */
+		sa->child_error = IKE_NOTIFY_TEMPORARY_FAILURE;
+		ike_sa_forget_child(sa);
+	}
+	/* The answer goes out after this, so the child is there for the first packet. */
+	become_established(sa, now);
+	send_auth_answer(sa);
+}
+
+/* Initiator: the child we are given must be the one we asked for. 0, or a reason. */
+static const char *accept_child(struct ike_sa *sa, const struct ike_chain *chain)
+{
+	const struct ike_payload *proposal = ike_chain_find(chain, IKE_PAYLOAD_SA);
+	struct ike_selectors initiator, responder;
+	uint8_t number;
+
+	if (!proposal || read_selectors(chain, &initiator, &responder) < 0)
+		return "its answer is incomplete";
+	if (!selectors_are(&initiator, sa->context->local->host_id) ||
+	    !selectors_are(&responder, sa->peer_host_id))
+		return "it wants other traffic than we do";
+	if (ike_proposal_choose_esp(proposal->data, proposal->size, &sa->child.suite,
+				    &sa->child.spi_out, &number) < 0)
+		return "it chose an algorithm we did not offer";
+	return NULL;
+}
+
+/* Initiator: the peer holds the SA for good, so it must be told that we do not. */
+static void reject(struct ike_sa *sa, uint64_t now, const char *reason)
+{
+	snprintf(sa->failure, sizeof sa->failure, "%s", reason);
+	ike_sa_forget_child(sa);
+	ike_informational_delete(sa, now);
+}
+
+/* Initiator. */
+void ike_auth_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
+{
+	struct ike_notify error;
+	bool refused = ike_chain_find_error(chain, &error);
+	char name[IKE_NAME_LIMIT];
+	const char *reason;
+	uint8_t eui64[8];
+
+	if (refused && !ike_chain_find(chain, IKE_PAYLOAD_AUTH)) {
+		sa->retry_soon = error.type == IKE_NOTIFY_TEMPORARY_FAILURE;
+		ike_sa_fail(sa, "it refused with %s", ike_notify_name(error.type));
+		return;
+	}
+	if (check_peer(sa, chain, name, eui64, &reason) < 0) {
+		reject(sa, now, reason);
+		return;
+	}
+	if (strcmp(name, sa->peer)) {
+		reject(sa, now, "another host answered");
+		return;
+	}
+	if (!is_host_id(sa->peer_host_id, eui64)) {
+		reject(sa, now, "its host id is not the one its certificate proves");
+		return;
+	}
+	sa->authenticated = true;
+	reason = refused ? ike_notify_name(error.type) : accept_child(sa, chain);
+	if (reason)
+		reject(sa, now, reason);
+	else if (ask_install(sa, now) < 0)
+		reject(sa, now, "out of memory");
+}

@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/keyd/ike-manager-state.h"
+
+#include "services/keyd/ike-sa-internal.h"
+
+#include <stdio.h>
+
+#define BACKOFF_FIRST     1000 /* ms between negotiations with one peer that fail */
+#define BACKOFF_LAST      30000
+#define RETRY_SOON        1000
+#define SETTLE            2000 /* for tunneld's state to follow what we installed or removed */
+#define ORPHAN_SPREAD     2000
+#define ENDPOINT_PATIENCE 10000 /* for the address of a peer to become known */
+#define COLLISION_PATIENCE                                                                         \
+	3000 /* our own IKE_AUTH may take this long before the peer's goes first */
+
+/* What we remember of a peer besides what Tunnel1 shows. */
+struct peer {
+	struct peer *next;
+	struct ike_tunnel_peer shown;
+	bool present;        /* in the last list */
+	uint64_t not_before; /* ms; of the next negotiation */
+	uint64_t backoff;
+	uint64_t acquiring_since; /* UINT64_MAX: it is not */
+	uint64_t
+		orphan_at; /* when a pair that is not ours is replaced; UINT64_MAX: there is none */
+};
+
+struct ike_manager {
+	struct ike_context context;
+	struct ike_sa *sas; /* newest first */
+	struct peer *peers;
+	uint64_t last_id;
+	uint64_t next_child_id;
+};
+
+static void reap(struct ike_manager *manager, uint64_t now);
+
+static struct ike_local *local_free(struct ike_local *local)
+{
+	if (!local)
+		return NULL;
+	ike_trust_free(local->trust);
+	free(local);
+	return NULL;
+}
+
+static bool same_endpoint(const struct sockaddr_in *a, const struct sockaddr_in *b)
+{
+	return a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port;
+}
+
+static struct peer *find_peer(const struct ike_manager *manager, const char *name)
+{
+	for (struct peer *peer = manager->peers; peer; peer = peer->next)
+		if (!strcmp(peer->shown.name, name))
+			return peer;
+	return NULL;
+}
+
+static struct ike_sa *find_sa(const struct ike_manager *manager, uint64_t id)
+{
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (sa->id == id && sa->state != IKE_SA_DEAD)
+			return sa;
+	return NULL;
+}
+
+static void add_sa(struct ike_manager *manager, struct ike_sa *sa)
+{
+	sa->id = ++manager->last_id;
+	sa->next = manager->sas;
+	manager->sas = sa;
+	ike_actions_add(&manager->context.actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
+}
+
+/* Whether the peer of this SA is known: we chose it, or it proved itself. */
+static bool is_with(const struct ike_sa *sa, const char *name)
+{
+	return (sa->initiator || sa->authenticated) && !strcmp(sa->peer, name);
+}
+
+/* An SA with the peer that is about to come or there; the best state counts. */
+static bool has_sa(const struct ike_manager *manager, const char *name, bool connecting,
+		   uint64_t not_newer)
+{
+	for (const struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (is_with(sa, name) && sa->created <= not_newer &&
+		    (connecting ? ike_sa_is_connecting(sa) : sa->state == IKE_SA_ESTABLISHED))
+			return true;
+	return false;
+}
+
+/* What the SAs ask of us. */
+
+static uint16_t admit(void *userdata, struct ike_sa *sa, uint64_t now)
+{
+	struct ike_manager *manager = userdata;
+	bool we_lead = memcmp(manager->context.local->host_id, sa->peer_host_id, 16) < 0;
+	struct ike_sa *oldest = NULL;
+	unsigned int n = 0;
+
+	for (struct ike_sa *other = manager->sas; other; other = other->next) {
+		if (other == sa || other->state == IKE_SA_DEAD || !is_with(other, sa->peer))
+			continue;
+		n++;
+		oldest = other;
+		if (!other->initiator || !ike_sa_is_connecting(other))
+			continue;
+		if (other->state == IKE_SA_INIT_SENT)
+			ike_sa_drop(other);
+		else if (we_lead && (other->state == IKE_SA_INSTALLING ||
+				     now < other->auth_began + COLLISION_PATIENCE))
+			return IKE_NOTIFY_TEMPORARY_FAILURE;
+	}
+	if (n >= IKE_PEER_SAS_MAXIMUM)
+		ike_sa_drop(oldest);
+	return 0;
+}
+
+static bool find_host_id(void *userdata, const char *name, uint8_t ret[16])
+{
+	const struct peer *peer = find_peer(userdata, name);
+
+	if (!peer || !peer->present)
+		return false;
+	memcpy(ret, peer->shown.host_id, 16);
+	return true;
+}
+
+static bool has_other(void *userdata, const struct ike_sa *sa)
+{
+	const struct ike_manager *manager = userdata;
+
+	for (const struct ike_sa *other = manager->sas; other; other = other->next)
+		if (other != sa && other->state == IKE_SA_ESTABLISHED && is_with(other, sa->peer))
+			return true;
+	return false;
+}
+
+static bool spi_in_use(void *userdata, uint32_t spi)
+{
+	const struct ike_manager *manager = userdata;
+
+	for (const struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (sa->child.id && sa->child.spi_in == spi)
+			return true;
+	return false;
+}
+
+static uint64_t next_child_id(void *userdata)
+{
+	struct ike_manager *manager = userdata;
+
+	return ++manager->next_child_id;
+}
+
+/*
+ * What this SA takes the place of is ended after a moment, in which packets under way on the former
+ * pair still arrive. The initiator does it; after an initial contact the other side knows the
+ * former ones no more, and the responder forgets them.
+ */
+static void established(void *userdata, struct ike_sa *sa, uint64_t now)
+{
+	struct ike_manager *manager = userdata;
+	struct peer *peer = find_peer(manager, sa->peer);
+
+	if (!sa->child.installed)
+		return;
+	for (struct ike_sa *other = manager->sas; other; other = other->next) {
+		if (other == sa || other->state != IKE_SA_ESTABLISHED ||
+		    !is_with(other, sa->peer) || other->created > sa->created)
+			continue;
+		if (!sa->initiator && !sa->initial_contact)
+			continue;
+		other->retire_at = now + IKE_RETIRE_DELAY;
+		other->retire_silently = !sa->initiator;
+	}
+	if (peer) {
+		peer->backoff = 0;
+		peer->not_before = now + SETTLE;
+		peer->orphan_at = UINT64_MAX;
+	}
+	ike_actions_note(&manager->context.actions, "keys agreed with %s as %s", sa->peer,
+			 sa->initiator ? "initiator" : "responder");
+}
+
+static const struct ike_surroundings surroundings = {
+	.admit = admit,
+	.find_host_id = find_host_id,
+	.has_other = has_other,
+	.spi_in_use = spi_in_use,
+	.next_child_id = next_child_id,
+	.established = established,
+};
+
+int ike_manager_new(const struct ike_random *random, struct ike_manager **ret)
+{
+	struct ike_manager *manager = calloc(1, sizeof *manager);
+
+	if (!manager)
+		return -ENOMEM;
+	manager->context.random = *random;
+	manager->context.surroundings = &surroundings;
+	manager->context.userdata = manager;
+	ike_actions_init(&manager->context.actions);
+	*ret = manager;
+	return 0;
+}
+
+struct ike_manager *ike_manager_free(struct ike_manager *manager)
+{
+	if (!manager)
+		return NULL;
+	while (manager->sas) {
+		struct ike_sa *sa = manager->sas;
+
+		manager->sas = sa->next;
+		ike_sa_free(sa);
+	}
+	while (manager->peers) {
+		struct peer *peer = manager->peers;
+
+		manager->peers = peer->next;
+		free(peer);
+	}
+	ike_actions_deinit(&manager->context.actions);
+	local_free(manager->context.local);
+	free(manager);
+	return NULL;
+}
+
+struct ike_action *ike_manager_take(struct ike_manager *manager)
+{
+	return ike_actions_take(&manager->context.actions);
+}
+
+void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime)
+{
+	manager->context.realtime = realtime;
+}
+
+const struct ike_sa *ike_manager_find(const struct ike_manager *manager, uint64_t id)
+{
+	return find_sa(manager, id);
+}
+
+const struct ike_counters *ike_manager_counters(const struct ike_manager *manager)
+{
+	return &manager->context.counters;
+}
+
+/* Negotiations. */
+
+static void report_failure(struct ike_manager *manager, struct peer *peer, const char *reason)
+{
+	struct ike_action *action =
+		ike_actions_add(&manager->context.actions, IKE_ACTION_ACQUIRE_FAILED, 0, NULL, 0);
+
+	if (!action)
+		return;
+	strcpy(action->name, peer->shown.path);
+	snprintf(action->text, sizeof action->text, "%s", reason);
+}
+
+static void initiate(struct ike_manager *manager, uint64_t now, struct peer *peer)
+{
+	struct ike_sa *sa = ike_sa_initiate(&manager->context, now, peer->shown.name,
+					    peer->shown.host_id, &peer->shown.endpoint);
+
+	peer->not_before = now + SETTLE;
+	if (sa)
+		add_sa(manager, sa);
+}
+
+static void fail(struct ike_manager *manager, uint64_t now, struct ike_sa *sa)
+{
+	struct peer *peer = find_peer(manager, sa->peer);
+
+	sa->reported = true;
+	if (sa->retry_soon) {
+		/* The peer's own negotiation is under way; only if it comes to nothing we begin
+		 * again. */
+		if (peer)
+			peer->not_before = now + RETRY_SOON;
+		return;
+	}
+	manager->context.counters.negotiations_failed++;
+	ike_actions_note(&manager->context.actions, "no keys with %s: %s", sa->peer, sa->failure);
+	if (!peer)
+		return;
+	peer->backoff = peer->backoff ? 2 * peer->backoff : BACKOFF_FIRST;
+	if (peer->backoff > BACKOFF_LAST)
+		peer->backoff = BACKOFF_LAST;
+	peer->not_before = now + peer->backoff;
+	peer->acquiring_since = UINT64_MAX;
+	if (peer->shown.state == IKE_PEER_ACQUIRING) {
+		report_failure(manager, peer, sa->failure);
+		/* Until tunneld shows it; otherwise we would begin again on what it showed before.
+		 */
+		peer->shown.state = IKE_PEER_IDLE;
+	}
+}
+
+/* Reports what failed and frees what is dead. */
+static void reap(struct ike_manager *manager, uint64_t now)
+{
+	for (struct ike_sa **at = &manager->sas; *at;) {
+		struct ike_sa *sa = *at;
+
+		if (*sa->failure && sa->initiator && !sa->reported &&
+		    (sa->state == IKE_SA_DEAD || sa->state == IKE_SA_DELETING))
+			fail(manager, now, sa);
+		if (sa->state != IKE_SA_DEAD) {
+			at = &sa->next;
+			continue;
+		}
+		*at = sa->next;
+		ike_actions_add(&manager->context.actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
+		ike_sa_free(sa);
+	}
+}
+
+static bool has_endpoint(const struct peer *peer)
+{
+	return peer->shown.endpoint.sin_addr.s_addr && peer->shown.endpoint.sin_port;
+}
+
+static void tick_peer(struct ike_manager *manager, uint64_t now, struct peer *peer)
+{
+	if (!manager->context.local || !peer->present ||
+	    has_sa(manager, peer->shown.name, true, UINT64_MAX))
+		return;
+	if (peer->shown.state == IKE_PEER_ACQUIRING) {
+		if (peer->acquiring_since == UINT64_MAX)
+			peer->acquiring_since = now;
+		if (has_endpoint(peer)) {
+			if (now >= peer->not_before)
+				initiate(manager, now, peer);
+		} else if (now >= peer->acquiring_since + ENDPOINT_PATIENCE) {
+			report_failure(manager, peer, "where it is now is not known");
+			peer->shown.state = IKE_PEER_IDLE;
+			peer->acquiring_since = UINT64_MAX;
+		}
+	}
+	if (now >= peer->orphan_at) {
+		peer->orphan_at = UINT64_MAX;
+		if (peer->shown.state == IKE_PEER_ESTABLISHED && has_endpoint(peer) &&
+		    !has_sa(manager, peer->shown.name, false, UINT64_MAX))
+			initiate(manager, now, peer);
+	}
+}
+
+/* The time tick_peer() waits for. */
+static uint64_t peer_due(const struct ike_manager *manager, const struct peer *peer)
+{
+	uint64_t due = peer->orphan_at;
+
+	if (!manager->context.local || !peer->present ||
+	    has_sa(manager, peer->shown.name, true, UINT64_MAX))
+		return UINT64_MAX;
+	if (peer->shown.state == IKE_PEER_ACQUIRING) {
+		uint64_t then = has_endpoint(peer) ? peer->not_before
+				: peer->acquiring_since == UINT64_MAX
+					? 0
+					: peer->acquiring_since + ENDPOINT_PATIENCE;
+
+		if (then < due)
+			due = then;
+	}
+	return due;
+}
+
+uint64_t ike_manager_due(const struct ike_manager *manager)
+{
+	uint64_t due = UINT64_MAX;
+
+	for (const struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (ike_sa_due(sa) < due)
+			due = ike_sa_due(sa);
+	for (const struct peer *peer = manager->peers; peer; peer = peer->next)
+		if (peer_due(manager, peer) < due)
+			due = peer_due(manager, peer);
+	return due;
+}
+
+void ike_manager_tick(struct ike_manager *manager, uint64_t now)
+{
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		ike_sa_tick(sa, now);
+	reap(manager, now);
+	for (struct peer *peer = manager->peers; peer; peer = peer->next)
+		tick_peer(manager, now, peer);
+}
+
+/* The world. */
+
+static bool same_local(const struct ike_local *a, const struct ike_local *b)
+{
+	uint8_t hash_a[IKE_CERTREQ_HASH_SIZE], hash_b[IKE_CERTREQ_HASH_SIZE];
+
+	if (!a || !b)
+		return a == b;
+	ike_trust_hash(a->trust, hash_a);
+	ike_trust_hash(b->trust, hash_b);
+	return !strcmp(a->name, b->name) && !memcmp(a->host_id, b->host_id, 16) &&
+	       a->certificate_size == b->certificate_size &&
+	       !memcmp(a->certificate, b->certificate, a->certificate_size) &&
+	       !memcmp(hash_a, hash_b, sizeof hash_a) &&
+	       !strcmp(ike_trust_domain(a->trust), ike_trust_domain(b->trust));
+}
+
+void ike_manager_set_local(struct ike_manager *manager, uint64_t now, struct ike_local *local)
+{
+	if (same_local(manager->context.local, local)) {
+		local_free(local);
+		return;
+	}
+	ike_manager_terminate_all(manager, now);
+	local_free(manager->context.local);
+	manager->context.local = local;
+	ike_manager_tick(manager, now);
+}
+
+static struct peer *add_peer(struct ike_manager *manager, const struct ike_tunnel_peer *shown)
+{
+	struct peer *peer = calloc(1, sizeof *peer);
+
+	if (!peer)
+		return NULL;
+	peer->shown = *shown;
+	peer->acquiring_since = peer->orphan_at = UINT64_MAX;
+	peer->next = manager->peers;
+	manager->peers = peer;
+	return peer;
+}
+
+/* A pair that no SA of ours made: a former keyd's. Both ends may have lost theirs; the delay
+ * differs. */
+static void watch_orphan(struct ike_manager *manager, uint64_t now, struct peer *peer)
+{
+	uint16_t spread;
+
+	if (peer->shown.state != IKE_PEER_ESTABLISHED ||
+	    has_sa(manager, peer->shown.name, false, UINT64_MAX)) {
+		peer->orphan_at = UINT64_MAX;
+		return;
+	}
+	if (peer->orphan_at != UINT64_MAX)
+		return;
+	manager->context.random.fill(manager->context.random.userdata, &spread, sizeof spread);
+	peer->orphan_at = now + 1000 + spread % ORPHAN_SPREAD;
+}
+
+static void move_sas(struct ike_manager *manager, uint64_t now, const struct peer *peer)
+{
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (is_with(sa, peer->shown.name) && sa->state != IKE_SA_DEAD)
+			ike_sa_move(sa, now, &peer->shown.endpoint);
+}
+
+void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
+			   const struct ike_tunnel_peer *peers, size_t n_peers)
+{
+	for (struct peer *peer = manager->peers; peer; peer = peer->next)
+		peer->present = false;
+	for (size_t i = 0; i < n_peers; i++) {
+		struct peer *peer = find_peer(manager, peers[i].name);
+		bool moved;
+
+		if (!peer)
+			peer = add_peer(manager, &peers[i]);
+		if (!peer)
+			continue;
+		moved = !same_endpoint(&peer->shown.endpoint, &peers[i].endpoint);
+		peer->shown = peers[i];
+		peer->present = true;
+		if (peer->shown.state != IKE_PEER_ACQUIRING)
+			peer->acquiring_since = UINT64_MAX;
+		/* Only what changed: between two looks an SA may have learnt a newer address
+		 * itself. */
+		if (moved && has_endpoint(peer))
+			move_sas(manager, now, peer);
+		watch_orphan(manager, now, peer);
+	}
+	for (struct peer **at = &manager->peers; *at;) {
+		struct peer *peer = *at;
+
+		if (peer->present) {
+			at = &peer->next;
+			continue;
+		}
+		*at = peer->next;
+		free(peer);
+	}
+	ike_manager_tick(manager, now);
+}
+
+void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)
+{
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next) {
+		ike_sa_forget_child(sa);
+		if (sa->state == IKE_SA_ESTABLISHED || sa->state == IKE_SA_INSTALLING)
+			ike_sa_delete(sa, now);
+	}
+	reap(manager, now);
+}
+
+/* Messages. */
+
+static bool is_first_request(const struct ike_header *header)
+{
+	return header->exchange == IKE_EXCHANGE_SA_INIT && !header->spi_responder &&
+	       header->message_id == 0 && header->spi_initiator &&
+	       (header->flags & IKE_FLAG_INITIATOR) && !(header->flags & IKE_FLAG_RESPONSE);
+}
+
+/* Room for one more stranger. */
+static void bound_half_open(struct ike_manager *manager, uint64_t now)
+{
+	struct ike_sa *oldest = NULL;
+	unsigned int n = 0;
+
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (!sa->initiator && !sa->authenticated && sa->state != IKE_SA_DEAD) {
+			n++;
+			oldest = sa;
+		}
+	if (n < IKE_HALF_OPEN_MAXIMUM)
+		return;
+	manager->context.counters.half_open_dropped++;
+	ike_sa_drop(oldest);
+	reap(manager, now);
+}
+
+static void receive_first(struct ike_manager *manager, uint64_t now, const struct sockaddr_in *from,
+			  const struct ike_header *header, const uint8_t *data, size_t size)
+{
+	struct ike_sa *sa;
+
+	for (sa = manager->sas; sa; sa = sa->next)
+		if (sa->spi_initiator == header->spi_initiator &&
+		    ike_sa_repeat_init(sa, from, data, size))
+			return;
+	if (!manager->context.local) {
+		manager->context.counters.not_ready++;
+		return;
+	}
+	sa = ike_sa_respond(&manager->context, now, from, header, data, size);
+	if (!sa)
+		return;
+	bound_half_open(manager, now);
+	add_sa(manager, sa);
+}
+
+static struct ike_sa *find_by_spi(const struct ike_manager *manager,
+				  const struct ike_header *header)
+{
+	bool from_initiator = header->flags & IKE_FLAG_INITIATOR;
+
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next) {
+		if (sa->initiator == from_initiator || sa->state == IKE_SA_DEAD)
+			continue;
+		if (sa->spi_initiator == header->spi_initiator &&
+		    (sa->spi_responder == header->spi_responder ||
+		     (sa->state == IKE_SA_INIT_SENT && header->exchange == IKE_EXCHANGE_SA_INIT)))
+			return sa;
+	}
+	return NULL;
+}
+
+void ike_manager_receive(struct ike_manager *manager, uint64_t now, const struct sockaddr_in *from,
+			 const uint8_t *data, size_t size)
+{
+	struct ike_counters *counters = &manager->context.counters;
+	struct ike_header header;
+	struct ike_sa *sa;
+
+	counters->received++;
+	if (size > IKE_MESSAGE_LIMIT || ike_header_read(data, size, &header) < 0) {
+		counters->malformed++;
+		return;
+	}
+	/* A higher minor version is to be treated as ours (§2.5). */
+	if (header.version >> 4 != IKE_VERSION >> 4) {
+		counters->wrong_version++;
+		return;
+	}
+	if (is_first_request(&header)) {
+		receive_first(manager, now, from, &header, data, size);
+		return;
+	}
+	sa = find_by_spi(manager, &header);
+	if (!sa) {
+		counters->unknown_spi++;
+		return;
+	}
+	ike_sa_receive(sa, now, from, &header, data, size);
+	reap(manager, now);
+}
+
+void ike_manager_signed(struct ike_manager *manager, uint64_t now, uint64_t id,
+			const uint8_t *signature, size_t size)
+{
+	struct ike_sa *sa = find_sa(manager, id);
+
+	if (sa)
+		ike_sa_signed(sa, now, signature, size);
+	reap(manager, now);
+}
+
+void ike_manager_installed(struct ike_manager *manager, uint64_t now, uint64_t id, uint32_t spi_in,
+			   bool success, const char *reason)
+{
+	struct ike_sa *sa = find_sa(manager, id);
+
+	if (sa && sa->child.spi_in == spi_in)
+		ike_sa_installed(sa, now, success, reason);
+	reap(manager, now);
+}
+
+int ike_manager_rekey(struct ike_manager *manager, uint64_t now, uint64_t id)
+{
+	struct ike_sa *sa = find_sa(manager, id);
+	struct ike_sa *next;
+
+	if (!sa)
+		return -ENOENT;
+	if (sa->state != IKE_SA_ESTABLISHED)
+		return -ENOTCONN;
+	if (has_sa(manager, sa->peer, true, UINT64_MAX))
+		return 0;
+	next = ike_sa_initiate(&manager->context, now, sa->peer, sa->peer_host_id, &sa->endpoint);
+	if (!next)
+		return -ENOMEM;
+	add_sa(manager, next);
+	return 0;
+}
+
+int ike_manager_terminate(struct ike_manager *manager, uint64_t now, uint64_t id)
+{
+	struct ike_sa *sa = find_sa(manager, id);
+
+	if (!sa)
+		return -ENOENT;
+	ike_sa_delete(sa, now);
+	reap(manager, now);
+	return 0;
+}
+
+void ike_manager_terminate_all(struct ike_manager *manager, uint64_t now)
+{
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		ike_sa_delete(sa, now);
+	reap(manager, now);
+}
+
+bool ike_manager_busy(const struct ike_manager *manager)
+{
+	for (const struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (sa->state == IKE_SA_DELETING)
+			return true;
+	return false;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * All IKE SAs of the host: which peers need one, which message belongs to which, what strangers may
+ * take.
+ *
+ * When both hosts begin at the same time, each is asked as responder while its own request is under
+ * way. What decides is how far our own went: if the other side has not answered it, the other's is
+ * proved to get through and ours is given up. If it has, the host with the lower host id goes on
+ * with its own and refuses with TEMPORARY_FAILURE, the other takes what comes. So one SA results,
+ * and nobody waits.
+ */
+#include "services/keyd/ike-sa-state.h"
+
+#define IKE_HALF_OPEN_MAXIMUM 64 /* SAs of strangers; the oldest goes */
+#define IKE_PEER_SAS_MAXIMUM  6  /* of one proved peer; the oldest goes */
+
+enum ike_peer_state {
+	IKE_PEER_IDLE,
+	IKE_PEER_ACQUIRING,
+	IKE_PEER_ESTABLISHED,
+};
+
+/* A peer as Tunnel1 shows it. */
+struct ike_tunnel_peer {
+	char path[128];
+	char name[IKE_NAME_LIMIT];
+	uint8_t host_id[16];
+	struct sockaddr_in endpoint; /* 0.0.0.0: not known */
+	enum ike_peer_state state;
+};
+
+struct ike_manager;
+
+int ike_manager_new(const struct ike_random *random, struct ike_manager **ret);
+/* Wipes everything; nothing is sent. */
+struct ike_manager *ike_manager_free(struct ike_manager *manager);
+
+/* After each call below: what is to be done, oldest first; NULL: nothing more. The caller frees it.
+ */
+struct ike_action *ike_manager_take(struct ike_manager *manager);
+/* When ike_manager_tick() has something to do; UINT64_MAX: never. */
+uint64_t ike_manager_due(const struct ike_manager *manager);
+void ike_manager_tick(struct ike_manager *manager, uint64_t now);
+/* Seconds of the clock on the wall, for certificates. */
+void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
+
+/* Who we are; takes `local` (from malloc), frees it and its trust. NULL: nobody; every SA is
+ * deleted. The same as before changes nothing; another identity ends what was made with the former
+ * one. */
+void ike_manager_set_local(struct ike_manager *manager, uint64_t now, struct ike_local *local);
+/* All peers as Tunnel1 shows them now. */
+void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
+			   const struct ike_tunnel_peer *peers, size_t n_peers);
+/* tunneld is another process than before and has no pairs: the SAs are ended, so that the other
+ * sides negotiate anew when they have something to send. */
+void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now);
+
+void ike_manager_receive(struct ike_manager *manager, uint64_t now, const struct sockaddr_in *from,
+			 const uint8_t *data, size_t size);
+/* Answers to actions, by the SA's number; one that is gone is passed over. */
+void ike_manager_signed(struct ike_manager *manager, uint64_t now, uint64_t sa,
+			const uint8_t *signature, size_t size);
+void ike_manager_installed(struct ike_manager *manager, uint64_t now, uint64_t sa, uint32_t spi_in,
+			   bool success, const char *reason);
+
+/* A new SA with the same peer, then the end of this one. -ENOENT, or -ENOTCONN when it is not
+ * established or the peer's address is not known. */
+int ike_manager_rekey(struct ike_manager *manager, uint64_t now, uint64_t sa);
+/* -ENOENT */
+int ike_manager_terminate(struct ike_manager *manager, uint64_t now, uint64_t sa);
+void ike_manager_terminate_all(struct ike_manager *manager, uint64_t now);
+/* Whether an SA is left that still has something to say. */
+bool ike_manager_busy(const struct ike_manager *manager);
+
+/* NULL: there is none. Borrowed until the next call. */
+const struct ike_sa *ike_manager_find(const struct ike_manager *manager, uint64_t sa);
+const struct ike_counters *ike_manager_counters(const struct ike_manager *manager);
+
+DEFINE_CLEANUP(struct ike_manager *, ike_manager_free)

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One IKE SA (RFC 7296), either role:
+ *
+ *   initiator  INIT_SENT --response--> SIGNING --signed--> AUTH_SENT --response--> INSTALLING
+ *                                                              --installed--> ESTABLISHED
+ *   responder  HALF_OPEN --IKE_AUTH request--> SIGNING --signed--> INSTALLING
+ *                                                              --installed, response--> ESTABLISHED
+ *   both       ESTABLISHED --our delete--> DELETING --response or time--> DEAD
+ *              ESTABLISHED --its delete--> CLOSED (repeats its last response) --time--> DEAD
+ *
+ * Each direction has a window of one request with message IDs of its own (§2.2). A request of ours
+ * is repeated octet by octet until its response or its deadline; a request of the peer that we have
+ * answered is answered again with the same octets. What exchange does what is a table
+ * (ike-sa-state.c), so another exchange is another row. Keys are wiped with the SA.
+ */
+#include "services/keyd/ike-actions-state.h"
+
+/* Milliseconds. The first repetitions come quickly because either end may be moving at that moment.
+ */
+#define IKE_RETRANSMIT_FIRST 250
+#define IKE_RETRANSMIT_LAST  4000
+#define IKE_INIT_DEADLINE    120000
+#define IKE_AUTH_DEADLINE    15000 /* the other side may have lost its half: then from the beginning \
+				    */
+#define IKE_LIVENESS_SILENCE  20000 /* without a word from the peer we ask whether it is there */
+#define IKE_LIVENESS_DEADLINE 36000 /* twelve repetitions later it is dead */
+#define IKE_DELETE_DEADLINE   6000
+#define IKE_HALF_OPEN_LIMIT   30000
+#define IKE_INTERNAL_LIMIT    20000 /* for a signature, and for installing */
+#define IKE_CLOSED_LINGER     10000
+#define IKE_RETIRE_DELAY      5000 /* between a new pair and the end of the one before it */
+
+enum ike_sa_state {
+	IKE_SA_INIT_SENT,
+	IKE_SA_HALF_OPEN,
+	IKE_SA_SIGNING,
+	IKE_SA_AUTH_SENT,
+	IKE_SA_INSTALLING,
+	IKE_SA_ESTABLISHED,
+	IKE_SA_DELETING,
+	IKE_SA_CLOSED,
+	IKE_SA_DEAD,
+};
+
+struct ike_counters {
+	uint64_t received, sent, retransmitted, repeated_responses;
+	uint64_t malformed, unauthentic, unknown_spi, out_of_window, unexpected, wrong_version;
+	uint64_t half_open_dropped, half_open_expired, refused_peers, not_ready;
+	uint64_t negotiations_begun, negotiations_failed, established, deleted, dead_peers;
+};
+
+/* Fills with random octets; a test gives one that repeats itself. */
+struct ike_random {
+	void (*fill)(void *userdata, void *data, size_t size);
+	void *userdata;
+};
+
+/* Who we are. */
+struct ike_local {
+	char name[IKE_NAME_LIMIT];
+	uint8_t host_id[16];
+	uint8_t certificate[IKE_CERTIFICATE_LIMIT];
+	size_t certificate_size;
+	struct ike_trust *trust;
+};
+
+struct ike_sa;
+
+/* What an SA must ask of those who know all SAs and peers. */
+struct ike_surroundings {
+	/* A peer has proved who it is and wants this SA: 0, or the notification to refuse it with.
+	 */
+	uint16_t (*admit)(void *userdata, struct ike_sa *sa, uint64_t now);
+	/* The host id under which the tunnel knows this peer. */
+	bool (*find_host_id)(void *userdata, const char *name, uint8_t ret[16]);
+	/* Whether there is another SA with the peer, so that this one is no initial contact. */
+	bool (*has_other)(void *userdata, const struct ike_sa *sa);
+	bool (*spi_in_use)(void *userdata, uint32_t spi);
+	uint64_t (*next_child_id)(void *userdata);
+	/* It is ESTABLISHED now. */
+	void (*established)(void *userdata, struct ike_sa *sa, uint64_t now);
+};
+
+/* What all SAs share; belongs to the manager. */
+struct ike_context {
+	struct ike_random random;
+	struct ike_actions actions;
+	struct ike_counters counters;
+	struct ike_local *local; /* NULL: signed out */
+	int64_t realtime;        /* seconds; for certificates */
+	const struct ike_surroundings *surroundings;
+	void *userdata;
+};
+
+struct ike_blob {
+	uint8_t *data;
+	size_t size;
+};
+
+/* Our request under way. */
+struct ike_request {
+	struct ike_blob message; /* data NULL: none */
+	uint32_t id;
+	uint8_t exchange;
+	uint64_t due; /* of the next repetition */
+	uint64_t deadline;
+	uint64_t delay;
+};
+
+/* The peer's last request. */
+struct ike_answer {
+	uint8_t hash[32];        /* of the request */
+	bool known;              /* there was one */
+	struct ike_blob message; /* data NULL: not answered yet */
+	struct sockaddr_in to;   /* where the request came from last */
+};
+
+struct ike_sa {
+	struct ike_sa *next; /* the manager's */
+	struct ike_context *context;
+	uint64_t id;             /* its number on the bus */
+	uint64_t created, heard; /* ms */
+	enum ike_sa_state state;
+	uint64_t timer; /* ms; of the state; UINT64_MAX: none */
+	bool initiator;
+	uint64_t spi_initiator, spi_responder;
+
+	char peer[IKE_NAME_LIMIT]; /* expected or proved */
+	uint8_t peer_host_id[16];
+	bool authenticated;
+	bool initial_contact;        /* the peer said so */
+	struct sockaddr_in endpoint; /* where our requests go */
+	uint64_t auth_began;         /* ms */
+
+	struct ike_suite suite;
+	struct ike_keys keys;
+	uint64_t iv; /* of the next message sealed */
+	uint8_t private_key[IKE_X25519_SIZE];
+	uint8_t nonce[IKE_NONCE_SIZE];
+	struct ike_blob peer_nonce;
+	struct ike_blob own_init, peer_init; /* the messages that AUTH signs */
+	bool peer_takes_sha256;
+	struct ike_blob signature; /* responder: ours, until the answer goes out */
+	uint16_t child_error;      /* responder: the notification instead of a child */
+	uint8_t child_proposal;    /* number of the chosen one */
+
+	struct ike_request request;
+	uint32_t next_request_id;
+	struct ike_answer answer;
+	uint32_t expected_id;
+	struct ike_child child;
+
+	uint64_t retire_at;   /* ms; a newer SA has taken its place; UINT64_MAX: no */
+	bool retire_silently; /* the peer knows it no more */
+	bool delete_wanted;
+	bool retry_soon;   /* failed because the peer is negotiating with us itself */
+	bool reported;     /* the failure was */
+	char failure[120]; /* why it was not established */
+};
+
+/* Begins an SA with a peer and sends the first request. NULL without memory. */
+struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const char *peer,
+			       const uint8_t host_id[16], const struct sockaddr_in *endpoint);
+/* Answers a first request: an SA, or NULL when it was refused or malformed (which is dealt with).
+ */
+struct ike_sa *ike_sa_respond(struct ike_context *context, uint64_t now,
+			      const struct sockaddr_in *from, const struct ike_header *header,
+			      const uint8_t *data, size_t size);
+/* Wipes; takes NULL; returns NULL. */
+struct ike_sa *ike_sa_free(struct ike_sa *sa);
+
+/* A message with our SPI. */
+void ike_sa_receive(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *from,
+		    const struct ike_header *header, const uint8_t *data, size_t size);
+/* A first request came again; sends the response again if it is the same one. False: it is another.
+ */
+bool ike_sa_repeat_init(struct ike_sa *sa, const struct sockaddr_in *from, const uint8_t *data,
+			size_t size);
+/* The answer to IKE_ACTION_SIGN; NULL: there is none. */
+void ike_sa_signed(struct ike_sa *sa, uint64_t now, const uint8_t *signature, size_t size);
+/* The answer to IKE_ACTION_INSTALL. */
+void ike_sa_installed(struct ike_sa *sa, uint64_t now, bool success, const char *reason);
+/* The peer is somewhere else now: what is under way is sent there at once. */
+void ike_sa_move(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *endpoint);
+/* Ends it on both sides, or at once when the other side does not know it yet. */
+void ike_sa_delete(struct ike_sa *sa, uint64_t now);
+/* Ends it without a word. */
+void ike_sa_drop(struct ike_sa *sa);
+/* Its pair is gone already: tunneld restarted. */
+void ike_sa_forget_child(struct ike_sa *sa);
+void ike_sa_tick(struct ike_sa *sa, uint64_t now);
+/* When ike_sa_tick() has something to do. */
+uint64_t ike_sa_due(const struct ike_sa *sa);
+
+/* INIT_SENT to INSTALLING. */
+bool ike_sa_is_connecting(const struct ike_sa *sa);
+/* Our own SPI. */
+uint64_t ike_sa_spi(const struct ike_sa *sa);
+
+DEFINE_CLEANUP(struct ike_sa *, ike_sa_free)

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Hosts of one account that negotiate in memory at simulated milliseconds. Each has a manager; the
+ * world plays network, tunneld and identity. What the network does to a datagram is up to the test.
+ */
+#include "services/keyd/ike-manager-state.h"
+#include "tests/unit/keyd/account.h"
+
+#define WORLD_HOSTS 2
+#define WORLD_PAIRS 8
+#define WORLD_DELAY 20 /* ms of each datagram */
+
+struct pair {
+	bool there;
+	struct ike_child child;
+	uint8_t keys[ESP_KEYMAT_LIMIT];
+	size_t keys_size;
+	uint8_t host_id[16];
+	char name[IKE_NAME_LIMIT];
+	struct sockaddr_in endpoint;
+};
+
+struct host {
+	struct world *world;
+	struct ike_manager *manager;
+	struct test_host identity;
+	char name[IKE_NAME_LIMIT];
+	uint8_t host_id[16];
+	struct sockaddr_in address;       /* where it is */
+	struct sockaddr_in peer_endpoint; /* what its tunnel knows of the other */
+	bool wants_traffic;               /* acquiring while it has no pair */
+	bool peer_hidden;                 /* its tunnel does not know the other */
+	bool refuses_install;
+	bool orphan; /* its tunnel has a pair of a former keyd */
+	bool no_signature;
+	struct pair pairs[WORLD_PAIRS];
+	unsigned int n_installed; /* ever */
+	unsigned int n_failed;    /* AcquireFailed, ever */
+	char failure[160];
+	uint64_t random;
+};
+
+struct datagram {
+	struct datagram *next;
+	uint64_t at;         /* ms of its arrival */
+	unsigned int number; /* of all that were sent */
+	struct sockaddr_in from, to;
+	size_t size;
+	uint8_t data[IKE_MESSAGE_LIMIT];
+};
+
+struct world {
+	uint64_t now;
+	struct test_account account;
+	struct host hosts[WORLD_HOSTS];
+	struct datagram *datagrams; /* by arrival */
+	unsigned int n_sent;
+	/* Called for each datagram sent; may change it; number of copies to deliver. NULL: one. */
+	unsigned int (*network)(struct world *world, struct datagram *datagram);
+	void *userdata;
+};
+
+struct world *world_new(void);
+void world_free(struct world *world);
+/* Host 0 is "desktop" with the lower host id, host 1 "laptop". */
+struct host *world_host(struct world *world, int index);
+/* A new, forgetful keyd on the host. */
+void host_restart(struct host *host);
+void host_sign_in(struct host *host, const struct test_host *identity);
+/* Tells the manager what its tunnel shows now. */
+void host_show(struct host *host);
+/* Carries out what a manager wants. */
+void host_run(struct host *host);
+/* Until `end` (ms from the beginning). */
+void world_run_until(struct world *world, uint64_t end);
+/* A datagram of the test's own. */
+void world_inject(struct world *world, const struct sockaddr_in *from, const struct sockaddr_in *to,
+		  const void *data, size_t size);
+
+unsigned int host_pairs(const struct host *host);
+/* The only pair, or the newest. */
+const struct pair *host_pair(const struct host *host);
+/* Whether both ends hold the same keys crosswise in one pair each. */
+bool world_agrees(const struct world *world);
+const struct ike_counters *host_counters(const struct host *host);
