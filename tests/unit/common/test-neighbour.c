@@ -21,6 +21,9 @@
 
 #include <cmocka.h>
 
+/* What we were started as. /proc/self/exe would be valgrind itself under valgrind. */
+static const char *program;
+
 #define NAME      "org.homeward.Test1"
 #define INTERFACE "org.homeward.Test1"
 #define PATH      "/org/homeward/Test1"
@@ -153,7 +156,7 @@ static pid_t start_child(void)
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* A program of its own: a libuv loop does not survive fork(). */
-		execl("/proc/self/exe", "test-neighbour", "child", NULL);
+		execl(program, program, "child", NULL);
 		_exit(127);
 	}
 	return pid;
@@ -420,6 +423,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_never_ran),
 	};
 
+	program = argv[0];
 	if (argc > 1 && !strcmp(argv[1], "child"))
 		return run_child();
 	return cmocka_run_group_tests_name("neighbour", tests, start_bus, stop_bus);

@@ -144,7 +144,7 @@ static void test_round_trip_of_all_sizes(void **state)
 static void test_truncated_at_every_length(void **state)
 {
 	struct pair pair = pair_new(ESP_AES128GCM16, true);
-	uint8_t packet[128], cut[128];
+	uint8_t packet[128] = { 0 }, cut[128];
 	struct esp_opened opened;
 	int size = esp_seal(pair.out, ESP_NEXT_DUMMY, packet, 40, cut, sizeof cut);
 
