@@ -28,7 +28,7 @@ def test_password_is_nowhere(make_lab):
 
 def test_wrong_password(make_lab):
     lab = make_lab(sign_in=False)
-    lab.sign_in(lab.desktop, password="wrong", check=False)
+    lab.sign_in(lab.desktop, password="wrong", wait=False)
     lab.desktop.wait_for(("registrar", "State", "refused"), lab.patience)
     assert "password" in lab.desktop.get_property("registrar", "Reason").lower()
     assert "password" in lab.desktop.homewardctl("status", check=False).stdout.lower()
@@ -40,7 +40,7 @@ def test_wrong_password(make_lab):
 
 def test_unknown_account(make_lab):
     lab = make_lab(sign_in=False)
-    lab.sign_in(lab.desktop, account="bob", check=False)
+    lab.sign_in(lab.desktop, account="bob", wait=False)
     lab.desktop.wait_for(("registrar", "State", "refused"), lab.patience)
     assert lab.desktop.get_property("registrar", "Reason")
 
@@ -50,7 +50,7 @@ def test_name_taken(make_lab):
     lab.sign_in(lab.desktop)
     lab.published(lab.desktop)
     lab.laptop.call("identity", "SetHostName", "s", "desktop")
-    lab.sign_in(lab.laptop)
+    lab.sign_in(lab.laptop, wait=False)
     lab.laptop.wait_for(("registrar", "State", "name-taken"), lab.patience)
     assert "desktop" in lab.laptop.get_property("registrar", "Reason")
     # The first desktop did not notice.

@@ -116,9 +116,12 @@ class Lab:
 
     # What people do.
 
-    def sign_in(self, host, account=ACCOUNT, password=PASSWORD, check=True):
-        return host.homewardctl("sign-in", f"{account}@{DOMAIN}", "--password-fd", "0", input=password + "\n",
-                                timeout=60, check=check)
+    def sign_in(self, host, account=ACCOUNT, password=PASSWORD, check=True, wait=True):
+        """wait: for the zone's verdict; homewardctl takes back what is refused, so who wants to look at that does not
+        wait."""
+        return host.homewardctl("sign-in", f"{account}@{DOMAIN}", "--password-fd", "0",
+                                *(("--timeout", "50") if wait else ("--no-wait",)), input=password + "\n", timeout=60,
+                                check=check)
 
     def sign_in_all(self):
         for host in self.hosts.values():
