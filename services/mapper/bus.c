@@ -64,7 +64,7 @@ struct mapping_object {
 	char path[64];
 	sd_bus_slot *slot;
 	struct shown_mapping shown;
-	uint64_t expires_at; /* what shown.expires was made of */
+	uint64_t expires_at, expires; /* the state's and what became of it in CLOCK_REALTIME */
 };
 
 struct bus {
@@ -120,12 +120,13 @@ static void fill_mapping(struct mapping_object *object, struct shown_mapping *sh
 					? words_protocol(mapper_state_of(mapper))
 					: "none");
 	/* Made once from each grant: the clocks drift against each other. */
-	if (mapping->expires_at == object->expires_at)
-		shown->expires = object->shown.expires;
-	else if (mapping->expires_at != UINT64_MAX)
-		shown->expires =
+	if (mapping->expires_at == UINT64_MAX)
+		object->expires = 0;
+	else if (mapping->expires_at != object->expires_at)
+		object->expires =
 			(realtime_usec() / 1000 + mapping->expires_at - mapper_now(mapper)) / 1000;
 	object->expires_at = mapping->expires_at;
+	shown->expires = object->expires;
 	strcpy(shown->state, words_condition(mapping->condition));
 	snprintf(shown->last_error, sizeof shown->last_error, "%s",
 		 words_trouble(mapping->trouble));
