@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/base/config.h"
+#include "common/base/log.h"
+#include "services/llq-watcher/watcher.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct config_key keys[] = {
+	{ "server", "address", CONFIG_CUSTOM, offsetof(struct watcher_config, server),
+	  .parse = config_parse_ipv4, .expected = "an IPv4 address" },
+	{ "server", "port", CONFIG_UNSIGNED, offsetof(struct watcher_config, server_port), 1,
+	  65535 },
+	{ "server", "resolv-conf", CONFIG_STRING, offsetof(struct watcher_config, resolv_conf) },
+	{ "queries", "port", CONFIG_UNSIGNED, offsetof(struct watcher_config, port), 0, 65535 },
+	{ "queries", "probe-msec", CONFIG_UNSIGNED, offsetof(struct watcher_config, probe_msec),
+	  1000, 3600000 },
+	{ "queries", "keepalive-msec", CONFIG_UNSIGNED,
+	  offsetof(struct watcher_config, keepalive_msec), 1000, 3600000 },
+	{ 0 },
+};
+
+struct program {
+	struct watcher *watcher;
+};
+
+static void on_terminate(void *userdata)
+{
+	struct program *program = userdata;
+
+	watcher_terminate(program->watcher);
+}
+
+static const struct daemon_options options = {
+	.bus_name = "org.homeward.Watcher1",
+	.on_terminate = on_terminate,
+};
+
+int main(int argc, char **argv)
+{
+	/* 25 s is below the 30 s after which the meanest of today's gateways forget a UDP flow. A
+	 * minute is how long a restarted server's silence may stay unnoticed. */
+	struct watcher_config config = {
+		.server_port = 53,
+		.probe_msec = 60000,
+		.keepalive_msec = 25000,
+	};
+	cleanup(freep) char *complaint = NULL;
+	struct program program = { 0 };
+	struct daemon *daemon = NULL;
+	const char *path;
+	int r, status = 1;
+
+	r = daemon_parse_arguments(argc, argv, "watches the account's other hosts",
+				   SYSCONFDIR "/homeward/llq-watcher.conf", &path);
+	if (r <= 0)
+		return r < 0;
+	r = config_read(path, keys, &config, &complaint);
+	if (r < 0) {
+		log_error("%s", complaint ?: strerror(-r));
+		free(config.resolv_conf);
+		return 1;
+	}
+	r = daemon_new(&options, &program, &daemon);
+	if (r >= 0)
+		r = watcher_new(daemon, &config, &program.watcher);
+	if (r >= 0)
+		r = daemon_announce(daemon);
+	if (r >= 0)
+		status = daemon_run(daemon);
+	else
+		log_error("cannot start: %s", strerror(-r));
+	watcher_free(program.watcher);
+	daemon_free(daemon);
+	free(config.resolv_conf);
+	return status;
+}

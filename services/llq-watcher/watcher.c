@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/llq-watcher/watcher.h"
+
+#include "common/base/log.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* A host that moved changes its SRV and its A; they are told in two messages. */
+#define SETTLE_MSEC 20
+
+static void drive(struct watcher *watcher);
+
+static uint32_t random_number(void *userdata)
+{
+	uint32_t number = 0;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		number = realtime_usec();
+	return number;
+}
+
+static struct llq_time time_now(struct watcher *watcher)
+{
+	return (struct llq_time){ .now = loop_now(daemon_loop(watcher->daemon)),
+				  .realtime = realtime_usec() / 1000000 };
+}
+
+static void note(struct watcher *watcher, const char *text)
+{
+	timeline_note(&watcher->timeline, watcher->state.generation, "%s", text);
+	log_info("%s", text);
+}
+
+static void set_server(struct watcher *watcher, const struct sockaddr_in *server)
+{
+	char address[INET_ADDRSTRLEN];
+
+	watcher->server = *server;
+	inet_ntop(AF_INET, &server->sin_addr, address, sizeof(address));
+	snprintf(watcher->server_text, sizeof(watcher->server_text), "%s:%u", address,
+		 ntohs(server->sin_port));
+}
+
+static void note_host(struct watcher *watcher, const struct host *host)
+{
+	char address[INET_ADDRSTRLEN], text[120];
+
+	if (host->changes & HOST_CHANGE_REMOVED)
+		snprintf(text, sizeof(text), "%s is gone", host->label);
+	else if (host->changes & HOST_CHANGE_ENDPOINT && host->live)
+		snprintf(text, sizeof(text), "%s is at %s:%u", host->label,
+			 inet_ntop(AF_INET, &host->endpoint.sin_addr, address, sizeof(address)),
+			 ntohs(host->endpoint.sin_port));
+	else if (host->changes & HOST_CHANGE_ENDPOINT)
+		snprintf(text, sizeof(text), "%s has no endpoint now", host->label);
+	else
+		return;
+	note(watcher, text);
+}
+
+/* Tells the bus what the view says now. */
+static void show_hosts(struct watcher *watcher)
+{
+	for (size_t i = 0; i < watcher->view.n_hosts; i++) {
+		struct host *host = watcher->view.hosts[i];
+
+		if (!host->changes)
+			continue;
+		if (host->changes & HOST_CHANGE_ADDED)
+			host->since = realtime_usec() / 1000000;
+		note_host(watcher, host);
+		watcher_bus_emit_host(watcher, host);
+		host->changes &= HOST_CHANGE_REMOVED;
+	}
+	host_view_drop_removed(&watcher->view);
+}
+
+static void on_settled(void *userdata)
+{
+	struct watcher *watcher = userdata;
+
+	host_view_update(&watcher->view, watcher->set);
+	show_hosts(watcher);
+}
+
+static void forget_hosts(struct watcher *watcher)
+{
+	loop_timer_set(watcher->settle, UINT64_MAX);
+	for (size_t i = 0; i < watcher->view.n_hosts; i++)
+		watcher->view.hosts[i]->changes |= HOST_CHANGE_REMOVED;
+	show_hosts(watcher);
+}
+
+static void send_datagrams(struct watcher *watcher)
+{
+	const uint8_t *data;
+	size_t size;
+
+	while (llq_set_next_datagram(watcher->set, &data, &size))
+		llq_socket_send(watcher->socket, data, size);
+}
+
+/* Takes what the set of queries has to say after a datagram, a tick or a start. */
+static void follow_set(struct watcher *watcher)
+{
+	struct llq_time time = time_now(watcher);
+
+	if (watcher->seen_changes != llq_set_changes(watcher->set)) {
+		watcher->seen_changes = llq_set_changes(watcher->set);
+		host_view_want(&watcher->view, watcher->set, &time);
+		loop_timer_set_delay(watcher->settle, SETTLE_MSEC);
+	}
+	if (watcher->seen_heard != llq_set_heard(watcher->set)) {
+		watcher->seen_heard = llq_set_heard(watcher->set);
+		watcher->last_heard = time.realtime;
+	}
+	watcher_state_on_status(&watcher->state, time.now, llq_set_status(watcher->set),
+				llq_set_retry_after(watcher->set));
+	if (watcher->state.activity != WATCHER_ACTIVITY_RUNNING)
+		llq_set_stop(watcher->set, &time);
+	send_datagrams(watcher);
+}
+
+static void start_set(struct watcher *watcher)
+{
+	struct llq_time time = time_now(watcher);
+	int r;
+
+	/* From the old socket, in case that its address still is what the server knows us by. */
+	llq_set_stop(watcher->set, &time);
+	send_datagrams(watcher);
+	r = llq_socket_renew(watcher->socket, &watcher->server);
+	if (r < 0) {
+		log_warning("cannot open a socket: %s", strerror(-r));
+		watcher_state_on_status(&watcher->state, time.now, LLQ_STATUS_FAILED, 0);
+		return;
+	}
+	mapper_client_want_port(watcher->mapper, llq_socket_port(watcher->socket));
+	host_view_want(&watcher->view, watcher->set, &time);
+	llq_set_start(watcher->set, &watcher->key, &time);
+	note(watcher, "setting up the queries");
+	follow_set(watcher);
+}
+
+static void stop_set(struct watcher *watcher)
+{
+	struct llq_time time = time_now(watcher);
+
+	llq_set_stop(watcher->set, &time);
+	send_datagrams(watcher);
+}
+
+static void forget_key(struct watcher *watcher)
+{
+	dns_locator_stop(watcher->locator);
+	forget_hosts(watcher);
+	llq_set_clear(watcher->set);
+	watcher->seen_changes = llq_set_changes(watcher->set);
+	host_view_clear(&watcher->view);
+	mapper_client_want_port(watcher->mapper, 0);
+	watcher->secret = secret_free(watcher->secret);
+	memset(&watcher->key, 0, sizeof(watcher->key));
+	memset(&watcher->held, 0, sizeof(watcher->held));
+	watcher->server_text[0] = 0;
+	note(watcher, "key forgotten");
+}
+
+static void locate(struct watcher *watcher)
+{
+	struct dns_locator_target target = {
+		.members_domain = watcher->held.members_domain,
+		.account_domain = watcher->held.account_domain,
+		.key = &watcher->key,
+	};
+	int r = dns_locator_start(watcher->locator, &target);
+
+	if (r < 0)
+		watcher_state_on_located(&watcher->state, time_now(watcher).now, false,
+					 strerror(-r));
+}
+
+static void describe_failure(struct watcher *watcher, int error, const char *found, char *words,
+			     size_t size)
+{
+	const char *name = watcher->held.account_domain;
+
+	if (error == -ENOKEY || error == -EKEYREJECTED)
+		snprintf(words, size,
+			 "wrong password or unknown account: the server of %.90s does not accept "
+			 "this host's key; sign out and in again",
+			 name);
+	else if (error == -EACCES)
+		snprintf(words, size, "the server does not let this host read %.100s", name);
+	else if (error == -ETIME)
+		snprintf(words, size,
+			 "this host's clock and the server's differ by more than five minutes: "
+			 "set the clock");
+	else
+		snprintf(words, size, "%s; trying again", found);
+}
+
+static void on_located(void *userdata, int error, const char *found,
+		       const struct sockaddr_in *server)
+{
+	struct watcher *watcher = userdata;
+	bool refused = error == -ENOKEY || error == -EKEYREJECTED || error == -EACCES;
+	char words[200];
+
+	if (error == 0) {
+		set_server(watcher, server);
+	} else {
+		describe_failure(watcher, error, found, words, sizeof(words));
+		note(watcher, words);
+	}
+	watcher_state_on_located(&watcher->state, time_now(watcher).now, refused,
+				 error == 0 ? NULL : words);
+	drive(watcher);
+}
+
+static void carry_out(struct watcher *watcher, enum watcher_action action)
+{
+	switch (action) {
+	case WATCHER_ACTION_NONE:
+		return;
+	case WATCHER_ACTION_GET_KEY:
+		if (identity_client_get_key(watcher->identity) < 0)
+			watcher_state_on_key(&watcher->state, time_now(watcher).now, 0, false);
+		return;
+	case WATCHER_ACTION_FORGET_KEY:
+		forget_key(watcher);
+		return;
+	case WATCHER_ACTION_LOCATE:
+		locate(watcher);
+		return;
+	case WATCHER_ACTION_START:
+		start_set(watcher);
+		return;
+	case WATCHER_ACTION_STOP:
+		stop_set(watcher);
+		return;
+	case WATCHER_ACTION_CANCEL:
+		dns_locator_stop(watcher->locator);
+		return;
+	case WATCHER_ACTION_EXIT:
+		daemon_stop(watcher->daemon, 0);
+		return;
+	}
+}
+
+static void make_reason(struct watcher *watcher)
+{
+	const struct watcher_state *state = &watcher->state;
+	const size_t size = sizeof(watcher->reason);
+	char *reason = watcher->reason;
+
+	switch (state->phase) {
+	case WATCHER_PHASE_STARTING:
+		snprintf(reason, size, "starting");
+		return;
+	case WATCHER_PHASE_WAITING_IDENTITY:
+		snprintf(reason, size, "waiting for identity to say who this host is%s%s",
+			 state->trouble[0] ? ": " : "", state->trouble);
+		return;
+	case WATCHER_PHASE_SIGNED_OUT:
+		snprintf(reason, size, "not signed in: homewardctl sign-in ACCOUNT");
+		return;
+	case WATCHER_PHASE_WAITING_MAPPER:
+		snprintf(reason, size, "waiting for mapper to say where this host is");
+		return;
+	case WATCHER_PHASE_WAITING_NETWORK:
+		snprintf(reason, size, "there is no network");
+		return;
+	case WATCHER_PHASE_DISCOVERING:
+		snprintf(reason, size, "looking for the server of %s",
+			 watcher->held.account_domain);
+		return;
+	case WATCHER_PHASE_CONNECTING:
+		snprintf(reason, size, "setting up queries at %s", watcher->server_text);
+		return;
+	case WATCHER_PHASE_WATCHING:
+		snprintf(reason, size, "%s tells of %zu other hosts", watcher->server_text,
+			 watcher->view.n_hosts);
+		return;
+	case WATCHER_PHASE_RETRYING:
+	case WATCHER_PHASE_REFUSED:
+		snprintf(reason, size, "%s", state->trouble);
+		return;
+	}
+}
+
+/* Steps until nothing is to be done, then waits. */
+static void drive(struct watcher *watcher)
+{
+	enum watcher_phase former = watcher->state.phase;
+	enum watcher_action action;
+	uint64_t due;
+
+	do {
+		action = watcher_state_step(&watcher->state, time_now(watcher).now);
+		carry_out(watcher, action);
+	} while (action != WATCHER_ACTION_NONE && action != WATCHER_ACTION_EXIT);
+	due = llq_set_due(watcher->set);
+	loop_timer_set(watcher->timer, due < watcher->state.due ? due : watcher->state.due);
+	if (former != watcher->state.phase && watcher->state.phase == WATCHER_PHASE_WATCHING)
+		note(watcher, "watching");
+	if (former != watcher->state.phase && watcher->state.phase == WATCHER_PHASE_RETRYING)
+		note(watcher, watcher->state.trouble);
+	make_reason(watcher);
+	watcher_bus_emit_state(watcher);
+}
+
+static void on_datagram(void *userdata, const uint8_t *data, size_t size)
+{
+	struct watcher *watcher = userdata;
+	struct llq_time time = time_now(watcher);
+
+	llq_set_receive(watcher->set, &time, data, size);
+	follow_set(watcher);
+	drive(watcher);
+}
+
+static void on_timer(void *userdata)
+{
+	struct watcher *watcher = userdata;
+	struct llq_time time = time_now(watcher);
+
+	llq_set_tick(watcher->set, &time);
+	follow_set(watcher);
+	drive(watcher);
+}
+
+static void on_identity(void *userdata)
+{
+	struct watcher *watcher = userdata;
+	struct identity_view view;
+
+	identity_client_read(watcher->identity, &view);
+	if (view.signed_in && memcmp(&view.names, &watcher->newest, sizeof(view.names)) != 0) {
+		watcher->newest = view.names;
+		watcher->newest_number++;
+	}
+	if (view.present && !view.signed_in)
+		memset(&watcher->newest, 0, sizeof(watcher->newest));
+	watcher_state_set_identity(&watcher->state, view.present,
+				   view.signed_in ? watcher->newest_number : 0);
+	drive(watcher);
+}
+
+static bool take_key(struct watcher *watcher, const char *key_name, const struct secret *secret)
+{
+	/* Signed out and in again meanwhile: this is the key of nobody. */
+	if (!secret || !watcher->state.identity || strcmp(key_name, watcher->newest.key_name) != 0)
+		return false;
+	watcher->secret = secret_free(watcher->secret);
+	if (secret_new_copy(secret->data, secret->size, &watcher->secret) < 0 ||
+	    dns_name_from_text(key_name, &watcher->key.name) < 0)
+		return false;
+	watcher->held = watcher->newest;
+	watcher->key.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256;
+	watcher->key.secret = watcher->secret->data;
+	watcher->key.secret_size = watcher->secret->size;
+	return true;
+}
+
+static void on_key(void *userdata, const char *key_name, const struct secret *secret,
+		   const char *words)
+{
+	struct watcher *watcher = userdata;
+	struct watcher_state *state = &watcher->state;
+	bool success = take_key(watcher, key_name, secret);
+
+	if (success) {
+		state->trouble[0] = 0;
+		host_view_init(&watcher->view, watcher->held.account_domain,
+			       watcher->held.host_name);
+	} else {
+		snprintf(state->trouble, sizeof(state->trouble), "%s", words ?: "no key yet");
+		log_warning("identity gave no key: %s", words ?: "it is another one's");
+	}
+	watcher_state_on_key(state, time_now(watcher).now, watcher->newest_number, success);
+	drive(watcher);
+}
+
+static void on_mapper(void *userdata)
+{
+	struct watcher *watcher = userdata;
+	struct llq_time time = time_now(watcher);
+	struct mapper_view view;
+	bool reachable;
+
+	mapper_client_read(watcher->mapper, &view);
+	watcher_state_set_mapper(&watcher->state, view.present, view.network, view.generation,
+				 view.external);
+	reachable = view.present && view.reachable;
+	llq_set_probe_every(
+		watcher->set,
+		reachable ? watcher->config->probe_msec : watcher->config->keepalive_msec, &time);
+	if (watcher->state.network_changed && watcher->state.activity == WATCHER_ACTIVITY_LOCATING)
+		dns_locator_resend(watcher->locator);
+	/* No queries are running yet that would have to be set up anew. */
+	if (watcher->state.activity != WATCHER_ACTIVITY_RUNNING)
+		watcher->state.network_changed = false;
+	drive(watcher);
+}
+
+void watcher_terminate(struct watcher *watcher)
+{
+	watcher_state_terminate(&watcher->state);
+	drive(watcher);
+}
+
+static int start_parts(struct watcher *watcher)
+{
+	const struct llq_set_options set_options = { .random = random_number };
+	const struct dns_locator_options locator_options = {
+		.service = "_dns-llq._udp",
+		.resolv_conf = watcher->config->resolv_conf,
+		.configured = watcher->config->server,
+		.configured_port = watcher->config->server_port,
+	};
+	struct loop *loop = daemon_loop(watcher->daemon);
+	int r;
+
+	r = llq_set_new(&set_options, &watcher->set);
+	if (r >= 0)
+		r = loop_timer_new(loop, on_timer, watcher, &watcher->timer);
+	if (r >= 0)
+		r = loop_timer_new(loop, on_settled, watcher, &watcher->settle);
+	if (r >= 0)
+		r = llq_socket_new(loop, watcher->config->port, on_datagram, watcher,
+				   &watcher->socket);
+	if (r >= 0)
+		r = dns_locator_new(loop, &locator_options, on_located, watcher, &watcher->locator);
+	return r;
+}
+
+int watcher_new(struct daemon *daemon, const struct watcher_config *config, struct watcher **ret)
+{
+	cleanup(watcher_freep) struct watcher *watcher = NULL;
+	struct llq_time time;
+	int r;
+
+	watcher = calloc(1, sizeof(*watcher));
+	if (!watcher)
+		return -ENOMEM;
+	watcher->daemon = daemon;
+	watcher->config = config;
+	watcher_state_init(&watcher->state);
+	make_reason(watcher);
+	r = start_parts(watcher);
+	if (r >= 0)
+		r = watcher_bus_add(watcher);
+	if (r >= 0)
+		r = identity_client_new(daemon_bus(daemon), on_identity, on_key, watcher,
+					&watcher->identity);
+	if (r >= 0)
+		r = mapper_client_new(daemon_bus(daemon), on_mapper, watcher, &watcher->mapper);
+	if (r < 0)
+		return r;
+	time = time_now(watcher);
+	llq_set_probe_every(watcher->set, config->keepalive_msec, &time);
+	drive(watcher);
+	*ret = steal_ptr(watcher);
+	return 0;
+}
+
+struct watcher *watcher_free(struct watcher *watcher)
+{
+	if (!watcher)
+		return NULL;
+	for (size_t i = 0; i < watcher->view.n_hosts; i++)
+		sd_bus_slot_unref(watcher->view.hosts[i]->userdata);
+	host_view_clear(&watcher->view);
+	identity_client_free(watcher->identity);
+	mapper_client_free(watcher->mapper);
+	dns_locator_free(watcher->locator);
+	llq_socket_free(watcher->socket);
+	llq_set_free(watcher->set);
+	loop_timer_free(watcher->timer);
+	loop_timer_free(watcher->settle);
+	sd_bus_slot_unref(watcher->bus_slot);
+	secret_free(watcher->secret);
+	free(watcher);
+	return NULL;
+}

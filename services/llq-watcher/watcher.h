@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The context: carries facts from identity and mapper and datagrams from the server into the
+ * states, and does what they say. Everything runs on the daemon's loop.
+ */
+#include "common/dns-client/dns-locator.h"
+#include "common/loop/daemon.h"
+#include "common/loop/timeline.h"
+#include "services/llq-watcher/host-view-state.h"
+#include "services/llq-watcher/identity-client.h"
+#include "services/llq-watcher/llq-socket.h"
+#include "services/llq-watcher/llq-watch-state.h"
+#include "services/llq-watcher/mapper-client.h"
+#include "services/llq-watcher/watcher-state.h"
+
+struct watcher_config {
+	struct in_addr server; /* 0.0.0.0: find it */
+	uint32_t server_port;
+	char *resolv_conf;       /* NULL: the system's */
+	uint32_t port;           /* local, of the queries; 0: any */
+	uint32_t probe_msec;     /* between short refreshes with a port mapping */
+	uint32_t keepalive_msec; /* and without one */
+};
+
+struct watcher {
+	const struct watcher_config *config;
+	struct daemon *daemon;
+	struct watcher_state state;
+	struct llq_set *set;
+	struct host_view view;
+	struct loop_timer *timer;
+	struct loop_timer *settle; /* until what an update changed has come in whole */
+	uint64_t seen_changes, seen_heard;
+	struct identity_client *identity;
+	struct mapper_client *mapper;
+	struct dns_locator *locator;
+	struct llq_socket *socket;
+	struct sockaddr_in server;
+
+	/* The newest identity and its number; and the one whose key we hold. */
+	struct identity_names newest, held;
+	uint64_t newest_number;
+	struct secret *secret;
+	struct dns_tsig_key key;
+
+	/* What the bus shows. */
+	char reason[320];
+	char server_text[32];
+	uint64_t last_heard; /* seconds of CLOCK_REALTIME */
+	struct timeline timeline;
+	sd_bus_slot *bus_slot;
+	enum watcher_phase shown_phase;
+	char shown_reason[320];
+	char shown_server[32];
+	bool shown_running;
+};
+
+int watcher_new(struct daemon *daemon, const struct watcher_config *config, struct watcher **ret);
+struct watcher *watcher_free(struct watcher *watcher);
+void watcher_terminate(struct watcher *watcher);
+
+/* bus.c */
+int watcher_bus_add(struct watcher *watcher);
+/* Announces what changed of the manager object. */
+void watcher_bus_emit_state(struct watcher *watcher);
+/* Announces a host that was added or removed, or what changed of it (host->changes). */
+void watcher_bus_emit_host(struct watcher *watcher, struct host *host);
+
+DEFINE_CLEANUP(struct watcher *, watcher_free)
