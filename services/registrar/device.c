@@ -11,7 +11,7 @@
 /* PRETTY_NAME of os-release(5), without its quotes. */
 static void read_os_name(char *name, size_t size)
 {
-	static const char key[] = "\nPRETTY_NAME=";
+	static const char key[] = "PRETTY_NAME=";
 	const char *start;
 	uint8_t *text;
 	size_t text_size;
@@ -19,7 +19,10 @@ static void read_os_name(char *name, size_t size)
 	name[0] = 0;
 	if (atomic_file_read("/etc/os-release", 65536, &text, &text_size) < 0)
 		return;
+	/* At the beginning of a line. */
 	start = strstr((const char *)text, key);
+	while (start && start != (const char *)text && start[-1] != '\n')
+		start = strstr(start + 1, key);
 	if (start) {
 		start += strlen(key);
 		start += strspn(start, "\"'");
