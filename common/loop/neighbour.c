@@ -510,3 +510,18 @@ int neighbour_call(struct neighbour *neighbour, sd_bus_slot **ret_slot, const ch
 	va_end(arguments);
 	return r;
 }
+
+int neighbour_message_new(struct neighbour *neighbour, const char *path, const char *interface,
+			  const char *member, sd_bus_message **ret)
+{
+	if (!neighbour->owner)
+		return -ENOTCONN;
+	return sd_bus_message_new_method_call(neighbour->bus, ret, neighbour->owner, path,
+					      interface, member);
+}
+
+int neighbour_send(struct neighbour *neighbour, sd_bus_slot **ret_slot, sd_bus_message *message,
+		   sd_bus_message_handler_t callback, void *userdata)
+{
+	return sd_bus_call_async(neighbour->bus, ret_slot, message, callback, userdata, 0);
+}

@@ -58,4 +58,11 @@ int neighbour_call(struct neighbour *neighbour, sd_bus_slot **ret_slot, const ch
 		   const char *interface, const char *member, sd_bus_message_handler_t callback,
 		   void *userdata, const char *types, ...);
 
+/* The same in two steps, for arguments that a list of C values cannot say, such as arrays. The
+ * caller unrefs the message. */
+int neighbour_message_new(struct neighbour *neighbour, const char *path, const char *interface,
+			  const char *member, sd_bus_message **ret);
+int neighbour_send(struct neighbour *neighbour, sd_bus_slot **ret_slot, sd_bus_message *message,
+		   sd_bus_message_handler_t callback, void *userdata);
+
 DEFINE_CLEANUP(struct neighbour *, neighbour_free)
