@@ -50,10 +50,12 @@ static bool same_endpoint(const struct sockaddr_in *a, const struct sockaddr_in 
 	return a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port;
 }
 
-static struct peer *find_peer(const struct ike_manager *manager, const char *name)
+/* A host that was switched off and on has another host id, and is shown beside its former self. */
+static struct peer *find_peer(const struct ike_manager *manager, const char *name,
+			      const uint8_t host_id[16])
 {
 	for (struct peer *peer = manager->peers; peer; peer = peer->next)
-		if (!strcmp(peer->shown.name, name))
+		if (!strcmp(peer->shown.name, name) && !memcmp(peer->shown.host_id, host_id, 16))
 			return peer;
 	return NULL;
 }
@@ -80,13 +82,24 @@ static bool is_with(const struct ike_sa *sa, const char *name)
 	return (sa->initiator || sa->authenticated) && !strcmp(sa->peer, name);
 }
 
-/* An SA with the peer that is about to come or there; the best state counts. */
-static bool has_sa(const struct ike_manager *manager, const char *name, bool connecting,
-		   uint64_t not_newer)
+static bool is_for(const struct ike_sa *sa, const struct ike_tunnel_peer *peer)
+{
+	return is_with(sa, peer->name) && !memcmp(sa->peer_host_id, peer->host_id, 16);
+}
+
+static bool is_connecting_to(const struct ike_manager *manager, const struct ike_tunnel_peer *peer)
 {
 	for (const struct ike_sa *sa = manager->sas; sa; sa = sa->next)
-		if (is_with(sa, name) && sa->created <= not_newer &&
-		    (connecting ? ike_sa_is_connecting(sa) : sa->state == IKE_SA_ESTABLISHED))
+		if (is_for(sa, peer) && ike_sa_is_connecting(sa))
+			return true;
+	return false;
+}
+
+static bool is_established_with(const struct ike_manager *manager,
+				const struct ike_tunnel_peer *peer)
+{
+	for (const struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (is_for(sa, peer) && sa->state == IKE_SA_ESTABLISHED)
 			return true;
 	return false;
 }
@@ -120,12 +133,14 @@ static uint16_t admit(void *userdata, struct ike_sa *sa, uint64_t now)
 
 static bool find_host_id(void *userdata, const char *name, uint8_t ret[16])
 {
-	const struct peer *peer = find_peer(userdata, name);
+	const struct ike_manager *manager = userdata;
 
-	if (!peer || !peer->present)
-		return false;
-	memcpy(ret, peer->shown.host_id, 16);
-	return true;
+	for (const struct peer *peer = manager->peers; peer; peer = peer->next)
+		if (!strcmp(peer->shown.name, name)) {
+			memcpy(ret, peer->shown.host_id, 16);
+			return true;
+		}
+	return false;
 }
 
 static bool has_other(void *userdata, const struct ike_sa *sa)
@@ -163,7 +178,7 @@ static uint64_t next_child_id(void *userdata)
 static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 {
 	struct ike_manager *manager = userdata;
-	struct peer *peer = find_peer(manager, sa->peer);
+	struct peer *peer = find_peer(manager, sa->peer, sa->peer_host_id);
 
 	if (!sa->child.installed)
 		return;
@@ -275,7 +290,7 @@ static void initiate(struct ike_manager *manager, uint64_t now, struct peer *pee
 
 static void fail(struct ike_manager *manager, uint64_t now, struct ike_sa *sa)
 {
-	struct peer *peer = find_peer(manager, sa->peer);
+	struct peer *peer = find_peer(manager, sa->peer, sa->peer_host_id);
 
 	sa->reported = true;
 	if (sa->retry_soon) {
@@ -328,8 +343,7 @@ static bool has_endpoint(const struct peer *peer)
 
 static void tick_peer(struct ike_manager *manager, uint64_t now, struct peer *peer)
 {
-	if (!manager->context.local || !peer->present ||
-	    has_sa(manager, peer->shown.name, true, UINT64_MAX))
+	if (!manager->context.local || !peer->present || is_connecting_to(manager, &peer->shown))
 		return;
 	if (peer->shown.state == IKE_PEER_ACQUIRING) {
 		if (peer->acquiring_since == UINT64_MAX)
@@ -346,7 +360,7 @@ static void tick_peer(struct ike_manager *manager, uint64_t now, struct peer *pe
 	if (now >= peer->orphan_at) {
 		peer->orphan_at = UINT64_MAX;
 		if (peer->shown.state == IKE_PEER_ESTABLISHED && has_endpoint(peer) &&
-		    !has_sa(manager, peer->shown.name, false, UINT64_MAX))
+		    !is_established_with(manager, &peer->shown))
 			initiate(manager, now, peer);
 	}
 }
@@ -356,8 +370,7 @@ static uint64_t peer_due(const struct ike_manager *manager, const struct peer *p
 {
 	uint64_t due = peer->orphan_at;
 
-	if (!manager->context.local || !peer->present ||
-	    has_sa(manager, peer->shown.name, true, UINT64_MAX))
+	if (!manager->context.local || !peer->present || is_connecting_to(manager, &peer->shown))
 		return UINT64_MAX;
 	if (peer->shown.state == IKE_PEER_ACQUIRING) {
 		uint64_t then = has_endpoint(peer) ? peer->not_before
@@ -442,7 +455,7 @@ static void watch_orphan(struct ike_manager *manager, uint64_t now, struct peer 
 	uint16_t spread;
 
 	if (peer->shown.state != IKE_PEER_ESTABLISHED ||
-	    has_sa(manager, peer->shown.name, false, UINT64_MAX)) {
+	    is_established_with(manager, &peer->shown)) {
 		peer->orphan_at = UINT64_MAX;
 		return;
 	}
@@ -455,7 +468,7 @@ static void watch_orphan(struct ike_manager *manager, uint64_t now, struct peer 
 static void move_sas(struct ike_manager *manager, uint64_t now, const struct peer *peer)
 {
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
-		if (is_with(sa, peer->shown.name) && sa->state != IKE_SA_DEAD)
+		if (is_for(sa, &peer->shown) && sa->state != IKE_SA_DEAD)
 			ike_sa_move(sa, now, &peer->shown.endpoint);
 }
 
@@ -465,7 +478,7 @@ void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 	for (struct peer *peer = manager->peers; peer; peer = peer->next)
 		peer->present = false;
 	for (size_t i = 0; i < n_peers; i++) {
-		struct peer *peer = find_peer(manager, peers[i].name);
+		struct peer *peer = find_peer(manager, peers[i].name, peers[i].host_id);
 		bool moved;
 
 		if (!peer)
@@ -628,8 +641,9 @@ int ike_manager_rekey(struct ike_manager *manager, uint64_t now, uint64_t id)
 		return -ENOENT;
 	if (sa->state != IKE_SA_ESTABLISHED)
 		return -ENOTCONN;
-	if (has_sa(manager, sa->peer, true, UINT64_MAX))
-		return 0;
+	for (next = manager->sas; next; next = next->next)
+		if (is_with(next, sa->peer) && ike_sa_is_connecting(next))
+			return 0;
 	next = ike_sa_initiate(&manager->context, now, sa->peer, sa->peer_host_id, &sa->endpoint);
 	if (!next)
 		return -ENOMEM;

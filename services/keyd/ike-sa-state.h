@@ -23,8 +23,9 @@
 #define IKE_RETRANSMIT_FIRST 250
 #define IKE_RETRANSMIT_LAST  4000
 #define IKE_INIT_DEADLINE    120000
-#define IKE_AUTH_DEADLINE    15000 /* the other side may have lost its half: then from the beginning \
-				    */
+#define IKE_AUTH_DEADLINE                                                                          \
+	15000 /* the other side may have lost its half: then from the beginning                    \
+	       */
 #define IKE_LIVENESS_SILENCE  20000 /* without a word from the peer we ask whether it is there */
 #define IKE_LIVENESS_DEADLINE 36000 /* twelve repetitions later it is dead */
 #define IKE_DELETE_DEADLINE   6000

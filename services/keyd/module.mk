@@ -16,3 +16,14 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-sa-state.c services/keyd/ike-sa-state.h
 libkeyd_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libkeyd_core_la_LIBADD = libbase.la $(CRYPTO_LIBS)
+
+libexec_PROGRAMS += services/keyd/keyd
+services_keyd_keyd_SOURCES = \
+	services/keyd/bus.c \
+	services/keyd/identity-client.c services/keyd/identity-client.h \
+	services/keyd/ike-channel.c services/keyd/ike-channel.h \
+	services/keyd/keyd.c services/keyd/keyd.h \
+	services/keyd/main.c \
+	services/keyd/tunnel-client.c services/keyd/tunnel-client.h
+services_keyd_keyd_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(CRYPTO_CFLAGS)
+services_keyd_keyd_LDADD = libkeyd-core.la libkeys.la libloop.la $(CRYPTO_LIBS)

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * org.homeward.Key1: translates, decides nothing. An object shows a copy of what its SA was when it
+ * was announced last; strangers who have not proved who they are get no object.
+ */
+#include "bus-interfaces/errors.h"
+#include "common/loop/bus-values.h"
+#include "services/keyd/keyd.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROOT_PATH       HOMEWARD_OBJECT_ROOT "/Key1"
+#define ROOT_INTERFACE  "org.homeward.Key1"
+#define IKE_INTERFACE   "org.homeward.Key1.IkeSa"
+#define CHILD_INTERFACE "org.homeward.Key1.ChildSa"
+
+struct shown_ike {
+	const char *state, *role;
+	char peer[IKE_NAME_LIMIT];
+	char host_id[INET6_ADDRSTRLEN];
+	char proposal[64];
+	uint64_t spi_initiator, spi_responder;
+	struct sockaddr_in endpoint;
+	uint64_t established; /* seconds of CLOCK_REALTIME */
+};
+
+struct shown_child {
+	uint64_t id; /* 0: none is shown */
+	uint32_t spi_in, spi_out;
+	const char *algorithm;
+	uint64_t established;
+};
+
+struct sa_object {
+	struct sa_object *next;
+	struct keyd *keyd;
+	uint64_t id;
+	char path[64], child_path[64];
+	sd_bus_slot *slot, *child_slot;
+	struct shown_ike ike;
+	struct shown_child child;
+};
+
+struct bus {
+	struct keyd *keyd;
+	sd_bus *connection;
+	sd_bus_slot *slot;
+	const char *state; /* announced last */
+	const char *reason;
+	struct sa_object *objects;
+};
+
+#define COUNTER(name, field)                                                                       \
+	{                                                                                          \
+		name, offsetof(struct ike_counters, field)                                         \
+	}
+
+static const struct counter_description counter_descriptions[] = {
+	COUNTER("MessagesReceived", received),
+	COUNTER("MessagesSent", sent),
+	COUNTER("Retransmitted", retransmitted),
+	COUNTER("RepeatedResponses", repeated_responses),
+	COUNTER("Malformed", malformed),
+	COUNTER("Unauthentic", unauthentic),
+	COUNTER("UnknownSpi", unknown_spi),
+	COUNTER("OutOfWindow", out_of_window),
+	COUNTER("Unexpected", unexpected),
+	COUNTER("WrongVersion", wrong_version),
+	COUNTER("NotReady", not_ready),
+	COUNTER("HalfOpenDropped", half_open_dropped),
+	COUNTER("HalfOpenExpired", half_open_expired),
+	COUNTER("RefusedPeers", refused_peers),
+	COUNTER("NegotiationsBegun", negotiations_begun),
+	COUNTER("NegotiationsFailed", negotiations_failed),
+	COUNTER("Established", established),
+	COUNTER("Deleted", deleted),
+	COUNTER("DeadPeers", dead_peers),
+	{},
+};
+
+static int get_state(sd_bus *connection, const char *path, const char *interface,
+		     const char *property, sd_bus_message *reply, void *userdata,
+		     sd_bus_error *ret_error)
+{
+	struct bus *bus = userdata;
+
+	return sd_bus_message_append(reply, "s",
+				     strcmp(property, "State") ? bus->reason : bus->state);
+}
+
+static int get_counters(sd_bus *connection, const char *path, const char *interface,
+			const char *property, sd_bus_message *reply, void *userdata,
+			sd_bus_error *ret_error)
+{
+	struct bus *bus = userdata;
+
+	return bus_append_counters(reply, counter_descriptions,
+				   ike_manager_counters(keyd_manager(bus->keyd)));
+}
+
+static int get_timeline(sd_bus *connection, const char *path, const char *interface,
+			const char *property, sd_bus_message *reply, void *userdata,
+			sd_bus_error *ret_error)
+{
+	struct bus *bus = userdata;
+
+	return timeline_property(connection, path, interface, property, reply,
+				 keyd_timeline(bus->keyd), ret_error);
+}
+
+static const sd_bus_vtable root_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Reason", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
+	SD_BUS_PROPERTY("Timeline", "a(tts)", get_timeline, 0, 0),
+	SD_BUS_VTABLE_END,
+};
+
+/* Objects. */
+
+static int get_text(sd_bus *connection, const char *path, const char *interface,
+		    const char *property, sd_bus_message *reply, void *userdata,
+		    sd_bus_error *ret_error)
+{
+	return sd_bus_message_append(reply, "s", *(const char **)userdata);
+}
+
+static int get_array(sd_bus *connection, const char *path, const char *interface,
+		     const char *property, sd_bus_message *reply, void *userdata,
+		     sd_bus_error *ret_error)
+{
+	return sd_bus_message_append(reply, "s", (const char *)userdata);
+}
+
+static int get_endpoint(sd_bus *connection, const char *path, const char *interface,
+			const char *property, sd_bus_message *reply, void *userdata,
+			sd_bus_error *ret_error)
+{
+	return bus_append_endpoint(reply, userdata);
+}
+
+static int get_path(sd_bus *connection, const char *path, const char *interface,
+		    const char *property, sd_bus_message *reply, void *userdata,
+		    sd_bus_error *ret_error)
+{
+	return sd_bus_message_append(reply, "o", (const char *)userdata);
+}
+
+static int on_rekey(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
+{
+	struct sa_object *object = userdata;
+	int r = keyd_rekey(object->keyd, object->id);
+
+	/* The object may be gone from here on. */
+	if (r == -ENOENT || r == -ENOTCONN)
+		return sd_bus_error_set(ret_error, HOMEWARD_ERROR_NOT_ESTABLISHED,
+					"this IKE SA is not established");
+	if (r < 0)
+		return sd_bus_error_set(ret_error, HOMEWARD_ERROR_FAILED, "out of memory");
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+static int on_terminate(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
+{
+	struct sa_object *object = userdata;
+
+	/* One that is gone is what was asked for. */
+	keyd_terminate(object->keyd, object->id);
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+#define CHANGES      SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define IKE(field)   offsetof(struct sa_object, ike.field)
+#define CHILD(field) offsetof(struct sa_object, child.field)
+
+static const sd_bus_vtable ike_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_PROPERTY("Peer", "s", get_array, IKE(peer), CHANGES),
+	SD_BUS_PROPERTY("HostId", "s", get_array, IKE(host_id), CHANGES),
+	SD_BUS_PROPERTY("State", "s", get_text, IKE(state), CHANGES),
+	SD_BUS_PROPERTY("Role", "s", get_text, IKE(role), CHANGES),
+	SD_BUS_PROPERTY("SpiInitiator", "t", NULL, IKE(spi_initiator), CHANGES),
+	SD_BUS_PROPERTY("SpiResponder", "t", NULL, IKE(spi_responder), CHANGES),
+	SD_BUS_PROPERTY("Endpoint", "(sq)", get_endpoint, IKE(endpoint), CHANGES),
+	SD_BUS_PROPERTY("Proposal", "s", get_array, IKE(proposal), CHANGES),
+	SD_BUS_PROPERTY("Established", "t", NULL, IKE(established), CHANGES),
+	SD_BUS_METHOD("Rekey", "", "", on_rekey, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("Terminate", "", "", on_terminate, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END,
+};
+
+static const sd_bus_vtable child_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_PROPERTY("IkeSa", "o", get_path, offsetof(struct sa_object, path), CHANGES),
+	SD_BUS_PROPERTY("SpiIn", "u", NULL, CHILD(spi_in), CHANGES),
+	SD_BUS_PROPERTY("SpiOut", "u", NULL, CHILD(spi_out), CHANGES),
+	SD_BUS_PROPERTY("Algorithm", "s", get_text, CHILD(algorithm), CHANGES),
+	SD_BUS_PROPERTY("Established", "t", NULL, CHILD(established), CHANGES),
+	SD_BUS_VTABLE_END,
+};
+
+/* NULL: it is not shown. */
+static const char *state_word(const struct ike_sa *sa)
+{
+	switch (sa->state) {
+	case IKE_SA_INIT_SENT:
+	case IKE_SA_SIGNING:
+	case IKE_SA_AUTH_SENT:
+	case IKE_SA_INSTALLING:
+		return "connecting";
+	case IKE_SA_ESTABLISHED:
+		return "established";
+	case IKE_SA_DELETING:
+		return "deleting";
+	case IKE_SA_HALF_OPEN:
+	case IKE_SA_CLOSED:
+	case IKE_SA_DEAD:
+		break;
+	}
+	return NULL;
+}
+
+static void fill_ike(const struct ike_sa *sa, struct shown_ike *shown)
+{
+	static const uint8_t none[16];
+
+	shown->state = state_word(sa);
+	shown->role = sa->initiator ? "initiator" : "responder";
+	strcpy(shown->peer, sa->peer);
+	*shown->host_id = 0;
+	if (memcmp(sa->peer_host_id, none, sizeof none))
+		inet_ntop(AF_INET6, sa->peer_host_id, shown->host_id, sizeof shown->host_id);
+	*shown->proposal = 0;
+	if (sa->suite.encryption)
+		ike_suite_name(&sa->suite, shown->proposal, sizeof shown->proposal);
+	shown->spi_initiator = sa->spi_initiator;
+	shown->spi_responder = sa->spi_responder;
+	shown->endpoint = sa->endpoint;
+	if (sa->state == IKE_SA_ESTABLISHED && !shown->established)
+		shown->established = realtime_usec() / 1000000;
+}
+
+static void hide_child(struct bus *bus, struct sa_object *object)
+{
+	if (!object->child.id)
+		return;
+	sd_bus_emit_object_removed(bus->connection, object->child_path);
+	object->child_slot = sd_bus_slot_unref(object->child_slot);
+	object->child = (struct shown_child){};
+}
+
+static void show_child(struct bus *bus, struct sa_object *object, const struct ike_child *child)
+{
+	if (object->child.id && object->child.id != child->id)
+		hide_child(bus, object);
+	if (!child->id || !child->installed || object->child.id)
+		return;
+	object->child = (struct shown_child){
+		.id = child->id,
+		.spi_in = child->spi_in,
+		.spi_out = child->spi_out,
+		.algorithm = esp_suite_name(&child->suite),
+		.established = realtime_usec() / 1000000,
+	};
+	snprintf(object->child_path, sizeof object->child_path, ROOT_PATH "/child_sa/%ju",
+		 (uintmax_t)child->id);
+	if (sd_bus_add_object_vtable(bus->connection, &object->child_slot, object->child_path,
+				     CHILD_INTERFACE, child_vtable, object) < 0) {
+		object->child = (struct shown_child){};
+		return;
+	}
+	sd_bus_emit_object_added(bus->connection, object->child_path);
+}
+
+static struct sa_object *add_object(struct bus *bus, const struct ike_sa *sa)
+{
+	struct sa_object *object = calloc(1, sizeof *object);
+
+	if (!object)
+		return NULL;
+	object->keyd = bus->keyd;
+	object->id = sa->id;
+	fill_ike(sa, &object->ike);
+	snprintf(object->path, sizeof object->path, ROOT_PATH "/ike_sa/%ju", (uintmax_t)sa->id);
+	if (sd_bus_add_object_vtable(bus->connection, &object->slot, object->path, IKE_INTERFACE,
+				     ike_vtable, object) < 0) {
+		free(object);
+		return NULL;
+	}
+	object->next = bus->objects;
+	bus->objects = object;
+	sd_bus_emit_object_added(bus->connection, object->path);
+	return object;
+}
+
+static void remove_object(struct bus *bus, struct sa_object **at)
+{
+	struct sa_object *object = *at;
+
+	hide_child(bus, object);
+	sd_bus_emit_object_removed(bus->connection, object->path);
+	*at = object->next;
+	sd_bus_slot_unref(object->slot);
+	free(object);
+}
+
+static void announce_changes(struct bus *bus, struct sa_object *object, const struct ike_sa *sa)
+{
+	struct shown_ike former = object->ike;
+
+	fill_ike(sa, &object->ike);
+	if (memcmp(&former, &object->ike, sizeof former))
+		sd_bus_emit_properties_changed(bus->connection, object->path, IKE_INTERFACE, "Peer",
+					       "HostId", "State", "Role", "SpiInitiator",
+					       "SpiResponder", "Endpoint", "Proposal",
+					       "Established", NULL);
+}
+
+void bus_announce_sa(struct bus *bus, uint64_t id)
+{
+	const struct ike_sa *sa = ike_manager_find(keyd_manager(bus->keyd), id);
+	struct sa_object **at = &bus->objects, *object;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	if (!sa || !state_word(sa)) {
+		if (*at)
+			remove_object(bus, at);
+		return;
+	}
+	object = *at;
+	if (object)
+		announce_changes(bus, object, sa);
+	else
+		object = add_object(bus, sa);
+	if (object)
+		show_child(bus, object, &sa->child);
+}
+
+void bus_announce_state(struct bus *bus)
+{
+	const char *state = keyd_state(bus->keyd), *reason = keyd_reason(bus->keyd);
+
+	if (!strcmp(state, bus->state) && !strcmp(reason, bus->reason))
+		return;
+	bus->state = state;
+	bus->reason = reason;
+	sd_bus_emit_properties_changed(bus->connection, ROOT_PATH, ROOT_INTERFACE, "State",
+				       "Reason", NULL);
+}
+
+int bus_new(struct keyd *keyd, sd_bus *connection, struct bus **ret)
+{
+	struct bus *bus = calloc(1, sizeof *bus);
+	int r;
+
+	if (!bus)
+		return -ENOMEM;
+	bus->keyd = keyd;
+	bus->connection = connection;
+	bus->state = "starting";
+	bus->reason = "starting";
+	r = sd_bus_add_object_vtable(connection, &bus->slot, ROOT_PATH, ROOT_INTERFACE, root_vtable,
+				     bus);
+	if (r < 0) {
+		free(bus);
+		return r;
+	}
+	*ret = bus;
+	return 0;
+}
+
+struct bus *bus_free(struct bus *bus)
+{
+	if (!bus)
+		return NULL;
+	while (bus->objects) {
+		struct sa_object *object = bus->objects;
+
+		bus->objects = object->next;
+		sd_bus_slot_unref(object->child_slot);
+		sd_bus_slot_unref(object->slot);
+		free(object);
+	}
+	sd_bus_slot_unref(bus->slot);
+	free(bus);
+	return NULL;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/keyd/identity-client.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+
+#define NAME      "org.homeward.Identity1"
+#define PATH      "/org/homeward/Identity1"
+#define INTERFACE "org.homeward.Identity1"
+
+struct identity_client {
+	struct neighbour *neighbour;
+	identity_client_callback on_change;
+	identity_client_signed_callback on_signed;
+	void *userdata;
+};
+
+/* One call under way; freed with its slot. */
+struct signing {
+	struct identity_client *client;
+	uint64_t sa;
+};
+
+static void on_neighbour(struct neighbour *neighbour, void *userdata)
+{
+	struct identity_client *client = userdata;
+
+	client->on_change(client->userdata);
+}
+
+int identity_client_new(sd_bus *bus, identity_client_callback on_change,
+			identity_client_signed_callback on_signed, void *userdata,
+			struct identity_client **ret)
+{
+	cleanup(identity_client_freep) struct identity_client *client = calloc(1, sizeof *client);
+	int r;
+
+	if (!client)
+		return -ENOMEM;
+	client->on_change = on_change;
+	client->on_signed = on_signed;
+	client->userdata = userdata;
+	r = neighbour_new(bus, NAME, on_neighbour, client, &client->neighbour);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(client);
+	return 0;
+}
+
+struct identity_client *identity_client_free(struct identity_client *client)
+{
+	if (!client)
+		return NULL;
+	neighbour_free(client->neighbour);
+	free(client);
+	return NULL;
+}
+
+static const char *read_text(const struct identity_client *client, const char *property)
+{
+	return neighbour_string(client->neighbour, PATH, INTERFACE, property) ?: "";
+}
+
+/* Names as they are compared and signed: in lower case. */
+static void lower(char *text)
+{
+	for (; *text; text++)
+		*text = tolower((unsigned char)*text);
+}
+
+static int read_local(const struct identity_client *client, struct ike_local *local)
+{
+	const char *account = read_text(client, "Account"), *host = read_text(client, "HostName");
+	char domain[IKE_NAME_LIMIT];
+	const uint8_t *certificate, *anchor;
+	size_t size, anchor_size;
+
+	certificate = neighbour_octets(client->neighbour, PATH, INTERFACE, "Certificate", &size);
+	anchor = neighbour_octets(client->neighbour, PATH, INTERFACE, "AccountCertificate",
+				  &anchor_size);
+	if (!*account || !*host || !size || size > sizeof local->certificate || !anchor_size)
+		return -ENODATA;
+	if (snprintf(domain, sizeof domain, "%s.%s", account, read_text(client, "Domain")) >=
+		    (int)sizeof domain ||
+	    snprintf(local->name, sizeof local->name, "%s.%s", host, domain) >=
+		    (int)sizeof local->name)
+		return -ENAMETOOLONG;
+	lower(domain);
+	lower(local->name);
+	if (inet_pton(AF_INET6, read_text(client, "HostId"), local->host_id) != 1)
+		return -ENODATA;
+	memcpy(local->certificate, certificate, size);
+	local->certificate_size = size;
+	return ike_trust_new(anchor, anchor_size, domain, &local->trust);
+}
+
+enum identity_view identity_client_read(const struct identity_client *client,
+					struct ike_local **ret)
+{
+	const char *state = read_text(client, "State");
+	struct ike_local *local;
+
+	if (!neighbour_present(client->neighbour) || !*state || !strcmp(state, "starting"))
+		return IDENTITY_ABSENT;
+	if (!neighbour_number(client->neighbour, PATH, INTERFACE, "SignedIn"))
+		return IDENTITY_SIGNED_OUT;
+	local = calloc(1, sizeof *local);
+	/* Signed in without all that belongs to it is between two reads. */
+	if (!local || read_local(client, local) < 0) {
+		free(local);
+		return IDENTITY_ABSENT;
+	}
+	*ret = local;
+	return IDENTITY_SIGNED_IN;
+}
+
+static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	struct signing *signing = userdata;
+	const void *signature = NULL;
+	size_t size = 0;
+
+	if (sd_bus_message_is_method_error(reply, NULL) ||
+	    sd_bus_message_read_array(reply, 'y', &signature, &size) < 0 || !size)
+		signature = NULL;
+	signing->client->on_signed(signing->client->userdata, signing->sa, signature, size);
+	return 0;
+}
+
+static int call_sign(struct identity_client *client, uint64_t sa, const uint8_t *octets,
+		     size_t size)
+{
+	cleanup(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	cleanup(freep) struct signing *signing = malloc(sizeof *signing);
+	sd_bus_slot *slot;
+	int r;
+
+	if (!signing)
+		return -ENOMEM;
+	*signing = (struct signing){ client, sa };
+	r = neighbour_message_new(client->neighbour, PATH, INTERFACE, "Sign", &call);
+	if (r >= 0)
+		r = sd_bus_message_append_array(call, 'y', octets, size);
+	if (r >= 0)
+		r = neighbour_send(client->neighbour, &slot, call, on_reply, signing);
+	if (r < 0)
+		return r;
+	sd_bus_slot_set_destroy_callback(slot, free);
+	sd_bus_slot_set_floating(slot, true);
+	sd_bus_slot_unref(slot);
+	steal_ptr(signing);
+	return 0;
+}
+
+void identity_client_sign(struct identity_client *client, uint64_t sa, const uint8_t *octets,
+			  size_t size)
+{
+	if (call_sign(client, sa, octets, size) < 0)
+		client->on_signed(client->userdata, sa, NULL, 0);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/keyd/keyd.h"
+
+#include "common/base/log.h"
+#include "services/keyd/identity-client.h"
+#include "services/keyd/ike-channel.h"
+#include "services/keyd/tunnel-client.h"
+
+#include <openssl/rand.h>
+#include <string.h>
+
+#define CHANNEL_RETRY 1000 /* ms after the channel could not be opened */
+#define GOODBYE       1500 /* ms for the answers to our last deletes */
+
+struct keyd {
+	struct daemon *daemon;
+	struct loop *loop;
+	struct loop_timer *timer; /* of the manager */
+	struct loop_timer *channel_timer;
+	struct ike_manager *manager;
+	struct tunnel_client *tunnel;
+	struct identity_client *identity;
+	struct bus *bus;
+	struct timeline timeline;
+
+	struct ike_channel *channel;
+	bool opening;
+	uint64_t channel_incarnation; /* the tunneld that the channel leads to; 0: none yet */
+	enum identity_view view;
+	bool signed_in;    /* the manager has an identity */
+	bool carrying_out; /* the actions are being taken one by one */
+	bool leaving;
+};
+
+static void fill_random(void *userdata, void *data, size_t size)
+{
+	/* Without randomness there are no keys: better no daemon than a guessable one. */
+	if (RAND_priv_bytes(data, size) != 1)
+		abort();
+}
+
+static void note(struct keyd *keyd, const char *text)
+{
+	log_info("%s", text);
+	timeline_note(&keyd->timeline, tunnel_client_generation(keyd->tunnel), "%s", text);
+}
+
+static void carry_out(struct keyd *keyd, const struct ike_action *action)
+{
+	switch (action->type) {
+	case IKE_ACTION_SEND:
+		if (keyd->channel)
+			ike_channel_send(keyd->channel, &action->endpoint, action->data,
+					 action->size);
+		break;
+	case IKE_ACTION_SIGN:
+		identity_client_sign(keyd->identity, action->sa, action->data, action->size);
+		break;
+	case IKE_ACTION_INSTALL:
+		tunnel_client_install(keyd->tunnel, action);
+		break;
+	case IKE_ACTION_REMOVE:
+		tunnel_client_remove(keyd->tunnel, action->child.spi_in);
+		break;
+	case IKE_ACTION_ACQUIRE_FAILED:
+		tunnel_client_acquire_failed(keyd->tunnel, action->name, action->text);
+		break;
+	case IKE_ACTION_CHANGED:
+		bus_announce_sa(keyd->bus, action->sa);
+		break;
+	case IKE_ACTION_NOTE:
+		note(keyd, action->text);
+		break;
+	}
+}
+
+/* After every event: what it led to, and when to look again. */
+static void settle(struct keyd *keyd)
+{
+	struct ike_action *action;
+
+	/* Carrying out may answer at once, which is an event of its own. */
+	if (keyd->carrying_out)
+		return;
+	keyd->carrying_out = true;
+	while ((action = ike_manager_take(keyd->manager))) {
+		carry_out(keyd, action);
+		ike_action_free(action);
+	}
+	keyd->carrying_out = false;
+	bus_announce_state(keyd->bus);
+	loop_timer_set(keyd->timer, ike_manager_due(keyd->manager));
+	if (keyd->leaving && !ike_manager_busy(keyd->manager))
+		daemon_stop(keyd->daemon, 0);
+}
+
+static uint64_t now_of(struct keyd *keyd)
+{
+	ike_manager_set_realtime(keyd->manager, realtime_usec() / 1000000);
+	return loop_now(keyd->loop);
+}
+
+static void on_timer(void *userdata)
+{
+	struct keyd *keyd = userdata;
+
+	ike_manager_tick(keyd->manager, now_of(keyd));
+	settle(keyd);
+}
+
+static void on_datagram(void *userdata, const struct sockaddr_in *from, const uint8_t *message,
+			size_t size)
+{
+	struct keyd *keyd = userdata;
+
+	ike_manager_receive(keyd->manager, now_of(keyd), from, message, size);
+	settle(keyd);
+}
+
+/* The channel and the peers. */
+
+static void show_peers(struct keyd *keyd)
+{
+	struct ike_tunnel_peer *peers;
+	size_t n;
+
+	/* Peers of a tunneld we have no channel to yet would be asked for in vain. */
+	if (!keyd->channel ||
+	    keyd->channel_incarnation != tunnel_client_incarnation(keyd->tunnel) ||
+	    !tunnel_client_present(keyd->tunnel) || keyd->leaving)
+		return;
+	peers = calloc(TUNNEL_PEERS_MAXIMUM, sizeof *peers);
+	if (!peers)
+		return;
+	n = tunnel_client_read_peers(keyd->tunnel, peers, TUNNEL_PEERS_MAXIMUM);
+	ike_manager_set_peers(keyd->manager, now_of(keyd), peers, n);
+	free(peers);
+}
+
+static void open_channel(struct keyd *keyd)
+{
+	if (!tunnel_client_present(keyd->tunnel) || keyd->opening || keyd->leaving)
+		return;
+	if (keyd->channel && keyd->channel_incarnation == tunnel_client_incarnation(keyd->tunnel))
+		return;
+	keyd->channel = ike_channel_free(keyd->channel);
+	keyd->opening = tunnel_client_open_channel(keyd->tunnel) >= 0;
+	if (!keyd->opening)
+		loop_timer_set_delay(keyd->channel_timer, CHANNEL_RETRY);
+}
+
+static void on_channel_timer(void *userdata)
+{
+	struct keyd *keyd = userdata;
+
+	open_channel(keyd);
+	settle(keyd);
+}
+
+static void on_channel_closed(void *userdata)
+{
+	struct keyd *keyd = userdata;
+
+	/* tunneld ended, or gave the channel to another keyd. The first shows itself on the bus. */
+	keyd->channel = ike_channel_free(keyd->channel);
+	loop_timer_set_delay(keyd->channel_timer, CHANNEL_RETRY);
+	settle(keyd);
+}
+
+static void on_opened(void *userdata, int fd)
+{
+	struct keyd *keyd = userdata;
+	uint64_t incarnation = tunnel_client_incarnation(keyd->tunnel);
+	int r = fd;
+
+	keyd->opening = false;
+	if (r >= 0)
+		r = ike_channel_new(keyd->loop, fd, on_datagram, on_channel_closed, keyd,
+				    &keyd->channel);
+	if (r < 0) {
+		log_warning("cannot open the IKE channel: %s", strerror(-r));
+		loop_timer_set_delay(keyd->channel_timer, CHANNEL_RETRY);
+		settle(keyd);
+		return;
+	}
+	if (keyd->channel_incarnation && keyd->channel_incarnation != incarnation)
+		ike_manager_tunnel_restarted(keyd->manager, now_of(keyd));
+	keyd->channel_incarnation = incarnation;
+	show_peers(keyd);
+	settle(keyd);
+}
+
+static void on_tunnel_changed(void *userdata)
+{
+	struct keyd *keyd = userdata;
+
+	if (!tunnel_client_present(keyd->tunnel))
+		keyd->opening = false;
+	open_channel(keyd);
+	show_peers(keyd);
+	settle(keyd);
+}
+
+static void on_installed(void *userdata, uint64_t sa, uint32_t spi_in, bool success,
+			 const char *reason)
+{
+	struct keyd *keyd = userdata;
+
+	if (!success)
+		log_warning("InstallSa: %s", reason);
+	ike_manager_installed(keyd->manager, now_of(keyd), sa, spi_in, success, reason);
+	settle(keyd);
+}
+
+static const struct tunnel_client_callbacks tunnel_callbacks = {
+	.changed = on_tunnel_changed,
+	.opened = on_opened,
+	.installed = on_installed,
+};
+
+/* Who we are. */
+
+static void on_identity_changed(void *userdata)
+{
+	struct keyd *keyd = userdata;
+	struct ike_local *local = NULL;
+
+	keyd->view = identity_client_read(keyd->identity, &local);
+	/* An identity that restarts is the same afterwards: nothing ends because of it. */
+	if (keyd->view != IDENTITY_ABSENT && !keyd->leaving) {
+		keyd->signed_in = keyd->view == IDENTITY_SIGNED_IN;
+		ike_manager_set_local(keyd->manager, now_of(keyd), local);
+	}
+	settle(keyd);
+}
+
+static void on_signed(void *userdata, uint64_t sa, const uint8_t *signature, size_t size)
+{
+	struct keyd *keyd = userdata;
+
+	ike_manager_signed(keyd->manager, now_of(keyd), sa, signature, size);
+	settle(keyd);
+}
+
+/* For the bus. */
+
+struct ike_manager *keyd_manager(struct keyd *keyd)
+{
+	return keyd->manager;
+}
+
+struct timeline *keyd_timeline(struct keyd *keyd)
+{
+	return &keyd->timeline;
+}
+
+const char *keyd_state(const struct keyd *keyd)
+{
+	if (keyd->view == IDENTITY_ABSENT)
+		return "waiting-identity";
+	if (keyd->view == IDENTITY_SIGNED_OUT)
+		return "signed-out";
+	return keyd->channel ? "ready" : "waiting-tunnel";
+}
+
+const char *keyd_reason(const struct keyd *keyd)
+{
+	if (keyd->view == IDENTITY_ABSENT)
+		return "identity is not there; is it running?";
+	if (keyd->view == IDENTITY_SIGNED_OUT)
+		return "no account: homewardctl sign-in";
+	return keyd->channel ? "ready to negotiate" : "tunneld is not there; is it running?";
+}
+
+int keyd_rekey(struct keyd *keyd, uint64_t sa)
+{
+	int r = ike_manager_rekey(keyd->manager, now_of(keyd), sa);
+
+	settle(keyd);
+	return r;
+}
+
+int keyd_terminate(struct keyd *keyd, uint64_t sa)
+{
+	int r = ike_manager_terminate(keyd->manager, now_of(keyd), sa);
+
+	settle(keyd);
+	return r;
+}
+
+static void on_terminate(void *userdata)
+{
+	struct keyd *keyd = userdata;
+
+	keyd->leaving = true;
+	ike_manager_terminate_all(keyd->manager, now_of(keyd));
+	settle(keyd);
+}
+
+int keyd_new(struct keyd **ret)
+{
+	static const struct daemon_options options = {
+		.bus_name = "org.homeward.Key1",
+		.on_terminate = on_terminate,
+		.goodbye_msec = GOODBYE,
+	};
+	static const struct ike_random random = { fill_random, NULL };
+	cleanup(keyd_freep) struct keyd *keyd = calloc(1, sizeof *keyd);
+	int r;
+
+	if (!keyd)
+		return -ENOMEM;
+	r = ike_manager_new(&random, &keyd->manager);
+	if (r >= 0)
+		r = daemon_new(&options, keyd, &keyd->daemon);
+	if (r < 0)
+		return r;
+	keyd->loop = daemon_loop(keyd->daemon);
+	r = loop_timer_new(keyd->loop, on_timer, keyd, &keyd->timer);
+	if (r >= 0)
+		r = loop_timer_new(keyd->loop, on_channel_timer, keyd, &keyd->channel_timer);
+	if (r >= 0)
+		r = bus_new(keyd, daemon_bus(keyd->daemon), &keyd->bus);
+	if (r >= 0)
+		r = identity_client_new(daemon_bus(keyd->daemon), on_identity_changed, on_signed,
+					keyd, &keyd->identity);
+	if (r >= 0)
+		r = tunnel_client_new(daemon_bus(keyd->daemon), &tunnel_callbacks, keyd,
+				      &keyd->tunnel);
+	if (r >= 0)
+		r = daemon_announce(keyd->daemon);
+	if (r < 0) {
+		log_error("cannot start: %s", strerror(-r));
+		return r;
+	}
+	*ret = steal_ptr(keyd);
+	return 0;
+}
+
+struct keyd *keyd_free(struct keyd *keyd)
+{
+	if (!keyd)
+		return NULL;
+	ike_channel_free(keyd->channel);
+	tunnel_client_free(keyd->tunnel);
+	identity_client_free(keyd->identity);
+	bus_free(keyd->bus);
+	loop_timer_free(keyd->timer);
+	loop_timer_free(keyd->channel_timer);
+	daemon_free(keyd->daemon);
+	ike_manager_free(keyd->manager);
+	free(keyd);
+	return NULL;
+}
+
+int keyd_run(struct keyd *keyd)
+{
+	return daemon_run(keyd->daemon);
+}

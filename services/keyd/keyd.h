@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The daemon: feeds events to the manager (ike-manager-state.h) and carries out what it wants done.
+ */
+#include "common/loop/daemon.h"
+#include "common/loop/timeline.h"
+#include "services/keyd/ike-manager-state.h"
+
+struct keyd;
+struct bus;
+
+/* 0, or a negative errno after a line that says what happened. */
+int keyd_new(struct keyd **ret);
+struct keyd *keyd_free(struct keyd *keyd);
+int keyd_run(struct keyd *keyd);
+
+/* For bus.c. */
+struct ike_manager *keyd_manager(struct keyd *keyd);
+struct timeline *keyd_timeline(struct keyd *keyd);
+/* What the bus shows: a word of the list in org.homeward.Key1.xml, and the same for people. */
+const char *keyd_state(const struct keyd *keyd);
+const char *keyd_reason(const struct keyd *keyd);
+/* As ike_manager_rekey() and ike_manager_terminate(). */
+int keyd_rekey(struct keyd *keyd, uint64_t sa);
+int keyd_terminate(struct keyd *keyd, uint64_t sa);
+
+/* bus.c */
+int bus_new(struct keyd *keyd, sd_bus *connection, struct bus **ret);
+struct bus *bus_free(struct bus *bus);
+/* keyd_state() may be another. */
+void bus_announce_state(struct bus *bus);
+/* The SA with this number is new, other, or gone. */
+void bus_announce_sa(struct bus *bus, uint64_t sa);
+
+DEFINE_CLEANUP(struct keyd *, keyd_free)
