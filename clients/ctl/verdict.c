@@ -148,16 +148,17 @@ enum ctl_status verdict_wait_run(struct verdict_wait *wait, uint64_t seconds,
 					    strerror(-r));
 		}
 		if (wait->stirred) {
+			/* A signal handled before the question is older than the answer; one that
+			 * comes with it may be newer, and brings us back here. */
+			bool fresh = wait->fresh;
+
 			json_object_put(state);
+			state = NULL;
 			wait->stirred = false;
 			status = snapshot_read(wait->ctl, CTL_REGISTRAR, &state);
 			if (status != CTL_DONE)
 				return status;
-			/* The signals that came with the answer say whether it is old. */
-			while (sd_bus_process(wait->ctl->bus, NULL) > 0)
-				;
-			status = wait->fresh ? verdict_of(values_text(state, "state"))
-					     : CTL_UNCONFIRMED;
+			status = fresh ? verdict_of(values_text(state, "state")) : CTL_UNCONFIRMED;
 			tell(wait, state);
 		}
 		if (status != CTL_UNCONFIRMED || now_usec() >= until) {
