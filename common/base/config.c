@@ -17,7 +17,8 @@ struct config_reader {
 	char *complaint;
 	int complaint_line;
 	FILE *file;
-	int line; /* the one being read */
+	int line;  /* the one being read */
+	int error; /* errno of a read that failed */
 };
 
 static int parse_boolean(const char *value, bool *ret)
@@ -137,8 +138,12 @@ static char *read_line(char *line, int size, void *user)
 {
 	struct config_reader *reader = user;
 
+	char *got = fgets(line, size, reader->file);
+
 	reader->line++;
-	return fgets(line, size, reader->file);
+	if (!got && ferror(reader->file))
+		reader->error = errno;
+	return got;
 }
 
 static int on_value(void *user, const char *section, const char *name, const char *value)
@@ -188,6 +193,12 @@ int config_read(const char *path, const struct config_key *keys, void *target, c
 	line = ini_parse_stream(read_line, &reader, on_value, &reader);
 	fclose(file);
 	complaint = reader.complaint;
+	if (reader.error) {
+		/* What came before may be half of what was meant. */
+		if (asprintf(ret_message, "%s: %s", path, strerror(reader.error)) < 0)
+			*ret_message = NULL;
+		return -reader.error;
+	}
 	if (line == 0)
 		return 0;
 	/* The first bad line may be one that inih itself could not make sense of. */
