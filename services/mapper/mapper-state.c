@@ -527,21 +527,30 @@ int mapper_state_add_mapping(struct mapper_state *state, const struct mapping_wi
 	return 0;
 }
 
-/* Puts a mapping that the gateway may know on the list of those to be deleted; takes it over. */
-static void delete_at_gateway(struct mapper_state *state, struct mapping *mapping)
-{
-	struct mapping **last = &state->deletions;
-
-	while (*last)
-		last = &(*last)->next;
-	mapping->next = NULL;
-	*last = mapping;
-}
-
 static bool same_internal(const struct mapping *mapping, const struct mapping_wish *wish)
 {
 	return mapping->wish.operation == wish->operation &&
 	       mapping->wish.internal_port == wish->internal_port;
+}
+
+/* Puts a mapping that the gateway may know on the list of those to be deleted; takes it over. */
+static void delete_at_gateway(struct mapper_state *state, struct mapping *mapping)
+{
+	struct mapping **last = &state->deletions;
+	unsigned int n = 0;
+
+	for (; *last; last = &(*last)->next, n++)
+		if (same_internal(*last, &mapping->wish))
+			break;
+	/* One is enough; and who changes wishes faster than a gateway answers lets mappings run out
+	 * there by themselves. */
+	if (*last || n >= MAPPINGS_LIMIT) {
+		free(mapping->caller);
+		free(mapping);
+		return;
+	}
+	mapping->next = NULL;
+	*last = mapping;
 }
 
 void mapper_state_change_mapping(struct mapper_state *state, struct mapping *mapping,

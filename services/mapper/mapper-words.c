@@ -77,9 +77,18 @@ const char *words_trouble(enum trouble trouble)
 	return "";
 }
 
+static const struct mapping *find_failed(const struct mapper_state *state)
+{
+	for (const struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
+		if (mapping->condition == MAPPING_FAILED && mapping->trouble)
+			return mapping;
+	return NULL;
+}
+
 static void describe_speaking(const struct mapper_state *state, const char *gateway, char *text,
 			      size_t size)
 {
+	const struct mapping *failed = find_failed(state);
 	char external[INET_ADDRSTRLEN];
 
 	inet_ntop(AF_INET, &state->external, external, sizeof external);
@@ -91,6 +100,9 @@ static void describe_speaking(const struct mapper_state *state, const char *gate
 	else if (state->trouble)
 		snprintf(text, size, "The gateway %s has the address %s, but: %s.", gateway,
 			 external, words_trouble(state->trouble));
+	else if (failed)
+		snprintf(text, size, "The gateway %s did not map \"%s\": %s. It is asked again.",
+			 gateway, failed->wish.label, words_trouble(failed->trouble));
 	else
 		snprintf(text, size, "The gateway %s maps ports at %s.", gateway, external);
 }

@@ -33,6 +33,7 @@ struct mapper {
 	uint32_t conversation; /* that `natpmp` is for */
 	uint64_t stored_generation;
 	uint64_t noted_generation; /* "asked gateway" is in the timeline */
+	uint64_t noted_restarts;
 	bool store_failed;
 };
 
@@ -184,6 +185,11 @@ void mapper_carry_out(struct mapper *mapper)
 	while (mapper_state_take_request(&mapper->state, mapper_now(mapper), &request))
 		send_request(mapper, &request);
 	store_generation(mapper);
+	if (mapper->noted_restarts != mapper->state.counters.gateway_restarts) {
+		mapper->noted_restarts = mapper->state.counters.gateway_restarts;
+		timeline_note(&mapper->timeline, mapper->state.generation,
+			      "gateway restarted: mapping again");
+	}
 	if (mapper->bus)
 		bus_announce(mapper->bus);
 	due = mapper_state_due(&mapper->state);

@@ -213,6 +213,7 @@ def test_each_kind_of_network(host, make_gateway):
     host.move(office)
     seen = wait_mapping(host, path, "failed")
     assert seen["External"] == ("", 0) and "refuses" in seen["LastError"]
+    assert 'did not map "tunnel": the gateway refuses' in get(host, "Reason")
     assert get(host, "NatKind") == "nat"
 
     host.attach_internet(home.internet, "11.0.9.9")

@@ -868,6 +868,25 @@ static void test_changed_wishes(void **state)
 	end(&script);
 }
 
+/* Nobody makes us hold more than so many deletions. */
+static void test_restless_wishes(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_mapped(&script);
+	struct mapping_wish changed = tunnel->wish;
+	int n = 0;
+
+	for (int i = 0; i < 300; i++) {
+		changed.internal_port = 10000 + i;
+		mapper_state_change_mapping(&script.state, tunnel, &changed, 0);
+		take_requests(&script);
+	}
+	for (const struct mapping *gone = script.state.deletions; gone; gone = gone->next)
+		n++;
+	assert_int_equal(n, MAPPINGS_LIMIT);
+	end(&script);
+}
+
 static void test_finish(void **state)
 {
 	struct script script;
@@ -1027,6 +1046,7 @@ int main(void)
 		cmocka_unit_test(test_deletion_is_given_up),
 		cmocka_unit_test(test_wanted_again),
 		cmocka_unit_test(test_changed_wishes),
+		cmocka_unit_test(test_restless_wishes),
 		cmocka_unit_test(test_finish),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_grace),
