@@ -1,5 +1,10 @@
 if ENABLE_TESTS
-UNIT_TESTS += tests/unit/common/test-loop tests/unit/common/test-neighbour
+UNIT_TESTS += \
+	tests/unit/common/test-base \
+	tests/unit/common/test-cursor \
+	tests/unit/common/test-keys \
+	tests/unit/common/test-loop \
+	tests/unit/common/test-neighbour
 endif
 
 tests_unit_common_test_loop_SOURCES = tests/unit/common/test-loop.c
@@ -9,3 +14,15 @@ tests_unit_common_test_loop_LDADD = libloop.la $(CMOCKA_LIBS)
 tests_unit_common_test_neighbour_SOURCES = tests/unit/common/test-neighbour.c
 tests_unit_common_test_neighbour_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS)
 tests_unit_common_test_neighbour_LDADD = libloop.la $(CMOCKA_LIBS)
+
+tests_unit_common_test_base_SOURCES = tests/unit/common/test-base.c
+tests_unit_common_test_base_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_common_test_base_LDADD = libbase.la $(CMOCKA_LIBS)
+
+tests_unit_common_test_cursor_SOURCES = tests/unit/common/test-cursor.c
+tests_unit_common_test_cursor_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_common_test_cursor_LDADD = $(CMOCKA_LIBS)
+
+tests_unit_common_test_keys_SOURCES = tests/unit/common/test-keys.c
+tests_unit_common_test_keys_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_common_test_keys_LDADD = libkeys.la $(CMOCKA_LIBS)
