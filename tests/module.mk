@@ -7,3 +7,4 @@ include tests/unit/ctl/module.mk
 include tests/unit/identity/module.mk
 include tests/unit/registrar/module.mk
 include tests/unit/mapper/module.mk
+include tests/unit/llq-watcher/module.mk

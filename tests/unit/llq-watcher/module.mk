@@ -1,0 +1,25 @@
+UNIT_TESTS += \
+	tests/unit/llq-watcher/test-host-view-state \
+	tests/unit/llq-watcher/test-llq-watch-state \
+	tests/unit/llq-watcher/test-watcher-state
+
+llq_watcher_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS)
+llq_watcher_test_libs = libllqwatcher-core.la $(CMOCKA_LIBS)
+
+tests_unit_llq_watcher_test_host_view_state_SOURCES = \
+	tests/unit/llq-watcher/test-host-view-state.c tests/unit/llq-watcher/played-server.h
+tests_unit_llq_watcher_test_host_view_state_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_host_view_state_LDADD = $(llq_watcher_test_libs)
+tests_unit_llq_watcher_test_llq_watch_state_SOURCES = \
+	tests/unit/llq-watcher/test-llq-watch-state.c tests/unit/llq-watcher/played-server.h
+tests_unit_llq_watcher_test_llq_watch_state_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_llq_watch_state_LDADD = $(llq_watcher_test_libs)
+tests_unit_llq_watcher_test_watcher_state_SOURCES = tests/unit/llq-watcher/test-watcher-state.c
+tests_unit_llq_watcher_test_watcher_state_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_watcher_state_LDADD = $(llq_watcher_test_libs)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-dns-llq
+tests_fuzz_fuzz_dns_llq_SOURCES = tests/fuzz/fuzz-dns-llq.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_llq_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
+tests_fuzz_fuzz_dns_llq_LDADD = libllqwatcher-core.la
+tests_fuzz_fuzz_dns_llq_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Timelines: facts go in, actions are asserted, the clock moves. Nothing waits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "services/llq-watcher/watcher-state.h"
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+
+static struct watcher_state state;
+static uint64_t now;
+
+#define expect(action, in_phase)                                                                   \
+	do {                                                                                       \
+		assert_int_equal(watcher_state_step(&state, now), action);                         \
+		assert_string_equal(watcher_phase_to_text(state.phase), in_phase);                 \
+	} while (0)
+
+static void network_is(uint64_t generation, const char *external)
+{
+	struct in_addr address = { .s_addr = external ? inet_addr(external) : 0 };
+
+	watcher_state_set_mapper(&state, true, true, generation, address);
+}
+
+static void status_is(enum llq_status status)
+{
+	watcher_state_on_status(&state, now, status, 0);
+}
+
+static int start(void **unused)
+{
+	now = 1000;
+	watcher_state_init(&state);
+	return 0;
+}
+
+static void watch(void)
+{
+	watcher_state_set_identity(&state, true, 1);
+	network_is(1, "203.0.113.5");
+	expect(WATCHER_ACTION_GET_KEY, "waiting-identity");
+	watcher_state_on_key(&state, now, 1, true);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+	expect(WATCHER_ACTION_NONE, "discovering");
+	watcher_state_on_located(&state, now, false, NULL);
+	expect(WATCHER_ACTION_START, "connecting");
+	expect(WATCHER_ACTION_NONE, "connecting");
+	status_is(LLQ_STATUS_WATCHING);
+	expect(WATCHER_ACTION_NONE, "watching");
+}
+
+static void neighbours_come_one_by_one(void **unused)
+{
+	expect(WATCHER_ACTION_NONE, "waiting-identity");
+	watcher_state_set_identity(&state, true, 0);
+	expect(WATCHER_ACTION_NONE, "signed-out");
+	watcher_state_set_identity(&state, true, 1);
+	expect(WATCHER_ACTION_GET_KEY, "waiting-identity");
+	watcher_state_on_key(&state, now, 1, true);
+	expect(WATCHER_ACTION_NONE, "waiting-mapper");
+	watcher_state_set_mapper(&state, true, false, 0, (struct in_addr){ 0 });
+	expect(WATCHER_ACTION_NONE, "waiting-network");
+	network_is(1, NULL);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+}
+
+static void move_sets_up_anew_at_once(void **unused)
+{
+	watch();
+	network_is(2, NULL);
+	expect(WATCHER_ACTION_START, "connecting");
+	/* The gateway says its address a little later: the same network. */
+	network_is(2, "198.51.100.7");
+	expect(WATCHER_ACTION_NONE, "connecting");
+	status_is(LLQ_STATUS_WATCHING);
+	expect(WATCHER_ACTION_NONE, "watching");
+	/* It got another one from its provider. */
+	network_is(2, "198.51.100.8");
+	expect(WATCHER_ACTION_START, "connecting");
+}
+
+static void network_goes_and_comes(void **unused)
+{
+	watch();
+	watcher_state_set_mapper(&state, true, false, 1, (struct in_addr){ 0 });
+	expect(WATCHER_ACTION_NONE, "waiting-network");
+	network_is(2, NULL);
+	expect(WATCHER_ACTION_START, "connecting");
+}
+
+static void neighbours_restart(void **unused)
+{
+	watch();
+	watcher_state_set_mapper(&state, false, false, 0, (struct in_addr){ 0 });
+	watcher_state_set_identity(&state, false, 0);
+	expect(WATCHER_ACTION_NONE, "watching");
+	network_is(1, "203.0.113.5");
+	watcher_state_set_identity(&state, true, 1);
+	expect(WATCHER_ACTION_NONE, "watching");
+}
+
+static void silent_server_is_looked_for_again(void **unused)
+{
+	watch();
+	status_is(LLQ_STATUS_FAILED);
+	expect(WATCHER_ACTION_NONE, "retrying");
+	assert_int_equal(state.due, now + 2000);
+	now = state.due;
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+	watcher_state_on_located(&state, now, false, "silence");
+	expect(WATCHER_ACTION_NONE, "retrying");
+	assert_int_equal(state.due, now + 4000);
+	/* Another network: no reason to wait. */
+	network_is(2, NULL);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+	watcher_state_on_located(&state, now, false, NULL);
+	expect(WATCHER_ACTION_START, "connecting");
+}
+
+static void full_server(void **unused)
+{
+	watch();
+	watcher_state_on_status(&state, now, LLQ_STATUS_FULL, 300);
+	expect(WATCHER_ACTION_NONE, "retrying");
+	assert_int_equal(state.due, now + 300 * 1000);
+}
+
+static void wrong_password(void **unused)
+{
+	watcher_state_set_identity(&state, true, 1);
+	network_is(1, NULL);
+	expect(WATCHER_ACTION_GET_KEY, "waiting-identity");
+	watcher_state_on_key(&state, now, 1, true);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+	watcher_state_on_located(&state, now, true, "wrong password");
+	expect(WATCHER_ACTION_NONE, "refused");
+	assert_int_equal(state.due, now + 600 * 1000);
+	watcher_state_set_identity(&state, true, 0);
+	expect(WATCHER_ACTION_FORGET_KEY, "refused");
+	expect(WATCHER_ACTION_NONE, "signed-out");
+}
+
+static void sign_out(void **unused)
+{
+	watch();
+	watcher_state_set_identity(&state, true, 0);
+	assert_int_equal(watcher_state_step(&state, now), WATCHER_ACTION_STOP);
+	assert_int_equal(watcher_state_step(&state, now), WATCHER_ACTION_FORGET_KEY);
+	expect(WATCHER_ACTION_NONE, "signed-out");
+	/* Late news from the set does not matter. */
+	status_is(LLQ_STATUS_FAILED);
+	expect(WATCHER_ACTION_NONE, "signed-out");
+}
+
+static void sign_out_while_looking_for_the_server(void **unused)
+{
+	watcher_state_set_identity(&state, true, 1);
+	network_is(1, NULL);
+	expect(WATCHER_ACTION_GET_KEY, "waiting-identity");
+	watcher_state_on_key(&state, now, 1, true);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+	watcher_state_set_identity(&state, true, 2);
+	assert_int_equal(watcher_state_step(&state, now), WATCHER_ACTION_CANCEL);
+	assert_int_equal(watcher_state_step(&state, now), WATCHER_ACTION_FORGET_KEY);
+	expect(WATCHER_ACTION_GET_KEY, "waiting-identity");
+}
+
+static void terminate(void **unused)
+{
+	watch();
+	watcher_state_terminate(&state);
+	assert_int_equal(watcher_state_step(&state, now), WATCHER_ACTION_STOP);
+	assert_int_equal(watcher_state_step(&state, now), WATCHER_ACTION_EXIT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(neighbours_come_one_by_one, start),
+		cmocka_unit_test_setup(move_sets_up_anew_at_once, start),
+		cmocka_unit_test_setup(network_goes_and_comes, start),
+		cmocka_unit_test_setup(neighbours_restart, start),
+		cmocka_unit_test_setup(silent_server_is_looked_for_again, start),
+		cmocka_unit_test_setup(full_server, start),
+		cmocka_unit_test_setup(wrong_password, start),
+		cmocka_unit_test_setup(sign_out, start),
+		cmocka_unit_test_setup(sign_out_while_looking_for_the_server, start),
+		cmocka_unit_test_setup(terminate, start),
+	};
+
+	return cmocka_run_group_tests_name("watcher-state", tests, NULL, NULL);
+}
