@@ -8,3 +8,4 @@ include tests/unit/identity/module.mk
 include tests/unit/registrar/module.mk
 include tests/unit/mapper/module.mk
 include tests/unit/llq-watcher/module.mk
+include tests/unit/zoned/module.mk

@@ -13,8 +13,10 @@
  */
 #include "common/base/cleanup.h"
 
-#include <ldns/ldns.h>
+/* Before ldns, which makes a bool of its own otherwise. */
 #include <stdbool.h>
+
+#include <ldns/ldns.h>
 #include <stdint.h>
 
 #define DNS_HEADER_SIZE      12

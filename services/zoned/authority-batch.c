@@ -4,6 +4,9 @@
  * place of the old versions when it is durable and are dropped when it is not. */
 #include "services/zoned/authority-internal.h"
 
+/* A full disk is not asked again at once. */
+#define RETRY_MSEC 1000
+
 void operation_queue_init(struct operation_queue *queue)
 {
 	*queue = (struct operation_queue){ .last = &queue->first };
@@ -11,6 +14,8 @@ void operation_queue_init(struct operation_queue *queue)
 
 static void operation_free(struct operation *operation)
 {
+	for (size_t i = 0; i < operation->n_llqs; i++)
+		llq_free(operation->confirmed[i]);
 	request_clear(&operation->request);
 	free(operation);
 }
@@ -26,24 +31,24 @@ void operation_queue_clear(struct operation_queue *queue)
 	operation_queue_init(queue);
 }
 
-bool authority_enqueue(struct authority *authority, struct request *request,
-		       enum operation_kind kind)
+struct operation *authority_enqueue(struct authority *authority, struct request *request,
+				    enum operation_kind kind)
 {
 	struct operation_queue *queue = &authority->waiting;
 	struct operation *operation;
 
 	if (queue->n >= AUTHORITY_QUEUE_MAX)
-		return false;
+		return NULL;
 	operation = calloc(1, sizeof *operation);
 	if (!operation)
-		return false;
+		return NULL;
 	operation->kind = kind;
 	operation->request = *request;
 	*request = (struct request){};
 	*queue->last = operation;
 	queue->last = &operation->next;
 	queue->n++;
-	return true;
+	return operation;
 }
 
 /* Working off ------------------------------------------------------------------------------------
@@ -114,16 +119,6 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 	zone_free(account->staged);
 	account->staged = next;
 	return LDNS_RCODE_NOERROR;
-}
-
-static void apply_operation(struct authority *authority, struct operation *operation,
-			    const struct moment *moment)
-{
-	switch (operation->kind) {
-	case OPERATION_UPDATE:
-		operation->rcode = apply_update(authority, operation, moment);
-		break;
-	}
 }
 
 /* What to write
@@ -234,27 +229,56 @@ static void answer_operation(struct authority *authority, struct operation *oper
 	case OPERATION_UPDATE:
 		answer_update(authority, operation, moment, outbox);
 		break;
+	case OPERATION_LLQ_CONFIRM:
+	case OPERATION_LLQ_REFRESH:
+		authority_answer_llq(authority, operation, moment, outbox);
+		break;
 	}
 }
 
 /* From outside
  * ---------------------------------------------------------------------------------------- */
 
+/* Queries last: what their clients are told is the zone after all changes of this transaction. */
+static void apply_operations(struct authority *authority, const struct moment *moment)
+{
+	struct operation *operation;
+
+	for (operation = authority->under_way.first; operation; operation = operation->next)
+		if (operation->kind == OPERATION_UPDATE)
+			operation->rcode = apply_update(authority, operation, moment);
+	for (operation = authority->under_way.first; operation; operation = operation->next)
+		if (operation->kind != OPERATION_UPDATE)
+			authority_apply_llq(authority, operation, moment);
+}
+
+uint64_t authority_next_work(const struct authority *authority, const struct moment *moment)
+{
+	uint64_t due = authority_next_llq_work(authority, moment->now);
+
+	/* While a transaction is under way nothing can start; its end asks again. */
+	if (authority->is_busy)
+		return ZONE_NEVER;
+	if (authority->waiting.n)
+		due = moment->now;
+	for (size_t i = 0; i < authority->accounts.n; i++)
+		if (authority->accounts.items[i]->next_expiry < due)
+			due = authority->accounts.items[i]->next_expiry;
+	return due < authority->retry_at ? authority->retry_at : due;
+}
+
 int authority_begin(struct authority *authority, const struct moment *moment,
 		    struct change_list *changes)
 {
-	if (authority->is_busy || authority_next_due(authority, moment) > moment->now)
+	if (authority_next_work(authority, moment) > moment->now)
 		return 0;
 	authority->is_busy = true;
 	authority->under_way = authority->waiting;
-	if (!authority->under_way.first)
-		authority->under_way.last = &authority->under_way.first;
 	operation_queue_init(&authority->waiting);
 	expire_leases(authority, moment);
-	for (struct operation *operation = authority->under_way.first; operation;
-	     operation = operation->next)
-		apply_operation(authority, operation, moment);
-	if (write_zones(authority, moment, changes) < 0) {
+	apply_operations(authority, moment);
+	if (write_zones(authority, moment, changes) < 0 ||
+	    authority_stage_llqs(authority, moment, changes) < 0) {
 		struct outbox none = {};
 
 		/* Without memory for the list there is no transaction: all of it fails. */
@@ -296,6 +320,8 @@ void authority_finish(struct authority *authority, const struct moment *moment, 
 			operation->rcode = LDNS_RCODE_SERVFAIL;
 		answer_operation(authority, operation, moment, outbox);
 	}
+	authority_settle_llqs(authority, moment, durable, outbox);
 	operation_queue_clear(&authority->under_way);
 	authority->is_busy = false;
+	authority->retry_at = durable ? 0 : moment->now + RETRY_MSEC;
 }

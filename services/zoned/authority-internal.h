@@ -4,7 +4,11 @@
 /* What the files of the authority share among themselves. */
 #include "common/dns/dns-options.h"
 #include "services/zoned/authority.h"
+#include "services/zoned/llq-message.h"
 #include "services/zoned/update-state.h"
+
+/* When to ask again after SERV-FULL, in seconds. */
+#define LLQ_FULL_RETRY 300
 
 /* One message while it is being worked on: on the stack for a query, in the queue for a change. */
 struct request {
@@ -21,6 +25,8 @@ struct request {
 
 enum operation_kind {
 	OPERATION_UPDATE,
+	OPERATION_LLQ_CONFIRM,
+	OPERATION_LLQ_REFRESH,
 };
 
 /* A change that waits for its transaction to become durable. */
@@ -30,6 +36,11 @@ struct operation {
 	struct request request;
 	uint16_t rcode;
 	uint32_t granted; /* UPDATE: the lease */
+	struct dns_llq
+		llqs[DNS_LLQ_MAX]; /* LLQ: the options, first of the request, then of the answer */
+	size_t n_llqs;
+	struct llq
+		*confirmed[DNS_LLQ_MAX]; /* LLQ_CONFIRM: new ones, owned until they are durable */
 };
 
 struct operation_queue {
@@ -45,9 +56,11 @@ struct authority {
 	struct zone *public_zone;
 	struct accounts accounts;
 	struct keyring keyring;
+	struct llq_table llqs;
 	struct operation_queue waiting;
 	struct operation_queue under_way;
 	bool is_busy;
+	uint64_t retry_at; /* after a failure: no transaction before then */
 	int64_t last_record_id;
 	struct authority_counters counters;
 };
@@ -87,9 +100,43 @@ int outbox_append(struct outbox *outbox, const struct peer *peer, const void *da
 /* authority-batch.c: the queue -------------------------------------------------------------------
  */
 
-/* Puts the request into the queue and leaves `request` empty. False when it is full. */
-bool authority_enqueue(struct authority *authority, struct request *request,
-		       enum operation_kind kind);
+/* Puts the request into the queue and leaves `request` empty. Borrowed; NULL when the queue is
+ * full. */
+struct operation *authority_enqueue(struct authority *authority, struct request *request,
+				    enum operation_kind kind);
+/* When a transaction has something to do. */
+uint64_t authority_next_work(const struct authority *authority, const struct moment *moment);
 void operation_queue_init(struct operation_queue *queue);
 void operation_queue_clear(struct operation_queue *queue);
 void request_clear(struct request *request);
+
+/* authority-llq.c: messages of long-lived queries ------------------------------------------------
+ */
+
+/* A signed query with LLQ options. May put it into the queue. */
+void authority_receive_llq(struct authority *authority, const struct moment *moment,
+			   struct request *request, const struct dns_llq *llqs, size_t n,
+			   struct outbox *outbox);
+/* A response: the acknowledgement of an event, or nothing of ours. */
+void authority_receive_ack(struct authority *authority, const struct moment *moment,
+			   const struct peer *peer, const uint8_t *data, size_t size);
+/* The i-th question as a claim by this client. False for what no query can be about. */
+bool authority_make_claim(const struct request *request, size_t i, uint32_t lease,
+			  struct llq_claim *ret);
+
+/* authority-llq-batch.c: long-lived queries in a transaction
+ * --------------------------------------- */
+
+/* Setups and refreshes of the transaction, after all UPDATEs. */
+void authority_apply_llq(struct authority *authority, struct operation *operation,
+			 const struct moment *moment);
+/* Events that follow from the staged zones, and everything to be written. 0 or -ENOMEM. */
+int authority_stage_llqs(struct authority *authority, const struct moment *moment,
+			 struct change_list *changes);
+/* Takes over or drops what was staged; events go out. */
+void authority_settle_llqs(struct authority *authority, const struct moment *moment, bool durable,
+			   struct outbox *outbox);
+void authority_answer_llq(struct authority *authority, struct operation *operation,
+			  const struct moment *moment, struct outbox *outbox);
+/* When staging has something to do of its own. */
+uint64_t authority_next_llq_work(const struct authority *authority, uint64_t now);

@@ -71,11 +71,18 @@ static void receive_query(struct authority *authority, struct request *request,
 			  const struct moment *moment, struct outbox *outbox)
 {
 	const ldns_rr *question = only_question(request);
+	struct dns_llq llqs[DNS_LLQ_MAX];
+	int n_llqs = dns_options_read_llqs(request->message->options,
+					   request->message->options_size, llqs, ARRAY_SIZE(llqs));
 
 	authority->counters.queries++;
-	if (!question) {
+	if (n_llqs < 0 || (n_llqs == 0 && !question)) {
 		authority->counters.malformed++;
 		answer_rcode(authority, request, LDNS_RCODE_FORMERR, moment, outbox);
+	} else if (n_llqs > 0 && request->is_signed) {
+		authority_receive_llq(authority, moment, request, llqs, n_llqs, outbox);
+	} else if (n_llqs > 0) {
+		refuse(authority, request, moment, outbox);
 	} else {
 		answer_question(authority, request, question, moment, outbox);
 	}
@@ -210,6 +217,7 @@ void authority_receive(struct authority *authority, const struct moment *moment,
 		return;
 	}
 	if (data[2] & DNS_FLAG_QR >> 8) {
+		authority_receive_ack(authority, moment, peer, data, size);
 		return;
 	}
 	r = take_apart(&request, data, size);

@@ -116,6 +116,7 @@ struct authority *authority_free(struct authority *authority)
 		return NULL;
 	operation_queue_clear(&authority->waiting);
 	operation_queue_clear(&authority->under_way);
+	llq_table_clear(&authority->llqs);
 	keyring_forget(&authority->keyring, -1);
 	accounts_clear(&authority->accounts);
 	zone_free(authority->public_zone);
@@ -207,15 +208,18 @@ static int put_fixed(struct zone *zone, const char *apex, const char *server, ui
 	return r;
 }
 
-int authority_add_llq(struct authority *authority, int64_t account, const struct stored_llq *llq,
+int authority_add_llq(struct authority *authority, int64_t account, const struct stored_llq *stored,
 		      const struct moment *moment)
 {
-	return 0;
+	struct llq *llq;
+	int r = llq_message_from_storage(account, stored, moment, &llq);
+
+	return r < 0 ? r : llq_table_add(&authority->llqs, llq);
 }
 
 size_t authority_n_llqs(const struct authority *authority)
 {
-	return 0;
+	return authority->llqs.n;
 }
 
 int authority_complete_account(struct authority *authority, int64_t id)
@@ -260,13 +264,17 @@ void authority_list_account(struct authority *authority, int64_t id)
 		account->is_listed = true;
 }
 
-void authority_keep_listed(struct authority *authority)
+void authority_keep_listed(struct authority *authority, const struct moment *moment)
 {
 	for (size_t i = authority->accounts.n; i > 0; i--) {
 		struct account *account = authority->accounts.items[i - 1];
 
 		if (account->is_listed)
 			continue;
+		for (size_t k = authority->llqs.n; k > 0; k--)
+			if (authority->llqs.items[k - 1]->account == account->id)
+				llq_table_remove(&authority->llqs, authority->llqs.items[k - 1],
+						 moment->now);
 		keyring_forget(&authority->keyring, account->id);
 		accounts_remove_at(&authority->accounts, i - 1);
 	}
@@ -275,25 +283,6 @@ void authority_keep_listed(struct authority *authority)
 void authority_set_last_record_id(struct authority *authority, int64_t id)
 {
 	authority->last_record_id = id;
-}
-
-void authority_tick(struct authority *authority, const struct moment *moment, struct outbox *outbox)
-{
-}
-
-uint64_t authority_next_due(const struct authority *authority, const struct moment *moment)
-{
-	uint64_t due = ZONE_NEVER;
-
-	/* While a transaction is under way nothing can start; its end asks again. */
-	if (authority->is_busy)
-		return due;
-	if (authority->waiting.n)
-		return moment->now;
-	for (size_t i = 0; i < authority->accounts.n; i++)
-		if (authority->accounts.items[i]->next_expiry < due)
-			due = authority->accounts.items[i]->next_expiry;
-	return due;
 }
 
 bool authority_is_busy(const struct authority *authority)

@@ -95,7 +95,7 @@ bool authority_has_account(const struct authority *authority, int64_t id, const 
  * others go. Not while a transaction is under way. */
 void authority_unlist_accounts(struct authority *authority);
 void authority_list_account(struct authority *authority, int64_t id);
-void authority_keep_listed(struct authority *authority);
+void authority_keep_listed(struct authority *authority, const struct moment *moment);
 /* The highest id a stored record ever had. */
 void authority_set_last_record_id(struct authority *authority, int64_t id);
 

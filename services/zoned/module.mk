@@ -5,12 +5,16 @@ libzoned_core_la_SOURCES = \
 	services/zoned/account.c services/zoned/account.h \
 	services/zoned/authority.c services/zoned/authority.h services/zoned/authority-internal.h \
 	services/zoned/authority-batch.c \
+	services/zoned/authority-llq.c \
+	services/zoned/authority-llq-batch.c \
 	services/zoned/authority-receive.c \
 	services/zoned/authority-reply.c \
 	services/zoned/change-list.c services/zoned/change-list.h \
 	services/zoned/endpoint.h \
 	services/zoned/keyring.c services/zoned/keyring.h \
 	services/zoned/lease-state.c services/zoned/lease-state.h \
+	services/zoned/llq-message.c services/zoned/llq-message.h \
+	services/zoned/llq-state.c services/zoned/llq-state.h \
 	services/zoned/policy-state.c services/zoned/policy-state.h \
 	services/zoned/query-state.c services/zoned/query-state.h \
 	services/zoned/update-state.c services/zoned/update-state.h \

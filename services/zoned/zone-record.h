@@ -8,8 +8,10 @@
  */
 #include "common/base/cleanup.h"
 
-#include <ldns/ldns.h>
+/* Before ldns, which makes a bool of its own otherwise. */
 #include <stdbool.h>
+
+#include <ldns/ldns.h>
 #include <stdint.h>
 
 /*

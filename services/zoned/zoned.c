@@ -215,6 +215,7 @@ static int take_account(void *userdata, int64_t id, const char *domain, const vo
  */
 static int refresh_accounts(struct zoned *zoned)
 {
+	struct moment moment = moment_now(zoned);
 	int64_t generation;
 	int r = storage_accounts_generation(zoned->reader, &generation);
 
@@ -224,7 +225,7 @@ static int refresh_accounts(struct zoned *zoned)
 	r = storage_walk_accounts(zoned->reader, take_account, zoned);
 	if (r < 0 || authority_is_busy(zoned->authority))
 		return r;
-	authority_keep_listed(zoned->authority);
+	authority_keep_listed(zoned->authority, &moment);
 	zoned->accounts_generation = generation;
 	return 0;
 }

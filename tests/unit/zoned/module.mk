@@ -1,0 +1,16 @@
+ZONED_TESTS = tests/unit/zoned/test-llq tests/unit/zoned/test-update
+UNIT_TESTS += $(ZONED_TESTS)
+
+zoned_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
+zoned_test_libs = libzoned-core.la $(CMOCKA_LIBS)
+zoned_fixture = \
+	tests/unit/zoned/memory-storage.c tests/unit/zoned/memory-storage.h \
+	tests/unit/zoned/server-fixture.c tests/unit/zoned/server-fixture.h \
+	tests/unit/zoned/unit.h
+
+tests_unit_zoned_test_update_SOURCES = tests/unit/zoned/test-update.c $(zoned_fixture)
+tests_unit_zoned_test_update_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_update_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_llq_SOURCES = tests/unit/zoned/test-llq.c $(zoned_fixture)
+tests_unit_zoned_test_llq_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_llq_LDADD = $(zoned_test_libs)

@@ -1,0 +1,746 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/zoned/unit.h"
+
+#include "tests/unit/zoned/server-fixture.h"
+
+#define QUESTION "_autotunnel._udp"
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof *fixture);
+
+	fixture_start(fixture);
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fixture_stop(*state);
+	free(*state);
+	return 0;
+}
+
+static const struct authority_counters *counters(struct fixture *fixture)
+{
+	return authority_counters(fixture->authority);
+}
+
+/* Requests
+ * ------------------------------------------------------------------------------------------- */
+
+struct talk {
+	const char *key_name;
+	const char *name;
+	ldns_rr_type type;
+	struct dns_llq llq; /* sent, and then what came back */
+	int rcode;
+	int n_answers;
+};
+
+static void talk(struct fixture *fixture, struct talk *talk)
+{
+	uint8_t option[DNS_OPTION_LLQ_SIZE];
+	struct writer writer = writer_init(option, sizeof option);
+	struct exchange exchange;
+
+	fixture_clear_outbox(fixture);
+	exchange_begin_query(&exchange, talk->name, talk->type);
+	dns_option_write_llq(&writer, &talk->llq);
+	dns_builder_add_edns(&exchange.builder, 0, 0, option, sizeof option);
+	talk->rcode = fixture_send(fixture, &exchange, talk->key_name);
+	assert_true(talk->rcode >= 0);
+	talk->n_answers = dns_message_count(exchange.answer, DNS_SECTION_ANSWER);
+	if (talk->rcode == 0)
+		assert_int_equal(dns_options_read_llqs(exchange.answer->options,
+						       exchange.answer->options_size, &talk->llq,
+						       1),
+				 1);
+	exchange_clear(&exchange);
+}
+
+static struct talk first_step(struct fixture *fixture, const char *key_name, uint32_t lease)
+{
+	struct talk step = { key_name,
+			     QUESTION,
+			     LDNS_RR_TYPE_PTR,
+			     { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_SETUP, 0, 0, lease } };
+
+	talk(fixture, &step);
+	return step;
+}
+
+/* Both steps; the id. */
+static uint64_t set_up(struct fixture *fixture, const char *key_name, uint32_t lease)
+{
+	struct talk step = first_step(fixture, key_name, lease);
+
+	assert_int_equal(step.rcode, 0);
+	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_NONE);
+	talk(fixture, &step);
+	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_NONE);
+	assert_int_equal(step.llq.opcode, DNS_LLQ_OPCODE_SETUP);
+	return step.llq.id;
+}
+
+static struct talk refresh(struct fixture *fixture, const char *key_name, uint64_t id,
+			   uint32_t lease)
+{
+	struct talk step = { key_name,
+			     QUESTION,
+			     LDNS_RR_TYPE_PTR,
+			     { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_REFRESH, 0, id, lease } };
+
+	talk(fixture, &step);
+	return step;
+}
+
+/* Events
+ * --------------------------------------------------------------------------------------------- */
+
+struct event {
+	uint16_t id;
+	struct dns_llq llq;
+	struct dns_tsig_mac mac;
+	int n_added, n_removed;
+	struct octets octets;
+};
+
+/* Takes the one event that was sent. */
+static struct event take_event(struct fixture *fixture, const char *key_name)
+{
+	cleanup(dns_message_freep) struct dns_message *message = NULL;
+	const struct reply *reply = &fixture->outbox.items[0];
+	struct event event = {};
+	struct dns_tsig tsig;
+
+	assert_int_equal(fixture->outbox.n, 1);
+	assert_int_equal(dns_message_parse(reply->data, reply->size, &message), 0);
+	assert_int_equal(message->flags & ~0xf, DNS_FLAG_QR | DNS_FLAG_AA);
+	assert_int_equal(dns_message_count(message, DNS_SECTION_QUESTION), 1);
+	assert_int_equal(
+		dns_options_read_llqs(message->options, message->options_size, &event.llq, 1), 1);
+	assert_int_equal(event.llq.opcode, DNS_LLQ_OPCODE_EVENT);
+	assert_int_equal(event.llq.lease, 0);
+	assert_int_equal(event.llq.error, 0);
+	assert_int_equal(dns_tsig_find(reply->data, reply->size, &tsig), 1);
+	assert_int_equal(dns_tsig_verify(reply->data, &tsig, fixture_key(key_name), NULL,
+					 fixture->moment.date / 1000, 0),
+			 DNS_TSIG_RESULT_OK);
+	event.id = message->id;
+	event.mac = tsig.mac;
+	for (size_t i = 0; i < dns_message_count(message, DNS_SECTION_ANSWER); i++) {
+		if (ldns_rr_ttl(dns_message_rr(message, DNS_SECTION_ANSWER, i)) ==
+		    DNS_LLQ_TTL_REMOVED)
+			event.n_removed++;
+		else
+			event.n_added++;
+	}
+	octets_copy(reply->data, reply->size, &event.octets);
+	fixture_clear_outbox(fixture);
+	return event;
+}
+
+static void acknowledge(struct fixture *fixture, const char *key_name, const struct event *event,
+			const struct dns_tsig_mac *prior, enum dns_llq_error error)
+{
+	uint8_t octets[512], option[DNS_OPTION_LLQ_SIZE];
+	struct writer writer = writer_init(option, sizeof option);
+	struct dns_llq llq = event->llq;
+	ldns_rdf *name = exchange_name(QUESTION);
+	struct dns_builder builder;
+	int size;
+
+	llq.error = error;
+	dns_option_write_llq(&writer, &llq);
+	dns_builder_init(&builder, octets, sizeof octets, event->id, DNS_FLAG_QR | DNS_FLAG_AA);
+	dns_builder_add_question(&builder, name, LDNS_RR_TYPE_PTR, LDNS_RR_CLASS_IN);
+	dns_builder_add_edns(&builder, 1232, 0, option, sizeof option);
+	size = dns_builder_sign(&builder, fixture_key(key_name), prior, fixture->moment.date / 1000,
+				NULL);
+	assert_true(size > 0);
+	ldns_rdf_deep_free(name);
+	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, octets, size,
+			  &fixture->outbox);
+	fixture_work(fixture);
+}
+
+static void acknowledge_well(struct fixture *fixture, const char *key_name, struct event *event)
+{
+	acknowledge(fixture, key_name, event, &event->mac, DNS_LLQ_ERROR_NONE);
+	free(event->octets.data);
+}
+
+/* A change, with its answer taken away so that only events are left. Events in `fixture->outbox`.
+ */
+static void change(struct fixture *fixture, bool add, const char *text)
+{
+	struct exchange exchange;
+
+	fixture_clear_outbox(fixture);
+	exchange_begin_update(&exchange);
+	if (add)
+		exchange_add(&exchange, text);
+	else
+		exchange_delete(&exchange, text);
+	assert_int_equal(fixture_send(fixture, &exchange, FIXTURE_DOMAIN), 0);
+	exchange_clear(&exchange);
+	free(fixture->outbox.items[0].data);
+	fixture->outbox.n--;
+	memmove(fixture->outbox.items, fixture->outbox.items + 1,
+		fixture->outbox.n * sizeof *fixture->outbox.items);
+}
+
+#define PTR(host) QUESTION " PTR " QUESTION "." host
+
+/* Setup
+ * ---------------------------------------------------------------------------------------------- */
+
+static void four_way_handshake(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk step;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, PTR("one"));
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, PTR("two"));
+	step = first_step(fixture, DESKTOP_KEY, 5400);
+	assert_int_equal(step.rcode, 0);
+	assert_int_equal(step.llq.opcode, DNS_LLQ_OPCODE_SETUP);
+	assert_int_equal(step.llq.error, 0);
+	assert_int_not_equal(step.llq.id, 0);
+	assert_int_equal(step.llq.lease, 5400);
+	assert_int_equal(step.n_answers, 0);
+	/* Nothing is remembered yet. */
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	talk(fixture, &step);
+	assert_int_equal(step.llq.error, 0);
+	assert_int_equal(step.llq.lease, 5400);
+	assert_int_equal(step.n_answers, 2);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	/* What it knows already is no event. */
+	fixture_clear_outbox(fixture);
+	fixture_sleep(fixture, 60000);
+	assert_int_equal(fixture->outbox.n, 0);
+}
+
+static void lease_is_bounded(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(first_step(fixture, DESKTOP_KEY, 0).llq.lease, 900);
+	assert_int_equal(first_step(fixture, DESKTOP_KEY, 899).llq.lease, 900);
+	assert_int_equal(first_step(fixture, DESKTOP_KEY, 7201).llq.lease, 7200);
+	assert_int_equal(first_step(fixture, DESKTOP_KEY, 0xFFFFFFFF).llq.lease, 7200);
+}
+
+static void duplicates_get_the_same(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk step = first_step(fixture, DESKTOP_KEY, 5400), again;
+
+	assert_int_equal(first_step(fixture, DESKTOP_KEY, 5400).llq.id, step.llq.id);
+	/* Other clients, questions and keys get another. */
+	assert_int_not_equal(first_step(fixture, LAPTOP_KEY, 5400).llq.id, step.llq.id);
+	fixture->peer.remote.port++;
+	assert_int_not_equal(first_step(fixture, DESKTOP_KEY, 5400).llq.id, step.llq.id);
+	fixture->peer.remote.port--;
+	again = step;
+	talk(fixture, &step);
+	fixture_sleep(fixture, 3000);
+	talk(fixture, &again);
+	assert_int_equal(again.llq.error, 0);
+	assert_int_equal(again.llq.id, step.llq.id);
+	assert_int_equal(again.llq.lease, 5397);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+}
+
+static void challenge_must_be_answered_as_given(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk step = first_step(fixture, DESKTOP_KEY, 5400), wrong;
+
+	wrong = step;
+	wrong.llq.id ^= 1;
+	talk(fixture, &wrong);
+	assert_int_equal(wrong.llq.error, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	wrong = step;
+	wrong.llq.lease++;
+	talk(fixture, &wrong);
+	assert_int_equal(wrong.llq.error, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	wrong = step;
+	wrong.key_name = LAPTOP_KEY;
+	talk(fixture, &wrong);
+	assert_int_equal(wrong.llq.error, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	fixture->peer.remote.port++;
+	wrong = step;
+	talk(fixture, &wrong);
+	assert_int_equal(wrong.llq.error, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	fixture->peer.remote.port--;
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	fixture_sleep(fixture, 61000);
+	talk(fixture, &step);
+	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+}
+
+static void wrong_requests(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk step = { DESKTOP_KEY,
+			     QUESTION,
+			     LDNS_RR_TYPE_ANY,
+			     { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_SETUP, 0, 0, 5400 } };
+
+	talk(fixture, &step);
+	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_FORMAT_ERR);
+	assert_int_equal(step.rcode, 0);
+	step = (struct talk){
+		DESKTOP_KEY, QUESTION, LDNS_RR_TYPE_PTR, { 2, DNS_LLQ_OPCODE_SETUP, 0, 0, 5400 }
+	};
+	talk(fixture, &step);
+	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_BAD_VERS);
+	step = (struct talk){ DESKTOP_KEY,
+			      QUESTION,
+			      LDNS_RR_TYPE_PTR,
+			      { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_EVENT, 0, 1, 0 } };
+	talk(fixture, &step);
+	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_FORMAT_ERR);
+	step = (struct talk){ NULL,
+			      QUESTION,
+			      LDNS_RR_TYPE_PTR,
+			      { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_SETUP, 0, 0, 5400 } };
+	talk(fixture, &step);
+	assert_int_equal(step.rcode, LDNS_RCODE_REFUSED);
+	step = (struct talk){ DESKTOP_KEY,
+			      "x.bob.members.example.org.",
+			      LDNS_RR_TYPE_PTR,
+			      { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_SETUP, 0, 0, 5400 } };
+	talk(fixture, &step);
+	assert_int_equal(step.rcode, LDNS_RCODE_REFUSED);
+}
+
+static void server_is_full(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk step;
+
+	for (int i = 0; i < 4; i++, fixture->peer.remote.port++)
+		set_up(fixture, DESKTOP_KEY, 5400);
+	step = first_step(fixture, DESKTOP_KEY, 5400);
+	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_SERV_FULL);
+	assert_int_equal(step.llq.id, 0);
+	assert_int_equal(step.llq.lease, 300);
+	/* The other host has room of its own, up to the total. */
+	for (int i = 0; i < 2; i++, fixture->peer.remote.port++)
+		set_up(fixture, LAPTOP_KEY, 5400);
+	assert_int_equal(first_step(fixture, LAPTOP_KEY, 5400).llq.error, DNS_LLQ_ERROR_SERV_FULL);
+	assert_int_equal(authority_n_llqs(fixture->authority), 6);
+}
+
+/* The same client for the same question, later: one query, not two. */
+static void new_setup_replaces_the_old(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t id = set_up(fixture, DESKTOP_KEY, 5400);
+
+	fixture_sleep(fixture, 70000);
+	assert_int_not_equal(set_up(fixture, DESKTOP_KEY, 5400), id);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	fixture_sleep(fixture, 2000);
+	assert_int_equal(fixture->storage.n, 1);
+}
+
+/* Refresh
+ * -------------------------------------------------------------------------------------------- */
+
+static void refresh_and_cancel(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t id = set_up(fixture, DESKTOP_KEY, 900);
+	struct talk step;
+
+	fixture_sleep(fixture, 800 * 1000);
+	step = refresh(fixture, DESKTOP_KEY, id, 900);
+	assert_int_equal(step.llq.error, 0);
+	assert_int_equal(step.llq.opcode, DNS_LLQ_OPCODE_REFRESH);
+	assert_int_equal(step.llq.lease, 900);
+	assert_int_equal(step.n_answers, 0);
+	fixture_sleep(fixture, 899 * 1000);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	step = refresh(fixture, LAPTOP_KEY, id, 900);
+	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	assert_int_equal(step.llq.id, id);
+	fixture->peer.remote.port++;
+	assert_int_equal(refresh(fixture, DESKTOP_KEY, id, 900).llq.error,
+			 DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	fixture->peer.remote.port--;
+	step = refresh(fixture, DESKTOP_KEY, id, 0);
+	assert_int_equal(step.llq.error, 0);
+	assert_int_equal(step.llq.lease, 0);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	assert_int_equal(refresh(fixture, DESKTOP_KEY, id, 0).llq.error, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	fixture_sleep(fixture, 2000);
+	assert_int_equal(fixture->storage.n, 0);
+}
+
+static void lease_ends(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t id = set_up(fixture, DESKTOP_KEY, 900);
+
+	fixture_sleep(fixture, 900 * 1000);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	change(fixture, true, PTR("one"));
+	assert_int_equal(fixture->outbox.n, 0);
+	assert_int_equal(refresh(fixture, DESKTOP_KEY, id, 900).llq.error,
+			 DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	fixture_sleep(fixture, 2000);
+	assert_int_equal(fixture->storage.n, 2);
+}
+
+/* Events
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static void events_for_what_comes_and_goes(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t id = set_up(fixture, DESKTOP_KEY, 5400);
+	struct event event;
+
+	change(fixture, true, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.llq.id, id);
+	assert_int_equal(event.n_added, 1);
+	assert_int_equal(event.n_removed, 0);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	assert_int_equal(counters(fixture)->llq_acks, 1);
+	change(fixture, false, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_added, 0);
+	assert_int_equal(event.n_removed, 1);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	/* Not what was asked. */
+	change(fixture, true, "other A 192.0.2.1");
+	assert_int_equal(fixture->outbox.n, 0);
+	fixture_sleep(fixture, 60000);
+	assert_int_equal(fixture->outbox.n, 0);
+	assert_int_equal(counters(fixture)->llq_event_retries, 0);
+}
+
+static void refreshed_lease_is_no_event(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, PTR("one"));
+	set_up(fixture, DESKTOP_KEY, 5400);
+	fixture_clear_outbox(fixture);
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, PTR("one"));
+	assert_int_equal(fixture->outbox.n, 1);
+}
+
+static void expired_record_is_an_event(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, PTR("one"));
+	set_up(fixture, DESKTOP_KEY, 5400);
+	fixture_clear_outbox(fixture);
+	assert_false(fixture_sleep_until_sent(fixture, 1800 * 1000 - 1));
+	assert_true(fixture_sleep_until_sent(fixture, 1));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_removed, 1);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+}
+
+/* Transmissions at 0, 2 and 6 s, the same octets each time; the end at 14 s. */
+static void event_without_answer(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event first;
+	uint64_t start;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	change(fixture, true, PTR("one"));
+	start = fixture->moment.now;
+	first = take_event(fixture, DESKTOP_KEY);
+	for (int i = 0; i < 2; i++) {
+		static const uint64_t times[] = { 2000, 6000 };
+
+		assert_true(fixture_sleep_until_sent(fixture, 20000));
+		assert_int_equal(fixture->moment.now - start, times[i]);
+		assert_int_equal(fixture->outbox.n, 1);
+		assert_int_equal(fixture->outbox.items[0].size, first.octets.size);
+		assert_memory_equal(fixture->outbox.items[0].data, first.octets.data,
+				    first.octets.size);
+		fixture_clear_outbox(fixture);
+	}
+	fixture_sleep(fixture, 7999);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	fixture_sleep(fixture, 1);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	assert_int_equal(counters(fixture)->llq_deaths, 1);
+	assert_int_equal(fixture->outbox.n, 0);
+	free(first.octets.data);
+}
+
+/* The second or third transmission is answered. */
+static void event_answered_late(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	for (int i = 1; i < 3; i++) {
+		change(fixture, i == 1, PTR("one"));
+		event = take_event(fixture, DESKTOP_KEY);
+		for (int k = 0; k < i; k++) {
+			assert_true(fixture_sleep_until_sent(fixture, 20000));
+			fixture_clear_outbox(fixture);
+		}
+		fixture_sleep(fixture, 1000);
+		acknowledge_well(fixture, DESKTOP_KEY, &event);
+		fixture_sleep(fixture, 60000);
+		assert_int_equal(fixture->outbox.n, 0);
+		assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	}
+}
+
+static void next_event_waits_and_coalesces(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	change(fixture, true, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	change(fixture, true, PTR("two"));
+	assert_int_equal(fixture->outbox.n, 0);
+	change(fixture, true, PTR("three"));
+	change(fixture, false, PTR("two"));
+	change(fixture, false, PTR("one"));
+	assert_int_equal(fixture->outbox.n, 0);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_added, 1);
+	assert_int_equal(event.n_removed, 1);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	assert_int_equal(fixture->outbox.n, 0);
+}
+
+static void only_the_right_acknowledgement_counts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct dns_tsig_mac other = { 32, { 1, 2, 3 } };
+	struct event event, wrong;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	change(fixture, true, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	acknowledge(fixture, LAPTOP_KEY, &event, &event.mac, 0);
+	acknowledge(fixture, DESKTOP_KEY, &event, &other, 0);
+	acknowledge(fixture, DESKTOP_KEY, &event, NULL, 0);
+	wrong = event;
+	wrong.id ^= 1;
+	acknowledge(fixture, DESKTOP_KEY, &wrong, &event.mac, 0);
+	wrong = event;
+	wrong.llq.id ^= 1;
+	acknowledge(fixture, DESKTOP_KEY, &wrong, &event.mac, 0);
+	fixture->peer.remote.port++;
+	acknowledge(fixture, DESKTOP_KEY, &event, &event.mac, 0);
+	fixture->peer.remote.port--;
+	assert_int_equal(counters(fixture)->llq_acks, 0);
+	assert_int_equal(counters(fixture)->llq_acks_ignored, 6);
+	acknowledge(fixture, DESKTOP_KEY, &event, &event.mac, 0);
+	assert_int_equal(counters(fixture)->llq_acks, 1);
+	/* Late copy of it. */
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	assert_int_equal(counters(fixture)->llq_acks, 1);
+	assert_int_equal(fixture->outbox.n, 0);
+}
+
+static void client_has_forgotten_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	change(fixture, true, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	acknowledge(fixture, DESKTOP_KEY, &event, &event.mac, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	free(event.octets.data);
+}
+
+/* More than fits into one datagram: in the answer to the setup, and in events. */
+static void big_sets_come_in_parts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+	struct talk step;
+	int n;
+
+	for (int round = 0; round < 2; round++) {
+		exchange_begin_update(&exchange);
+		for (int i = 0; i < 60; i++) {
+			char text[128];
+
+			snprintf(text, sizeof text, PTR("a-host-with-a-long-name-%d-%d"), round, i);
+			exchange_add(&exchange, text);
+		}
+		fixture_clear_outbox(fixture);
+		assert_int_equal(fixture_send(fixture, &exchange, FIXTURE_DOMAIN), 0);
+		exchange_clear(&exchange);
+		if (round == 0) {
+			step = first_step(fixture, DESKTOP_KEY, 5400);
+			talk(fixture, &step);
+			n = step.n_answers;
+			assert_in_range(n, 5, 40);
+		}
+		free(fixture->outbox.items[0].data);
+		fixture->outbox.n--;
+		memmove(fixture->outbox.items, fixture->outbox.items + 1,
+			fixture->outbox.n * sizeof *fixture->outbox.items);
+		while (fixture->outbox.n) {
+			struct event event = take_event(fixture, DESKTOP_KEY);
+
+			assert_true(event.octets.size <= 1232);
+			assert_true(event.n_added > 0);
+			n += event.n_added;
+			acknowledge_well(fixture, DESKTOP_KEY, &event);
+		}
+		assert_int_equal(n, 60 * (round + 1));
+	}
+}
+
+/* Restart
+ * ---------------------------------------------------------------------------------------------- */
+
+static void query_outlives_a_restart(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t id;
+	struct event event;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, PTR("one"));
+	id = set_up(fixture, DESKTOP_KEY, 5400);
+	fixture_restart(fixture);
+	fixture_clear_outbox(fixture);
+	fixture_sleep(fixture, 5000);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	assert_int_equal(fixture->outbox.n, 0);
+	change(fixture, false, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.llq.id, id);
+	assert_int_equal(event.n_removed, 1);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	assert_int_equal(refresh(fixture, DESKTOP_KEY, id, 5400).llq.error, 0);
+}
+
+/* Killed after the UPDATE was durable: the event goes out again, and so does what came after it. */
+static void event_outlives_a_restart(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	change(fixture, true, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	free(event.octets.data);
+	change(fixture, true, PTR("two"));
+	change(fixture, false, PTR("one"));
+	fixture_restart(fixture);
+	assert_true(fixture_sleep_until_sent(fixture, 1));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_added, 1);
+	assert_int_equal(event.n_removed, 0);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_added, 1);
+	assert_int_equal(event.n_removed, 1);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	assert_int_equal(fixture->outbox.n, 0);
+}
+
+/* A record whose lease ended while nobody was there to say so. */
+static void expiry_during_absence_is_an_event(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, PTR("one"));
+	set_up(fixture, DESKTOP_KEY, 5400);
+	fixture_clear_outbox(fixture);
+	fixture->moment.now = 7;
+	fixture->moment.date += 2000 * 1000;
+	fixture_restart(fixture);
+	assert_true(fixture_sleep_until_sent(fixture, 1));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_removed, 1);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+}
+
+static void acknowledgement_is_saved_soon(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	change(fixture, true, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	fixture_sleep(fixture, 1000);
+	fixture_restart(fixture);
+	fixture_sleep(fixture, 1000);
+	assert_int_equal(fixture->outbox.n, 0);
+}
+
+static void disk_failure_makes_no_query(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk step = first_step(fixture, DESKTOP_KEY, 5400);
+
+	fixture->fails_to_commit = true;
+	talk(fixture, &step);
+	assert_int_equal(step.rcode, LDNS_RCODE_SERVFAIL);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	fixture->fails_to_commit = false;
+	fixture_sleep(fixture, 1000);
+	step = first_step(fixture, DESKTOP_KEY, 5400);
+	talk(fixture, &step);
+	assert_int_equal(step.rcode, 0);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(four_way_handshake),
+		TEST(lease_is_bounded),
+		TEST(duplicates_get_the_same),
+		TEST(challenge_must_be_answered_as_given),
+		TEST(wrong_requests),
+		TEST(server_is_full),
+		TEST(new_setup_replaces_the_old),
+		TEST(refresh_and_cancel),
+		TEST(lease_ends),
+		TEST(events_for_what_comes_and_goes),
+		TEST(refreshed_lease_is_no_event),
+		TEST(expired_record_is_an_event),
+		TEST(event_without_answer),
+		TEST(event_answered_late),
+		TEST(next_event_waits_and_coalesces),
+		TEST(only_the_right_acknowledgement_counts),
+		TEST(client_has_forgotten_it),
+		TEST(big_sets_come_in_parts),
+		TEST(query_outlives_a_restart),
+		TEST(event_outlives_a_restart),
+		TEST(expiry_during_absence_is_an_event),
+		TEST(acknowledgement_is_saved_soon),
+		TEST(disk_failure_makes_no_query),
+	};
+
+	return cmocka_run_group_tests_name("zoned llq", tests, NULL, NULL);
+}

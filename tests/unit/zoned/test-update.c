@@ -1,0 +1,720 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/zoned/unit.h"
+
+#include "tests/unit/zoned/server-fixture.h"
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof *fixture);
+
+	fixture_start(fixture);
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	fixture_stop(*state);
+	free(*state);
+	return 0;
+}
+
+/* Sends what was built, by the account's key, and forgets the answer. */
+static int send_as(struct fixture *fixture, struct exchange *exchange, const char *key_name)
+{
+	int rcode = fixture_send(fixture, exchange, key_name);
+
+	exchange_clear(exchange);
+	fixture_clear_outbox(fixture);
+	return rcode;
+}
+
+static int send_update(struct fixture *fixture, struct exchange *exchange)
+{
+	return send_as(fixture, exchange, FIXTURE_DOMAIN);
+}
+
+enum form { NAME_IN_USE, RRSET_EXISTS, NAME_UNUSED, RRSET_ABSENT };
+
+static int require(struct fixture *fixture, enum form form, const char *name, ldns_rr_type type)
+{
+	ldns_rdf *owner = exchange_name(name);
+	struct exchange exchange;
+
+	exchange_begin_update(&exchange);
+	dns_builder_add_empty_rr(&exchange.builder, DNS_SECTION_ANSWER, owner, type,
+				 form == NAME_IN_USE || form == RRSET_EXISTS ? LDNS_RR_CLASS_ANY
+									     : LDNS_RR_CLASS_NONE);
+	ldns_rdf_deep_free(owner);
+	return send_update(fixture, &exchange);
+}
+
+static void prerequisites_without_data(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(fixture_add(fixture, FIXTURE_DOMAIN, 0, "host A 192.0.2.1"), 0);
+	fixture_clear_outbox(fixture);
+	assert_int_equal(require(fixture, NAME_IN_USE, "host", LDNS_RR_TYPE_ANY), 0);
+	assert_int_equal(require(fixture, NAME_IN_USE, "HOST", LDNS_RR_TYPE_ANY), 0);
+	assert_int_equal(require(fixture, NAME_IN_USE, "none", LDNS_RR_TYPE_ANY),
+			 LDNS_RCODE_NXDOMAIN);
+	assert_int_equal(require(fixture, RRSET_EXISTS, "host", LDNS_RR_TYPE_A), 0);
+	assert_int_equal(require(fixture, RRSET_EXISTS, "host", LDNS_RR_TYPE_TXT),
+			 LDNS_RCODE_NXRRSET);
+	assert_int_equal(require(fixture, RRSET_EXISTS, "none", LDNS_RR_TYPE_A),
+			 LDNS_RCODE_NXRRSET);
+	assert_int_equal(require(fixture, NAME_UNUSED, "none", LDNS_RR_TYPE_ANY), 0);
+	assert_int_equal(require(fixture, NAME_UNUSED, "host", LDNS_RR_TYPE_ANY),
+			 LDNS_RCODE_YXDOMAIN);
+	assert_int_equal(require(fixture, RRSET_ABSENT, "host", LDNS_RR_TYPE_TXT), 0);
+	assert_int_equal(require(fixture, RRSET_ABSENT, "host", LDNS_RR_TYPE_A),
+			 LDNS_RCODE_YXRRSET);
+	assert_int_equal(require(fixture, NAME_IN_USE, "host.example.com.", LDNS_RR_TYPE_ANY),
+			 LDNS_RCODE_NOTZONE);
+}
+
+static int require_exact(struct fixture *fixture, uint32_t ttl, const char *first,
+			 const char *second)
+{
+	struct exchange exchange;
+
+	exchange_begin_update(&exchange);
+	for (int i = 0; i < 2; i++) {
+		const char *text = i == 0 ? first : second;
+		ldns_rr *rr = text ? exchange_rr(text) : NULL;
+
+		if (rr)
+			dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, rr,
+					      LDNS_RR_CLASS_IN, ttl);
+		ldns_rr_free(rr);
+	}
+	return send_update(fixture, &exchange);
+}
+
+static void prerequisites_with_data(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "host A 192.0.2.1");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "host A 192.0.2.2");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "alias CNAME Host");
+	fixture_clear_outbox(fixture);
+	assert_int_equal(require_exact(fixture, 0, "host A 192.0.2.2", "host A 192.0.2.1"), 0);
+	assert_int_equal(require_exact(fixture, 0, "host A 192.0.2.1", NULL), LDNS_RCODE_NXRRSET);
+	assert_int_equal(require_exact(fixture, 0, "host A 192.0.2.1", "host A 192.0.2.3"),
+			 LDNS_RCODE_NXRRSET);
+	assert_int_equal(require_exact(fixture, 0, "none A 192.0.2.1", NULL), LDNS_RCODE_NXRRSET);
+	assert_int_equal(require_exact(fixture, 0, "alias CNAME hOST", NULL), 0);
+	assert_int_equal(require_exact(fixture, 10, "host A 192.0.2.1", "host A 192.0.2.2"),
+			 LDNS_RCODE_FORMERR);
+}
+
+static void prerequisite_guards_all(void **state)
+{
+	struct fixture *fixture = *state;
+	ldns_rdf *name = exchange_name("guard");
+	struct exchange exchange;
+
+	exchange_begin_update(&exchange);
+	dns_update_require_name(&exchange.builder, name);
+	exchange_add(&exchange, "guarded A 192.0.2.1");
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_NXDOMAIN);
+	assert_int_equal(fixture_count(fixture, "guarded", LDNS_RR_TYPE_A), -1);
+	assert_int_equal(fixture_serial(fixture), 1);
+	ldns_rdf_deep_free(name);
+}
+
+static void additions_and_deletions(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "host A 192.0.2.1");
+	exchange_add(&exchange, "host A 192.0.2.2");
+	exchange_add(&exchange, "host A 192.0.2.1");
+	exchange_add(&exchange, "host TXT \"model=one\"");
+	exchange_add(&exchange, "host AAAA 2001:db8::1");
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_A), 2);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_ANY), 4);
+	assert_int_equal(fixture_serial(fixture), 2);
+
+	exchange_begin_update(&exchange);
+	exchange_delete(&exchange, "host A 192.0.2.1");
+	exchange_delete(&exchange, "host A 192.0.2.77");
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_A), 1);
+
+	exchange_begin_update(&exchange);
+	exchange_delete_rrset(&exchange, "host", LDNS_RR_TYPE_TXT);
+	exchange_delete_rrset(&exchange, "none", LDNS_RR_TYPE_TXT);
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_TXT), 0);
+	assert_int_equal(fixture_serial(fixture), 4);
+
+	exchange_begin_update(&exchange);
+	exchange_delete_rrset(&exchange, "HOST", LDNS_RR_TYPE_ANY);
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_ANY), -1);
+
+	/* Nothing there: no error, no new serial. */
+	exchange_begin_update(&exchange);
+	exchange_delete_rrset(&exchange, "host", LDNS_RR_TYPE_ANY);
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	assert_int_equal(fixture_serial(fixture), 5);
+}
+
+static void same_record_takes_the_new_ttl(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "host 10 A 192.0.2.1");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "host 20 A 192.0.2.1");
+	exchange_begin_query(&exchange, "host", LDNS_RR_TYPE_A);
+	fixture_clear_outbox(fixture);
+	assert_int_equal(fixture_send(fixture, &exchange, FIXTURE_DOMAIN), 0);
+	assert_int_equal(dns_message_count(exchange.answer, DNS_SECTION_ANSWER), 1);
+	assert_int_equal(ldns_rr_ttl(dns_message_rr(exchange.answer, DNS_SECTION_ANSWER, 0)), 20);
+	exchange_clear(&exchange);
+	assert_int_equal(fixture_serial(fixture), 3);
+}
+
+static int change_raw(struct fixture *fixture, const char *text, ldns_rr_class class, uint32_t ttl)
+{
+	ldns_rr *rr = exchange_rr(text);
+	struct exchange exchange;
+
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "witness A 192.0.2.9");
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_AUTHORITY, rr, class, ttl);
+	ldns_rr_free(rr);
+	return send_update(fixture, &exchange);
+}
+
+static int delete_raw(struct fixture *fixture, const char *name, ldns_rr_type type,
+		      ldns_rr_class class)
+{
+	ldns_rdf *owner = exchange_name(name);
+	struct exchange exchange;
+
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "witness A 192.0.2.9");
+	dns_builder_add_empty_rr(&exchange.builder, DNS_SECTION_AUTHORITY, owner, type, class);
+	ldns_rdf_deep_free(owner);
+	return send_update(fixture, &exchange);
+}
+
+static void malformed_changes_change_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(change_raw(fixture, "host A 192.0.2.1", LDNS_RR_CLASS_ANY, 0),
+			 LDNS_RCODE_FORMERR);
+	assert_int_equal(change_raw(fixture, "host A 192.0.2.1", LDNS_RR_CLASS_NONE, 10),
+			 LDNS_RCODE_FORMERR);
+	assert_int_equal(change_raw(fixture, "host A 192.0.2.1", LDNS_RR_CLASS_CH, 10),
+			 LDNS_RCODE_FORMERR);
+	assert_int_equal(change_raw(fixture, "host.example.com. A 192.0.2.1", LDNS_RR_CLASS_IN, 10),
+			 LDNS_RCODE_NOTZONE);
+	assert_int_equal(delete_raw(fixture, "host", LDNS_RR_TYPE_AXFR, LDNS_RR_CLASS_ANY),
+			 LDNS_RCODE_FORMERR);
+	assert_int_equal(delete_raw(fixture, "host", LDNS_RR_TYPE_ANY, LDNS_RR_CLASS_NONE),
+			 LDNS_RCODE_FORMERR);
+	assert_int_equal(fixture_count(fixture, "witness", LDNS_RR_TYPE_A), -1);
+	assert_int_equal(fixture_serial(fixture), 1);
+}
+
+static void zone_section(void **state)
+{
+	struct fixture *fixture = *state;
+	ldns_rdf *zone = exchange_name("@");
+	ldns_rdf *host = exchange_name("host");
+	ldns_rdf *bob = exchange_name("bob.members.example.org.");
+	ldns_rdf *foreign = exchange_name("example.com.");
+	struct exchange exchange;
+
+	exchange.answer = NULL;
+	dns_builder_init(&exchange.builder, exchange.octets, sizeof exchange.octets, 1,
+			 DNS_FLAGS_OPCODE(LDNS_PACKET_UPDATE));
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_FORMERR);
+	dns_builder_init(&exchange.builder, exchange.octets, sizeof exchange.octets, 1,
+			 DNS_FLAGS_OPCODE(LDNS_PACKET_UPDATE));
+	dns_builder_add_question(&exchange.builder, zone, LDNS_RR_TYPE_A, LDNS_RR_CLASS_IN);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_FORMERR);
+	dns_builder_init(&exchange.builder, exchange.octets, sizeof exchange.octets, 1,
+			 DNS_FLAGS_OPCODE(LDNS_PACKET_UPDATE));
+	dns_builder_add_question(&exchange.builder, zone, LDNS_RR_TYPE_SOA, LDNS_RR_CLASS_IN);
+	dns_builder_add_question(&exchange.builder, zone, LDNS_RR_TYPE_SOA, LDNS_RR_CLASS_IN);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_FORMERR);
+	dns_update_begin(&exchange.builder, exchange.octets, sizeof exchange.octets, 1, host);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_NOTAUTH);
+	dns_update_begin(&exchange.builder, exchange.octets, sizeof exchange.octets, 1, bob);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_REFUSED);
+	dns_update_begin(&exchange.builder, exchange.octets, sizeof exchange.octets, 1, foreign);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_NOTAUTH);
+	dns_update_begin(&exchange.builder, exchange.octets, sizeof exchange.octets, 1, zone);
+	assert_int_equal(send_as(fixture, &exchange, NULL), LDNS_RCODE_REFUSED);
+	ldns_rdf_deep_free(zone);
+	ldns_rdf_deep_free(host);
+	ldns_rdf_deep_free(bob);
+	ldns_rdf_deep_free(foreign);
+}
+
+static void apex_survives(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "@ TXT \"at the apex\"");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "@ NS ns2.example.com.");
+	fixture_clear_outbox(fixture);
+	exchange_begin_update(&exchange);
+	exchange_delete_rrset(&exchange, "@", LDNS_RR_TYPE_ANY);
+	exchange_delete_rrset(&exchange, "@", LDNS_RR_TYPE_SOA);
+	exchange_delete_rrset(&exchange, "@", LDNS_RR_TYPE_NS);
+	exchange_delete(&exchange, "@ NS ns.members.example.org.");
+	exchange_delete_rrset(&exchange, "_dns-llq._udp", LDNS_RR_TYPE_SRV);
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	assert_int_equal(fixture_count(fixture, "@", LDNS_RR_TYPE_SOA), 1);
+	assert_int_equal(fixture_count(fixture, "@", LDNS_RR_TYPE_NS), 2);
+	assert_int_equal(fixture_count(fixture, "@", LDNS_RR_TYPE_TXT), 0);
+	assert_int_equal(fixture_count(fixture, "_dns-llq._udp", LDNS_RR_TYPE_SRV), 1);
+	exchange_begin_update(&exchange);
+	exchange_delete(&exchange, "@ NS ns2.example.com.");
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	assert_int_equal(fixture_count(fixture, "@", LDNS_RR_TYPE_NS), 1);
+}
+
+static void soa_only_grows(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 0,
+		    "@ SOA ns.members.example.org. h.example.org. 50 1 1 1 1");
+	assert_int_equal(fixture_serial(fixture), 50);
+	fixture_add(fixture, FIXTURE_DOMAIN, 0,
+		    "@ SOA ns.members.example.org. h.example.org. 49 1 1 1 1");
+	assert_int_equal(fixture_serial(fixture), 50);
+	fixture_add(fixture, FIXTURE_DOMAIN, 0,
+		    "sub SOA ns.members.example.org. h.example.org. 99 1 1 1 1");
+	assert_int_equal(fixture_count(fixture, "sub", LDNS_RR_TYPE_SOA), -1);
+	fixture_add(fixture, FIXTURE_DOMAIN, 0,
+		    "@ SOA ns.members.example.org. h.example.org. 2147483690 1 1 1 1");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0,
+		    "@ SOA ns.members.example.org. h.example.org. 4294967295 1 1 1 1");
+	assert_int_equal(fixture_serial(fixture), 4294967295u);
+	/* Never 0. */
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "host A 192.0.2.1");
+	assert_int_equal(fixture_serial(fixture), 1);
+}
+
+static void alias_and_other_data(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "host A 192.0.2.1");
+	assert_int_equal(fixture_add(fixture, FIXTURE_DOMAIN, 0, "host CNAME other"), 0);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_CNAME), 0);
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "alias CNAME one");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "alias CNAME host");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "alias TXT \"no\"");
+	assert_int_equal(fixture_count(fixture, "alias", LDNS_RR_TYPE_ANY), 1);
+	assert_int_equal(fixture_count(fixture, "alias", LDNS_RR_TYPE_A), 2);
+}
+
+static void big_ttl_is_none(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+	ldns_rr *rr = exchange_rr("host A 192.0.2.1");
+
+	exchange_begin_update(&exchange);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_AUTHORITY, rr, LDNS_RR_CLASS_IN,
+			      0xFFFFFFFF);
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	exchange_begin_query(&exchange, "host", LDNS_RR_TYPE_A);
+	fixture_send(fixture, &exchange, FIXTURE_DOMAIN);
+	assert_int_equal(ldns_rr_ttl(dns_message_rr(exchange.answer, DNS_SECTION_ANSWER, 0)), 0);
+	exchange_clear(&exchange);
+	ldns_rr_free(rr);
+}
+
+/* Leases
+ * --------------------------------------------------------------------------------------------- */
+
+static uint32_t granted_lease(struct fixture *fixture, const struct dns_update_lease *wanted,
+			      size_t *ret_size)
+{
+	struct dns_update_lease granted = {};
+	struct exchange exchange;
+
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "leased A 192.0.2.1");
+	dns_update_add_lease(&exchange.builder, wanted);
+	assert_int_equal(fixture_send(fixture, &exchange, FIXTURE_DOMAIN), 0);
+	assert_int_equal(dns_options_read_update_lease(exchange.answer->options,
+						       exchange.answer->options_size, &granted),
+			 1);
+	*ret_size = exchange.answer->options_size - 4;
+	exchange_clear(&exchange);
+	fixture_clear_outbox(fixture);
+	return granted.lease;
+}
+
+static void lease_is_granted_in_its_form(void **state)
+{
+	static const struct {
+		uint32_t wanted, granted;
+	} cases[] = { { 0, 1800 },    { 1799, 1800 }, { 1800, 1800 },      { 5400, 5400 },
+		      { 7200, 7200 }, { 7201, 7200 }, { 0xFFFFFFFF, 7200 } };
+	struct fixture *fixture = *state;
+	size_t size;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct dns_update_lease wanted = { .lease = cases[i].wanted };
+
+		assert_int_equal(granted_lease(fixture, &wanted, &size), cases[i].granted);
+		assert_int_equal(size, 4);
+		wanted.has_key_lease = true;
+		wanted.key_lease = 604800;
+		assert_int_equal(granted_lease(fixture, &wanted, &size), cases[i].granted);
+		assert_int_equal(size, 8);
+	}
+}
+
+static void lease_ends(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "leased A 192.0.2.1");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "kept A 192.0.2.2");
+	assert_int_equal(fixture_serial(fixture), 3);
+	fixture_sleep(fixture, 1800 * 1000 - 1);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), 1);
+	fixture_sleep(fixture, 1);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), -1);
+	assert_int_equal(fixture_count(fixture, "kept", LDNS_RR_TYPE_A), 1);
+	assert_int_equal(fixture_serial(fixture), 4);
+	assert_int_equal(authority_counters(fixture->authority)->records_expired, 1);
+}
+
+/* A question between the end of the lease and its removal. */
+static void lease_ended_is_never_answered(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+	int size;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "leased A 192.0.2.1");
+	fixture_clear_outbox(fixture);
+	fixture->moment.now += 1800 * 1000;
+	fixture->moment.date += 1800 * 1000;
+	exchange_begin_query(&exchange, "leased", LDNS_RR_TYPE_A);
+	size = dns_builder_sign(&exchange.builder, fixture_key(FIXTURE_DOMAIN), NULL,
+				fixture->moment.date / 1000, NULL);
+	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, exchange.octets,
+			  size, &fixture->outbox);
+	assert_int_equal(fixture->outbox.n, 1);
+	assert_int_equal(fixture->outbox.items[0].data[3] & 0xf, LDNS_RCODE_NXDOMAIN);
+}
+
+static void refresh_is_no_change(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "leased A 192.0.2.1");
+	fixture_sleep(fixture, 1700 * 1000);
+	exchange_begin_update(&exchange);
+	exchange_delete_rrset(&exchange, "leased", LDNS_RR_TYPE_A);
+	exchange_add(&exchange, "leased A 192.0.2.1");
+	exchange_add_lease(&exchange, 1800);
+	assert_int_equal(send_update(fixture, &exchange), 0);
+	assert_int_equal(fixture_serial(fixture), 2);
+	fixture_sleep(fixture, 1799 * 1000);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), 1);
+	fixture_sleep(fixture, 1000);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), -1);
+}
+
+static void lease_outlives_a_restart(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "leased A 192.0.2.1");
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "later A 192.0.2.1");
+	fixture_sleep(fixture, 1000 * 1000);
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "later A 192.0.2.1");
+	/* The machine was started again too: its monotonic clock begins anew. */
+	fixture->moment.now = 5;
+	fixture_restart(fixture);
+	assert_int_equal(fixture_serial(fixture), 3);
+	fixture_sleep(fixture, 799 * 1000);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), 1);
+	fixture_sleep(fixture, 1000);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), -1);
+	assert_int_equal(fixture_count(fixture, "later", LDNS_RR_TYPE_A), 1);
+	assert_int_equal(fixture_serial(fixture), 4);
+}
+
+static void lease_ends_while_we_are_down(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "leased A 192.0.2.1");
+	fixture->moment.now = 5;
+	fixture->moment.date += 86400 * 1000;
+	fixture_restart(fixture);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), -1);
+	fixture_work(fixture);
+	assert_int_equal(fixture_serial(fixture), 3);
+	assert_int_equal(fixture->storage.n, 1);
+}
+
+/* Durability
+ * ----------------------------------------------------------------------------------------- */
+
+static void disk_failure_changes_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "one A 192.0.2.1");
+	fixture->fails_to_commit = true;
+	assert_int_equal(fixture_add(fixture, FIXTURE_DOMAIN, 0, "two A 192.0.2.1"),
+			 LDNS_RCODE_SERVFAIL);
+	assert_int_equal(fixture_count(fixture, "two", LDNS_RR_TYPE_A), -1);
+	assert_int_equal(fixture_serial(fixture), 2);
+	/* A lease that ends meanwhile is unseen at once and removed once the disk works. */
+	fixture_sleep(fixture, 1800 * 1000);
+	assert_int_equal(fixture_count(fixture, "one", LDNS_RR_TYPE_A), -1);
+	assert_int_equal(fixture_serial(fixture), 2);
+	fixture->fails_to_commit = false;
+	fixture_sleep(fixture, 2000);
+	assert_int_equal(fixture_serial(fixture), 3);
+	assert_int_equal(fixture_add(fixture, FIXTURE_DOMAIN, 0, "two A 192.0.2.1"), 0);
+}
+
+static void queries_do_not_see_what_is_not_durable(void **state)
+{
+	struct fixture *fixture = *state;
+	struct change_list changes = {};
+	struct exchange exchange;
+	int size;
+
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "host A 192.0.2.1");
+	size = dns_builder_sign(&exchange.builder, fixture_key(FIXTURE_DOMAIN), NULL,
+				fixture->moment.date / 1000, NULL);
+	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, exchange.octets,
+			  size, &fixture->outbox);
+	assert_int_equal(authority_begin(fixture->authority, &fixture->moment, &changes), 1);
+	assert_int_equal(fixture->outbox.n, 0);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_A), -1);
+	/* Those that come now wait for the next transaction. */
+	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, exchange.octets,
+			  size, &fixture->outbox);
+	assert_int_equal(fixture->outbox.n, 0);
+	memory_storage_apply(&fixture->storage, &changes);
+	authority_finish(fixture->authority, &fixture->moment, true, &fixture->outbox);
+	assert_int_equal(fixture->outbox.n, 1);
+	fixture_work(fixture);
+	assert_int_equal(fixture->outbox.n, 2);
+	fixture_clear_outbox(fixture);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_A), 1);
+	assert_int_equal(fixture_serial(fixture), 2);
+}
+
+static void updates_share_a_transaction(void **state)
+{
+	struct fixture *fixture = *state;
+	struct change_list changes = {};
+	struct exchange exchange;
+
+	for (int i = 0; i < 10; i++) {
+		char text[64];
+		int size;
+
+		snprintf(text, sizeof text, "host%d A 192.0.2.1", i);
+		exchange_begin_update(&exchange);
+		exchange_add(&exchange, text);
+		size = dns_builder_sign(&exchange.builder, fixture_key(FIXTURE_DOMAIN), NULL,
+					fixture->moment.date / 1000, NULL);
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
+				  exchange.octets, size, &fixture->outbox);
+	}
+	assert_int_equal(authority_begin(fixture->authority, &fixture->moment, &changes), 1);
+	/* Ten hosts and the SOA. */
+	assert_int_equal(changes.n, 11);
+	memory_storage_apply(&fixture->storage, &changes);
+	authority_finish(fixture->authority, &fixture->moment, true, &fixture->outbox);
+	assert_int_equal(fixture->outbox.n, 10);
+}
+
+/* Policy
+ * --------------------------------------------------------------------------------------------- */
+
+static int add_as(struct fixture *fixture, const char *key_name, const char *text)
+{
+	int rcode = fixture_add(fixture, key_name, 1800, text);
+
+	fixture_clear_outbox(fixture);
+	return rcode;
+}
+
+static void host_writes_its_own_names(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "desktop AAAA fd00::1"), 0);
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "Desktop TXT \"model=x\""), 0);
+	assert_int_equal(add_as(fixture, DESKTOP_KEY,
+				"_autotunnel._udp.desktop SRV 0 0 4500 AutoTunnel-00-11"),
+			 0);
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "AutoTunnel-00-11 A 192.0.2.1"), 0);
+	assert_int_equal(
+		add_as(fixture, DESKTOP_KEY, "_autotunnel._udp PTR _autotunnel._udp.desktop"), 0);
+	assert_int_equal(add_as(fixture, LAPTOP_KEY, "laptop AAAA fd00::2"), 0);
+	assert_int_equal(
+		add_as(fixture, LAPTOP_KEY, "_autotunnel._udp PTR _autotunnel._udp.laptop"), 0);
+	assert_int_equal(fixture_count(fixture, "_autotunnel._udp", LDNS_RR_TYPE_PTR), 2);
+}
+
+static void host_writes_nothing_else(void **state)
+{
+	static const char *const others[] = {
+		"laptop AAAA fd00::2",
+		"@ TXT \"mine\"",
+		"other A 192.0.2.1",
+		"sub.desktop A 192.0.2.1",
+		"_autotunnel._udp.laptop SRV 0 0 4500 AutoTunnel-00-11",
+		"_autotunnel._udp PTR _autotunnel._udp.laptop",
+		"_autotunnel._udp TXT \"no\"",
+		"AutoTunnel- A 192.0.2.1",
+		"x.AutoTunnel-00-11 A 192.0.2.1",
+		"_dns-update._udp SRV 0 0 53 evil.example.com.",
+		"* A 192.0.2.1",
+	};
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		assert_int_equal(add_as(fixture, DESKTOP_KEY, others[i]), LDNS_RCODE_REFUSED);
+	/* All or nothing. */
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "desktop A 192.0.2.1");
+	exchange_add(&exchange, "other A 192.0.2.1");
+	assert_int_equal(send_as(fixture, &exchange, DESKTOP_KEY), LDNS_RCODE_REFUSED);
+	assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_A), -1);
+}
+
+static void browsing_pointers_are_each_hosts_own(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+
+	add_as(fixture, DESKTOP_KEY, "_autotunnel._udp PTR _autotunnel._udp.desktop");
+	add_as(fixture, LAPTOP_KEY, "_autotunnel._udp PTR _autotunnel._udp.laptop");
+	exchange_begin_update(&exchange);
+	exchange_delete_rrset(&exchange, "_autotunnel._udp", LDNS_RR_TYPE_PTR);
+	assert_int_equal(send_as(fixture, &exchange, DESKTOP_KEY), LDNS_RCODE_REFUSED);
+	exchange_begin_update(&exchange);
+	exchange_delete_rrset(&exchange, "_autotunnel._udp", LDNS_RR_TYPE_ANY);
+	assert_int_equal(send_as(fixture, &exchange, DESKTOP_KEY), LDNS_RCODE_REFUSED);
+	exchange_begin_update(&exchange);
+	exchange_delete(&exchange, "_autotunnel._udp PTR _autotunnel._udp.laptop");
+	assert_int_equal(send_as(fixture, &exchange, DESKTOP_KEY), LDNS_RCODE_REFUSED);
+	exchange_begin_update(&exchange);
+	exchange_delete(&exchange, "_autotunnel._udp PTR _autotunnel._udp.desktop");
+	assert_int_equal(send_as(fixture, &exchange, DESKTOP_KEY), 0);
+	assert_int_equal(fixture_count(fixture, "_autotunnel._udp", LDNS_RR_TYPE_PTR), 1);
+}
+
+static void taken_name_stays_taken_while_it_lives(void **state)
+{
+	static const char impostor[] = "99999999.desktop." FIXTURE_DOMAIN;
+	struct fixture *fixture = *state;
+
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "desktop AAAA fd00::1"), 0);
+	assert_int_equal(add_as(fixture, impostor, "desktop AAAA fd00::2"), LDNS_RCODE_YXDOMAIN);
+	assert_int_equal(add_as(fixture, impostor, "AutoTunnel-99 A 192.0.2.2"),
+			 LDNS_RCODE_YXDOMAIN);
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "desktop AAAA fd00::3"), 0);
+	fixture_restart(fixture);
+	assert_int_equal(add_as(fixture, impostor, "desktop AAAA fd00::2"), LDNS_RCODE_YXDOMAIN);
+	fixture_sleep(fixture, 1800 * 1000);
+	assert_int_equal(add_as(fixture, impostor, "desktop AAAA fd00::2"), 0);
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "desktop AAAA fd00::1"), LDNS_RCODE_YXDOMAIN);
+}
+
+static void tunnel_name_of_another(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "AutoTunnel-00-11 A 192.0.2.1"), 0);
+	assert_int_equal(add_as(fixture, LAPTOP_KEY, "autotunnel-00-11 A 192.0.2.9"),
+			 LDNS_RCODE_REFUSED);
+	fixture_sleep(fixture, 1800 * 1000);
+	assert_int_equal(add_as(fixture, LAPTOP_KEY, "AutoTunnel-00-11 A 192.0.2.9"), 0);
+}
+
+static void account_key_may_do_all(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(add_as(fixture, FIXTURE_DOMAIN, "desktop TXT \"note\""), 0);
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "desktop AAAA fd00::1"), 0);
+	assert_int_equal(add_as(fixture, FIXTURE_DOMAIN, "desktop AAAA fd00::2"), 0);
+	assert_int_equal(add_as(fixture, DESKTOP_KEY, "desktop AAAA fd00::1"), 0);
+}
+
+/* A host cannot leave records behind for ever. */
+static void host_without_lease_gets_one(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(fixture_add(fixture, DESKTOP_KEY, 0, "desktop AAAA fd00::1"), 0);
+	fixture_sleep(fixture, 7200 * 1000 - 1);
+	assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_AAAA), 1);
+	fixture_sleep(fixture, 1);
+	assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_AAAA), -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(prerequisites_without_data),
+		TEST(prerequisites_with_data),
+		TEST(prerequisite_guards_all),
+		TEST(additions_and_deletions),
+		TEST(same_record_takes_the_new_ttl),
+		TEST(malformed_changes_change_nothing),
+		TEST(zone_section),
+		TEST(apex_survives),
+		TEST(soa_only_grows),
+		TEST(alias_and_other_data),
+		TEST(big_ttl_is_none),
+		TEST(lease_is_granted_in_its_form),
+		TEST(lease_ends),
+		TEST(lease_ended_is_never_answered),
+		TEST(refresh_is_no_change),
+		TEST(lease_outlives_a_restart),
+		TEST(lease_ends_while_we_are_down),
+		TEST(disk_failure_changes_nothing),
+		TEST(queries_do_not_see_what_is_not_durable),
+		TEST(updates_share_a_transaction),
+		TEST(host_writes_its_own_names),
+		TEST(host_writes_nothing_else),
+		TEST(browsing_pointers_are_each_hosts_own),
+		TEST(taken_name_stays_taken_while_it_lives),
+		TEST(tunnel_name_of_another),
+		TEST(account_key_may_do_all),
+		TEST(host_without_lease_gets_one),
+	};
+
+	return cmocka_run_group_tests_name("zoned update", tests, NULL, NULL);
+}
