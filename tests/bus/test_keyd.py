@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""keyd with real tunnelds between two hosts; identity, mapper and llq-watcher are faked, with keys we know."""
+import os
+import re
+import signal
+import struct
+
+import pytest
+
+from fake_account import Account
+from fakes import Fake
+from homeward_lab import introspection, wait_until
+
+# The low half of a host id is what the certificate proves.
+IDS = {"desktop": "fd01:203:405:607:22:69ff:fe8e:342a", "laptop": "fda1:a2a3:a4a5:a6a7:16:3eff:fe00:1"}
+EUI64 = {"desktop": "00-22-69-FF-FE-8E-34-2A", "laptop": "00-16-3E-FF-FE-00-00-01"}
+PUBLIC = {"desktop": "11.0.1.10", "laptop": "11.0.2.20"}
+IKE, CHILD = "org.homeward.Key1.IkeSa", "org.homeward.Key1.ChildSa"
+PEER = "org.homeward.Tunnel1.Peer"
+
+
+class End:
+    def __init__(self, host, internet, account):
+        self.host, self.name, self.internet = host, host.name, internet
+        self.id, self.address = IDS[self.name], PUBLIC[self.name]
+        host.attach_internet(internet, self.address)
+        self.key = account.issue(self.name, EUI64[self.name])
+        self.identity = None
+        self.show_identity()
+        self.mapper = Fake(host, "mapper", {"State": ("s", "ready"), "NetworkGeneration": ("t", 1),
+                                            "LocalAddress": ("s", self.address)},
+                           {"AddMapping": lambda *a: ("o", "/org/homeward/Mapper1/mapping/1")})
+        self.watcher = Fake(host, "llq-watcher", {"State": ("s", "watching")})
+
+    def show_identity(self):
+        self.identity = Fake(self.host, "identity", self.key.properties(self.id), {"Sign": self.key.sign})
+
+    def start(self, *names):
+        for name in names or ("tunneld", "keyd"):
+            self.host.start_daemon(name)
+        self.host.wait_for(("keyd", "State", "ready"))
+
+    def see(self, other, endpoint=None):
+        self.watcher.add("/org/homeward/Watcher1/host/" + other.name, "org.homeward.Watcher1.Host",
+                         Name=("s", f"{other.name}.{other.key.account.domain}"), HostId=("s", other.id),
+                         Endpoint=("(sq)", endpoint or (other.address, 4500)), EndpointGeneration=("t", 1),
+                         Live=("b", True))
+
+    def ping(self, other, *options, count=1, check=True, wait=10):
+        return self.host.run(["ping", "-n", "-c", str(count), "-W", str(wait), *options, other.id], check=check,
+                             timeout=60)
+
+    def counters(self):
+        return self.host.get_property("keyd", "Counters")
+
+    def sas(self, state="established"):
+        return {path: sa for path, sa in self.host.get_objects("keyd", IKE).items() if sa["State"] == state}
+
+    def children(self):
+        return self.host.get_objects("keyd", CHILD)
+
+    def is_down(self):
+        """No SA, and the tunnel knows it."""
+        return not self.sas() and all(peer["State"] == "idle" for peer in self.host.get_objects("tunneld", PEER).values())
+
+    def peer(self):
+        peer, = self.host.get_objects("tunneld", PEER).values()
+        return peer
+
+    def wait(self, condition, what):
+        return wait_until(condition, 30, f"{self.name}: {what}")
+
+    def close(self):
+        for fake in self.identity, self.mapper, self.watcher:
+            fake.close()
+
+
+@pytest.fixture
+def account():
+    return Account()
+
+
+@pytest.fixture
+def ends(make_host, make_internet, account):
+    internet = make_internet()
+    internet.wait_ready()
+    made = [End(make_host(name), internet, account) for name in ("desktop", "laptop")]
+    yield made
+    for end in made:
+        end.close()
+
+
+@pytest.fixture
+def started(ends):
+    desktop, laptop = ends
+    desktop.see(laptop)
+    laptop.see(desktop)
+    for end in ends:
+        end.start()
+    return ends
+
+
+@pytest.fixture
+def tunnel(started):
+    desktop, laptop = started
+    desktop.ping(laptop)
+    return started
+
+
+def test_first_packet_negotiates(tunnel):
+    desktop, laptop = tunnel
+    for here, there, role in (desktop, laptop, "initiator"), (laptop, desktop, "responder"):
+        (path, sa), = here.sas().items()
+        assert sa["Peer"] == f"{there.name}.alice.members.example.org"
+        assert sa["HostId"] == there.id and sa["Role"] == role
+        assert sa["Endpoint"] == (there.address, 4500)
+        assert sa["Proposal"] == "aes128gcm16-prfsha256-x25519"
+        assert sa["Established"]
+        child, = here.children().values()
+        assert child["IkeSa"] == path and child["Algorithm"] == "aes128gcm16"
+        assert child["SpiIn"] >= 0x40000000 and here.peer()["Spis"] == [child["SpiIn"]]
+        seen = introspection.check(here.host, "keyd")
+        assert IKE in seen and CHILD in seen
+    (ours,), (theirs,) = desktop.children().values(), laptop.children().values()
+    assert (ours["SpiIn"], ours["SpiOut"]) == (theirs["SpiOut"], theirs["SpiIn"])
+    assert "3 received" in laptop.ping(desktop, "-i", "0.05", count=3).stdout
+    # The packet that asked for it was held, not lost; and nobody had to repeat anything.
+    assert desktop.counters()["MessagesSent"] == 2 and desktop.counters()["Retransmitted"] == 0
+    assert any("keys agreed with laptop" in words for _, _, words in desktop.host.get_property("keyd", "Timeline"))
+
+
+def test_both_at_once(started):
+    desktop, laptop = started
+    for end, other in (desktop, laptop), (laptop, desktop):
+        end.host.popen(["ping", "-n", "-c", "1", "-W", "10", other.id])
+    for end in started:
+        end.wait(lambda end=end: end.peer()["State"] == "established" and len(end.sas()) == 1, "one SA")
+    desktop.ping(laptop)
+    assert [end.counters()["Established"] for end in started] == [1, 1]
+    assert all(not end.peer()["LastError"] for end in started)
+
+
+def test_keyd_is_killed(tunnel):
+    desktop, laptop = tunnel
+    former = {end: end.peer()["Spis"][0] for end in tunnel}
+    laptop.host.kill_daemon("keyd")
+    # The data path does not need it.
+    desktop.ping(laptop)
+    laptop.host.start_daemon("keyd")
+    for end in tunnel:
+        end.wait(lambda end=end: end.peer()["Spis"][0] != former[end], "new pair")
+        assert end.peer()["State"] == "established"
+    laptop.ping(desktop)
+    desktop.wait(lambda: len(desktop.sas()) == 1, "the former SA's end")
+    (sa,) = laptop.sas().values()
+    assert sa["Role"] == "initiator"
+
+
+def test_tunneld_is_killed(tunnel):
+    desktop, laptop = tunnel
+    laptop.host.kill_daemon("tunneld")
+    laptop.host.wait_for(("keyd", "State", "waiting-tunnel"))
+    laptop.host.start_daemon("tunneld")
+    laptop.host.wait_for(("keyd", "State", "ready"))
+    # desktop was told, so its next packet negotiates.
+    desktop.wait(lambda: desktop.peer()["State"] == "idle" or desktop.peer()["LastHandshake"], "the end of its pair")
+    desktop.wait(lambda: "1 received" in desktop.ping(laptop, check=False, wait=2).stdout, "ping")
+    laptop.ping(desktop)
+
+
+def test_identity_restarts_and_signs_out(tunnel):
+    desktop, laptop = tunnel
+    laptop.identity.close()
+    laptop.host.wait_for(("keyd", "State", "waiting-identity"))
+    assert len(laptop.sas()) == 1
+    laptop.show_identity()
+    laptop.host.wait_for(("keyd", "State", "ready"))
+    assert len(laptop.sas()) == 1
+    desktop.ping(laptop)
+    laptop.identity.change(State=("s", "signed-out"), SignedIn=("b", False), Certificate=("ay", b""))
+    laptop.host.wait_for(("keyd", "State", "signed-out"))
+    for end in tunnel:
+        end.wait(end.is_down, "no SA")
+
+
+def test_terminated(tunnel):
+    desktop, laptop = tunnel
+    assert laptop.host.stop_daemon("keyd") == 0
+    desktop.wait(lambda: not desktop.sas() and not desktop.children(), "the delete of the other side")
+    assert desktop.is_down()
+    assert laptop.peer()["State"] == "idle"
+
+
+def test_rekey_and_terminate(tunnel):
+    desktop, laptop = tunnel
+    (path,) = laptop.sas()
+    former = laptop.peer()["Spis"][0]
+    laptop.host.call("keyd", "Rekey", path=path, interface=IKE)
+    laptop.wait(lambda: path not in laptop.host.get_objects("keyd", IKE), "the former SA's end")
+    (path,) = laptop.sas()
+    assert laptop.peer()["Spis"][0] != former
+    desktop.ping(laptop)
+    laptop.host.call("keyd", "Terminate", path=path, interface=IKE)
+    for end in tunnel:
+        end.wait(end.is_down, "no SA")
+
+
+def test_other_account(ends):
+    desktop, laptop = ends
+    laptop.key = Account().issue("laptop", EUI64["laptop"])
+    laptop.identity.close()
+    laptop.show_identity()
+    desktop.see(laptop)
+    for end in ends:
+        end.start()
+    desktop.ping(laptop, check=False, wait=2)
+    desktop.wait(lambda: desktop.peer()["LastError"], "an error")
+    assert desktop.peer()["LastError"] == "it refused with AUTHENTICATION_FAILED"
+    assert laptop.counters()["RefusedPeers"] == 1
+    assert not desktop.sas() and not laptop.sas()
+    assert any("refused a peer at 11.0.1.10:4500: its certificate is not of this account" in words
+               for _, _, words in laptop.host.get_property("keyd", "Timeline"))
+
+
+def test_no_answer_then_there(ends):
+    """The other host comes up while we already knock."""
+    desktop, laptop = ends
+    desktop.see(laptop)
+    laptop.see(desktop)
+    desktop.start()
+    ping = desktop.host.popen(["ping", "-n", "-c", "1", "-W", "20", laptop.id])
+    desktop.wait(lambda: desktop.counters()["Retransmitted"] >= 1, "a repetition")
+    laptop.start()
+    desktop.wait(lambda: desktop.peer()["State"] == "established", "tunnel")
+    assert ping.wait(30) == 0
+
+
+def send_raw(internet, address, datagrams):
+    script = ("import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+              "for line in sys.stdin: s.sendto(bytes.fromhex(line), (sys.argv[1], 4500))\n")
+    internet.run(["/usr/bin/python3", "-c", script, address], input="".join(d.hex() + "\n" for d in datagrams))
+
+
+def test_nonsense(tunnel):
+    desktop, laptop = tunnel
+    header = struct.pack("!QQBBBBII", 1, 2, 46, 0x20, 37, 8, 1, 28 + 40)
+    send_raw(desktop.internet, laptop.address, [bytes(4) + octets for octets in (
+        b"", b"x", bytes(27), bytes(28), header, header + os.urandom(40), os.urandom(1400),
+        struct.pack("!QQBBBBII", 1, 0, 33, 0x20, 34, 8, 0, 28 + 40) + os.urandom(40),
+        struct.pack("!QQBBBBII", 1, 0, 33, 0x30, 34, 8, 0, 28))])
+    laptop.wait(lambda: laptop.counters()["Malformed"] >= 5, "malformed messages counted")
+    laptop.wait(lambda: laptop.counters()["UnknownSpi"] >= 1 and laptop.counters()["WrongVersion"] >= 1, "others")
+    desktop.ping(laptop)
+    assert len(laptop.sas()) == 1
+
+
+def test_unknown_key_in_configuration(make_host):
+    host = make_host("desktop")
+    host.write("/etc/homeward/keyd.conf", "[paths]\nnonsense = 1\n")
+    process = host.start_daemon("keyd", wait=False)
+    assert process.wait(10) == 1
+    assert re.search(r"keyd\.conf:2: ", host.log("keyd"))
+
+
+def test_signals(started):
+    for end in started:
+        assert end.host.stop_daemon("keyd", signal.SIGTERM) == 0
