@@ -76,12 +76,13 @@ class Fake(Bus):
 
     def _serve(self):
         while not self._ended:
+            # The first may have come together with the answer about the name.
+            while self._requests:
+                self._answer(*self._requests.popleft())
             try:
                 self._receive_some()
             except (OSError, ConnectionError):
                 return
-            while self._requests:
-                self._answer(*self._requests.popleft())
 
     def _receive_some(self):
         data, fds, _, _ = wire.socket.recv_fds(self._socket, 65536, 16)
