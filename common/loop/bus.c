@@ -10,12 +10,15 @@
 #include <poll.h>
 #include <time.h>
 
+#define BATCH_LIMIT 64 /* messages in a row */
+
 struct loop_bus {
 	struct loop *loop;
 	sd_bus *bus;
 	uv_prepare_t prepare;
 	uv_poll_t poll;
 	uv_timer_t timer;
+	int polled; /* what `poll` waits for at present */
 	unsigned int n_open;
 	bool processing;
 	void (*on_lost)(void *userdata, int error);
@@ -37,17 +40,21 @@ static void lost(struct loop_bus *bus, int error)
 static void process(struct loop_bus *bus)
 {
 	struct loop *loop = bus->loop;
-	int r;
+	int r = 0;
 
 	if (bus->processing)
 		return;
 	bus->processing = true;
-	do {
+	/* Who floods us does not keep timers and sockets waiting: sd-bus reports what it still has
+	 * in its queue as a timeout of 0. */
+	for (int i = 0; i < BATCH_LIMIT; i++) {
 		r = sd_bus_process(bus->bus, NULL);
 		/* A callback may have detached us. */
 		if (loop->bus != bus)
 			return;
-	} while (r > 0 && !loop->stopping);
+		if (r <= 0 || loop->stopping)
+			break;
+	}
 	bus->processing = false;
 	if (r < 0)
 		lost(bus, r);
@@ -82,10 +89,12 @@ static void on_prepare(uv_prepare_t *prepare)
 		lost(bus, events);
 		return;
 	}
-	uv_poll_start(&bus->poll,
-		      (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0) |
-			      UV_DISCONNECT,
-		      on_poll);
+	events = (events & POLLIN ? UV_READABLE : 0) | (events & POLLOUT ? UV_WRITABLE : 0) |
+		 UV_DISCONNECT;
+	/* Starting anew costs two system calls, and this runs in each round of the loop. */
+	if (events != bus->polled || !uv_is_active((uv_handle_t *)&bus->poll))
+		uv_poll_start(&bus->poll, events, on_poll);
+	bus->polled = events;
 	r = sd_bus_get_timeout(bus->bus, &until);
 	if (r < 0) {
 		lost(bus, r);

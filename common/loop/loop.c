@@ -255,6 +255,9 @@ struct loop_io *loop_io_free(struct loop_io *io)
 
 void loop_io_set(struct loop_io *io, int events)
 {
+	/* libuv would take it out of the kernel's set and put it in again. */
+	if (events && events == io->events && uv_is_active((uv_handle_t *)&io->uv))
+		return;
 	io->events = events;
 	if (events)
 		uv_poll_start(&io->uv, events, on_io);

@@ -276,7 +276,7 @@ static void test_mirror(void **state)
 	set_number(&side, 1);
 	run_until(&side, neighbour_next(side.neighbour, INTERFACE ".Item", NULL));
 	assert_int_equal(neighbour_number(side.neighbour, ITEM, INTERFACE ".Item", "Port"), 4500);
-	for (uint64_t i = 3; i < 40; i++)
+	for (uint64_t i = 3; i < 300; i++)
 		set_number(&side, i);
 	set_number(&side, 2);
 	run_until(&side, shown_number(&side) == 2 &&
