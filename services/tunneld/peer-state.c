@@ -20,6 +20,15 @@
 #define ACQUIRE_LIMIT_MSEC 30000
 #define ACQUIRE_PAUSE_MSEC 1000
 #define ACQUIRE_SPI_MSEC   2000
+/* A packet from another port of the same address moves the endpoint only if nothing came from the
+ * present one for this long. A gateway that maps another port than it translates to leaves the peer
+ * reachable at two ports, and each of ours leads to another source port there: if both sides
+ * followed every packet they would swap for ever. The two sides wait differently long, so that one
+ * of them settles on what the other sends to. */
+#define PORT_SILENCE_INITIATOR_MSEC 100
+#define PORT_SILENCE_RESPONDER_MSEC 250
+/* The zone's word about another port of the same address is no news while we hear the peer. */
+#define PORT_SILENCE_DNS_MSEC 1000
 /* The probes of a burst: one of them may be lost. */
 #define BURST_PROBES 3
 
@@ -131,6 +140,7 @@ static unsigned int change_path(struct peer *peer, uint64_t now)
 	if (!peer->doubt_since)
 		peer->doubt_since = now;
 	peer->path_since = now;
+	peer->last_heard_there = 0;
 	peer->path_probe = peer->last_probe + 1;
 	peer->burst = BURST_PROBES;
 	peer->resend_below = UINT32_MAX;
@@ -156,6 +166,25 @@ static unsigned int start_acquiring(struct peer *peer, uint64_t now)
 	return PEER_ACQUIRE | PEER_ANNOUNCE;
 }
 
+/* Whether `endpoint` is another port of the address that we heard the peer at less than `msec` ago.
+ */
+static bool is_other_port_of_live(const struct peer *peer, uint64_t now,
+				  const struct sockaddr_in *endpoint, uint64_t msec)
+{
+	return endpoint->sin_addr.s_addr == peer->endpoint.sin_addr.s_addr &&
+	       peer->last_heard_there && now - peer->last_heard_there < msec;
+}
+
+static void set_endpoint(struct peer *peer, const struct sockaddr_in *endpoint,
+			 enum endpoint_source source, uint64_t heard)
+{
+	if (!endpoint_equal(endpoint, &peer->endpoint))
+		peer->counters.endpoint_moves++;
+	peer->endpoint = *endpoint;
+	peer->source = source;
+	peer->last_heard_there = heard;
+}
+
 unsigned int peer_hear_watcher(struct peer *peer, uint64_t now, const char *name,
 			       const struct sockaddr_in *endpoint, uint64_t generation,
 			       uint64_t incarnation)
@@ -178,11 +207,10 @@ unsigned int peer_hear_watcher(struct peer *peer, uint64_t now, const char *name
 	peer->dns_incarnation = incarnation;
 	/* What it says first is no news about a peer that we already reach. */
 	if (!changed || (first && peer->source != ENDPOINT_NONE) ||
-	    endpoint_equal(endpoint, &peer->endpoint))
+	    endpoint_equal(endpoint, &peer->endpoint) ||
+	    is_other_port_of_live(peer, now, endpoint, PORT_SILENCE_DNS_MSEC))
 		return todo;
-	peer->endpoint = *endpoint;
-	peer->source = ENDPOINT_DNS;
-	peer->counters.endpoint_moves++;
+	set_endpoint(peer, endpoint, ENDPOINT_DNS, 0);
 	return todo | PEER_MOVED | PEER_ANNOUNCE | change_path(peer, now);
 }
 
@@ -208,12 +236,9 @@ unsigned int peer_install(struct peer *peer, uint64_t now, struct sa_pair *pair,
 	pair->ends_at = PEER_NEVER;
 	pair->next = peer->pairs;
 	peer->pairs = pair;
-	if (!endpoint_equal(endpoint, &peer->endpoint)) {
+	if (!endpoint_equal(endpoint, &peer->endpoint))
 		todo |= PEER_MOVED;
-		peer->counters.endpoint_moves++;
-	}
-	peer->endpoint = *endpoint;
-	peer->source = ENDPOINT_IKE;
+	set_endpoint(peer, endpoint, ENDPOINT_IKE, now);
 	peer->last_sent = now;
 	peer->last_error[0] = '\0';
 	peer->phase = PEER_ESTABLISHED;
@@ -445,17 +470,21 @@ static unsigned int accept_proof(struct peer *peer, uint64_t now,
 	return todo;
 }
 
-static bool follow_endpoint(struct peer *peer, const struct peer_arrival *arrival)
+static bool follow_endpoint(struct peer *peer, uint64_t now, const struct peer_arrival *arrival)
 {
+	uint64_t silence = arrival->pair->initiator ? PORT_SILENCE_INITIATOR_MSEC
+						    : PORT_SILENCE_RESPONDER_MSEC;
+
+	if (endpoint_equal(&arrival->source, &peer->endpoint))
+		peer->last_heard_there = now;
 	/* Late packets of a former pair say where the peer was. */
 	if (!arrival->newest || arrival->pair->order < peer->mover_order)
 		return false;
 	peer->mover_order = arrival->pair->order;
-	if (endpoint_equal(&arrival->source, &peer->endpoint))
+	if (endpoint_equal(&arrival->source, &peer->endpoint) ||
+	    is_other_port_of_live(peer, now, &arrival->source, silence))
 		return false;
-	peer->endpoint = arrival->source;
-	peer->source = ENDPOINT_PACKET;
-	peer->counters.endpoint_moves++;
+	set_endpoint(peer, &arrival->source, ENDPOINT_PACKET, now);
 	return true;
 }
 
@@ -497,7 +526,7 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 	note_answer(peer, now);
 	if (!arrival->data && arrival->dummy == DUMMY_ANSWER && arrival->number)
 		peer->burst = 0;
-	moved = follow_endpoint(peer, arrival);
+	moved = follow_endpoint(peer, now, arrival);
 	if (moved)
 		todo |= PEER_MOVED | PEER_ANNOUNCE | PEER_PROBE;
 	if (peer->network && (moved || is_proof(peer, now, arrival)))

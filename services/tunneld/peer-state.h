@@ -9,7 +9,8 @@
  * idle --packet to send--> acquiring --InstallSa--> established --last pair removed--> idle
  *
  * Endpoint: whoever spoke last. A newer authenticated packet from elsewhere moves it (packet), so
- * does a change of what the zone says (dns), not its repetition; InstallSa sets it (ike).
+ * does a change of what the zone says (dns), not its repetition; InstallSa sets it (ike). Another
+ * port of the same address has to wait until the present one is silent.
  *
  * Doubt: we send and nothing authenticated comes back, or the path was changed and is not proven
  * yet. While in doubt, packets go out and a copy stays here; probes ask the other side for a sign
@@ -98,6 +99,7 @@ struct peer {
 
 	struct sockaddr_in endpoint;
 	enum endpoint_source source;
+	uint64_t last_heard_there; /* something authenticated came from `endpoint`; 0: never */
 	struct sockaddr_in dns_endpoint; /* what the watcher said last */
 	uint64_t dns_generation, dns_incarnation;
 

@@ -224,6 +224,44 @@ static void test_endpoint_by_packet_newest_only(void **state)
 	peer_free(peer);
 }
 
+static void test_other_port_waits_for_silence(void **state)
+{
+	struct peer *peer = make_established(0);
+	struct sockaddr_in port = peer->endpoint, address = at("198.51.100.7", 4500);
+
+	port.sin_port = htons(4501);
+	hear(peer, 1000);
+	/* The peer's gateway lets it be reached at two ports: the packets of both are mixed. */
+	assert_false(hear_from(peer, 1050, peer->current, port, true) & PEER_MOVED);
+	hear(peer, 1060);
+	assert_false(hear_from(peer, 1159, peer->current, port, true) & PEER_MOVED);
+	assert_int_equal(peer_hear_watcher(peer, 1159, NAME, &port, 1, 1), 0);
+	assert_int_equal(peer_hear_watcher(peer, 1159, NAME, &port, 2, 1), 0);
+	/* The present one is silent now. */
+	assert_true(hear_from(peer, 1160, peer->current, port, true) & PEER_MOVED);
+	/* Another address is another matter. */
+	assert_true(hear_from(peer, 1161, peer->current, address, true) & PEER_MOVED);
+	/* And where our own side moved, nothing is known of any port. */
+	peer_network_changed(peer, 1162, true);
+	address.sin_port = htons(4502);
+	assert_true(hear_from(peer, 1163, peer->current, address, true) & PEER_MOVED);
+	peer_free(peer);
+}
+
+static void test_other_port_longer_for_the_responder(void **state)
+{
+	struct peer *peer = make_peer();
+	struct sockaddr_in port;
+
+	install(peer, 0, false);
+	port = peer->endpoint;
+	port.sin_port = htons(4501);
+	hear(peer, 1000);
+	assert_false(hear_from(peer, 1249, peer->current, port, true) & PEER_MOVED);
+	assert_true(hear_from(peer, 1250, peer->current, port, true) & PEER_MOVED);
+	peer_free(peer);
+}
+
 static void test_late_packet_of_former_pair_moves_nothing(void **state)
 {
 	struct peer *peer = make_established(0);
@@ -632,6 +670,8 @@ int main(void)
 		cmocka_unit_test(test_endpoint_by_dns_on_change_only),
 		cmocka_unit_test(test_first_word_of_dns_moves_no_known_peer),
 		cmocka_unit_test(test_endpoint_by_packet_newest_only),
+		cmocka_unit_test(test_other_port_waits_for_silence),
+		cmocka_unit_test(test_other_port_longer_for_the_responder),
 		cmocka_unit_test(test_late_packet_of_former_pair_moves_nothing),
 		cmocka_unit_test(test_initiator_switches_at_once),
 		cmocka_unit_test(test_responder_switches_on_proof),
