@@ -421,7 +421,7 @@ class Host(Namespace):
         default route. Returns (time.monotonic() when the old network was gone, when the new one stood)."""
         gone = time.monotonic()
         self._unplug()
-        self._plug(gateway, "br-lan", address or gateway.next_address(), 24, gateway.lan_address)
+        self._plug(gateway, "br-lan", address or gateway.lease(self.name), 24, gateway.lan_address)
         return gone, time.monotonic()
 
     def attach_internet(self, internet, address):

@@ -27,16 +27,21 @@ ip link set br0 up
 
 
 # nft 1.0.6 wants a line of its own for each rule. The guard is there in every state of a gateway: what it has not
-# translated does not go out.
+# translated does not go out. Nor do its complaints about addresses behind it: like most home routers it is silent
+# towards the internet.
 _GUARD = """flush ruleset
 table inet guard {
   chain out { type filter hook postrouting priority 300; policy accept;
     oifname "wan" ip saddr 192.168.0.0/16 drop
+    oifname "wan" icmp type destination-unreachable drop
   }
 }
 """
 
 _CLOSED = _GUARD + """table inet lab {
+  chain input { type filter hook input priority 10; policy accept;
+    iifname "wan" drop
+  }
   chain forward { type filter hook forward priority 10; policy drop;
   }
 }
@@ -130,7 +135,7 @@ class Gateway(Namespace):
         self.wan_address = wan_address or f"11.0.{number}.1"
         self.lan_address = f"192.168.{number}.1"
         self.uplink_mbit = uplink_mbit
-        self._given = 9
+        self._leases = {}
         self._miniupnpd = None
         self.setup = _NO_IPV6 + f"""
 sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.all.rp_filter=0
@@ -222,10 +227,10 @@ ip link set br-lan up
         self.start_miniupnpd()
         return time.monotonic() - begin
 
-    def next_address(self):
-        """A LAN address that was not given out yet."""
-        self._given = self._given % 250 + 1
-        return str(ipaddress.ip_address(f"192.168.{self.number}.0") + self._given)
+    def lease(self, name):
+        """The LAN address of the host of this name, always the same one, as a DHCP server would give it."""
+        last = self._leases.setdefault(name, 10 + len(self._leases))
+        return str(ipaddress.ip_address(f"192.168.{self.number}.0") + last)
 
     def close(self):
         super().close()

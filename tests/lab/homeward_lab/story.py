@@ -7,12 +7,13 @@ import time
 
 Entry = collections.namedtuple("Entry", "ms who what generation text")
 
-# Longer pauses are stalls; see transfer.GAP for what is noticed at all.
 _POLL = 0.1
+# An entry is told once it is so old that no earlier one can still turn up.
+_HOLD_MS = 300
 
 
 class Story:
-    """Collects from its making on; new entries go to `tell` as they are found, at most a moment late."""
+    """Collects from its making on; entries go to `tell` in order, a moment late."""
 
     def __init__(self, lab, tell=None):
         self.lab = lab
@@ -21,6 +22,7 @@ class Story:
         self._tell = tell or (lambda entry: None)
         self.entries = []
         self._noted = []
+        self._pending = []
         self._seen = set()
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -36,28 +38,37 @@ class Story:
         while not self._ended.wait(_POLL):
             self._look()
 
-    def _look(self):
-        found = []
+    def _look(self, hold=_HOLD_MS):
+        now = (time.monotonic() - self.begin) * 1000
         for at, host, daemon, generation, text in self.lab.timelines():
             key = at, host, daemon, text
             if at >= self._begin_real * 1e6 and key not in self._seen:
                 self._seen.add(key)
-                found.append(Entry((at / 1e6 - self._begin_real) * 1000, host, daemon, generation, text))
+                self._pending.append(Entry((at / 1e6 - self._begin_real) * 1000, host, daemon, generation, text))
         with self._lock:
-            found += self._noted
+            self._pending += self._noted
             self._noted = []
-        for entry in sorted(found):
-            self.entries.append(entry)
-            self._tell(entry)
+        self._pending.sort()
+        while self._pending and self._pending[0].ms <= now - hold:
+            self.entries.append(self._pending.pop(0))
+            self._tell(self.entries[-1])
 
     def end(self):
         """Looks a last time. Returns all entries in order."""
         self._ended.set()
         self._thread.join()
-        self._look()
-        self.entries.sort()
+        self._look(hold=0)
         return self.entries
 
-    def first(self, predicate):
-        """The time in ms of the first entry for which predicate is true; None."""
-        return next((entry.ms for entry in self.entries if predicate(entry)), None)
+    def stages(self, mover, other):
+        """When, in ms from the beginning, a host's change of network came where: its network stood, the gateway had
+        mapped, the zone had published, the other host had been told. None: did not happen."""
+        times = {}
+        for stage, who, what, words in (("network", mover, "mapper", ("network settled", "external address")),
+                                        ("mapped", mover, "mapper", ("mapped tunnel",)),
+                                        ("published", mover, "registrar", ("published",)),
+                                        ("pushed", other, "llq-watcher", (f"{mover} is at",))):
+            # The last one: whatever came before did not hold.
+            times[stage] = next((round(entry.ms) for entry in reversed(self.entries)
+                                 if (entry.who, entry.what) == (who, what) and entry.text.startswith(words)), None)
+        return times
