@@ -362,19 +362,27 @@ static void settle_llq(struct authority *authority, struct llq *llq, const struc
 	}
 }
 
-/* A client has one query for a question from one address: the new one takes the old one's place. */
+/* A client has one query for a question from one address: the new one takes the old one's place. A
+ * host's key belongs to one machine, so there the address does not matter: it moved, and nobody
+ * listens at the old one. Otherwise a host that moves often would fill its share until the leases
+ * end. */
 static void take_up(struct authority *authority, struct operation *operation, size_t i,
 		    uint64_t now)
 {
 	struct llq *llq = steal_ptr(operation->confirmed[i]);
-	struct llq_claim claim = { .remote = llq->peer.remote,
-				   .key_name = llq->key_name,
-				   .name = llq->name_key,
-				   .type = llq->type };
-	struct llq *old = llq_table_find_claim(&authority->llqs, &claim);
 
-	if (old && old->id != llq->id)
-		llq_table_remove(&authority->llqs, old, now);
+	for (size_t k = authority->llqs.n; k > 0; k--) {
+		struct llq *old = authority->llqs.items[k - 1];
+		struct llq_claim claim = { .remote = llq->peer.remote,
+					   .key_name = llq->key_name,
+					   .name = llq->name_key,
+					   .type = llq->type };
+
+		if (operation->request.identity.is_host)
+			claim.remote = old->peer.remote;
+		if (old->id != llq->id && llq_is_claimed_by(old, &claim))
+			llq_table_remove(&authority->llqs, old, now);
+	}
 	llq_table_add(&authority->llqs, llq);
 }
 

@@ -212,14 +212,6 @@ struct llq *llq_table_find(const struct llq_table *table, uint64_t id)
 	return NULL;
 }
 
-struct llq *llq_table_find_claim(const struct llq_table *table, const struct llq_claim *claim)
-{
-	for (size_t i = 0; i < table->n; i++)
-		if (llq_is_claimed_by(table->items[i], claim))
-			return table->items[i];
-	return NULL;
-}
-
 size_t llq_table_count_key(const struct llq_table *table, const char *key_name)
 {
 	size_t n = 0;

@@ -112,8 +112,6 @@ struct llq_table {
 /* Takes the query over, also on failure. 0, -EEXIST or -ENOMEM. */
 int llq_table_add(struct llq_table *table, struct llq *llq);
 struct llq *llq_table_find(const struct llq_table *table, uint64_t id);
-/* Another query of the same client for the same: a client has only one (RFC 8764 §5.2.1). */
-struct llq *llq_table_find_claim(const struct llq_table *table, const struct llq_claim *claim);
 size_t llq_table_count_key(const struct llq_table *table, const char *key_name);
 /* Frees it and notes the id for the storage. */
 void llq_table_remove(struct llq_table *table, struct llq *llq, uint64_t now);

@@ -324,16 +324,27 @@ static void server_is_full(void **state)
 	struct talk step;
 
 	for (int i = 0; i < 4; i++, fixture->peer.remote.port++)
-		set_up(fixture, DESKTOP_KEY, 5400);
-	step = first_step(fixture, DESKTOP_KEY, 5400);
+		set_up(fixture, FIXTURE_DOMAIN, 5400);
+	step = first_step(fixture, FIXTURE_DOMAIN, 5400);
 	assert_int_equal(step.llq.error, DNS_LLQ_ERROR_SERV_FULL);
 	assert_int_equal(step.llq.id, 0);
 	assert_int_equal(step.llq.lease, 300);
-	/* The other host has room of its own, up to the total. */
-	for (int i = 0; i < 2; i++, fixture->peer.remote.port++)
-		set_up(fixture, LAPTOP_KEY, 5400);
+	/* Each host has room of its own, up to the total. */
+	set_up(fixture, DESKTOP_KEY, 5400);
+	set_up(fixture, LAPTOP_KEY, 5400);
 	assert_int_equal(first_step(fixture, LAPTOP_KEY, 5400).llq.error, DNS_LLQ_ERROR_SERV_FULL);
 	assert_int_equal(authority_n_llqs(fixture->authority), 6);
+}
+
+/* Wherever it comes from: a host's key is one machine's. */
+static void moved_host_replaces_its_query(void **state)
+{
+	struct fixture *fixture = *state;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	fixture->peer.remote.port++;
+	set_up(fixture, DESKTOP_KEY, 5400);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
 }
 
 /* The same client for the same question, later: one query, not two. */
@@ -723,6 +734,7 @@ int main(void)
 		TEST(challenge_must_be_answered_as_given),
 		TEST(wrong_requests),
 		TEST(server_is_full),
+		TEST(moved_host_replaces_its_query),
 		TEST(new_setup_replaces_the_old),
 		TEST(refresh_and_cancel),
 		TEST(lease_ends),
