@@ -84,6 +84,8 @@ static void on_settled(void *userdata)
 
 	host_view_update(&watcher->view, watcher->set);
 	show_hosts(watcher);
+	/* The reason says how many hosts there are. */
+	drive(watcher);
 }
 
 static void forget_hosts(struct watcher *watcher)
@@ -281,8 +283,8 @@ static void make_reason(struct watcher *watcher)
 		snprintf(reason, size, "setting up queries at %s", watcher->server_text);
 		return;
 	case WATCHER_PHASE_WATCHING:
-		snprintf(reason, size, "%s tells of %zu other hosts", watcher->server_text,
-			 watcher->view.n_hosts);
+		snprintf(reason, size, "%s tells of %zu other host%s", watcher->server_text,
+			 watcher->view.n_hosts, watcher->view.n_hosts == 1 ? "" : "s");
 		return;
 	case WATCHER_PHASE_RETRYING:
 	case WATCHER_PHASE_REFUSED:
