@@ -8,6 +8,7 @@
 #include "services/mapper/bus.h"
 
 #include "services/mapper/mapper-words.h"
+#include "services/mapper/mapping-state.h"
 #include "services/mapper/wish-state.h"
 
 #include "bus-interfaces/errors.h"
@@ -346,7 +347,7 @@ static int method_release(sd_bus_message *call, void *userdata, sd_bus_error *er
 					"another caller asked for this mapping");
 	r = sd_bus_reply_method_return(call, NULL);
 	bus_forget_mapping(mapping);
-	mapper_state_remove_mapping(mapper_state_of(mapper), mapping, mapper_now(mapper));
+	mapping_remove(mapper_state_of(mapper), mapping, mapper_now(mapper));
 	mapper_carry_out(mapper);
 	return r;
 }
@@ -454,14 +455,14 @@ static int add_or_take_over(struct bus *bus, sd_bus_message *call, const struct 
 		r = wish_take_over(mapping, caller, uid);
 		if (r < 0)
 			return sd_bus_reply_method_errno(call, r, NULL);
-		mapper_state_change_mapping(state, mapping, wish, now);
+		mapping_change(state, mapping, wish, now);
 		return reply_object(call, mapping);
 	}
 	if (!wish_allowed(state, caller))
 		return sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_LIMITS_EXCEEDED,
 						  "a caller may have %d mappings",
 						  MAPPINGS_PER_CALLER);
-	r = mapper_state_add_mapping(state, wish, now, &mapping);
+	r = mapping_add(state, wish, now, &mapping);
 	if (r == -EDQUOT)
 		return sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_LIMITS_EXCEEDED,
 						  "there are %d mappings, which is the limit",
@@ -471,7 +472,7 @@ static int add_or_take_over(struct bus *bus, sd_bus_message *call, const struct 
 		if (r >= 0)
 			r = add_object(bus, mapping);
 		if (r < 0)
-			mapper_state_remove_mapping(state, mapping, now);
+			mapping_remove(state, mapping, now);
 	}
 	if (r < 0)
 		return sd_bus_reply_method_errno(call, r, NULL);
@@ -515,7 +516,7 @@ static int method_add_mapping(sd_bus_message *call, void *userdata, sd_bus_error
 		return r;
 	mapping = wish_find(state, sd_bus_message_get_sender(call), (uid_t)-1, wish.label);
 	if (mapping) {
-		mapper_state_change_mapping(state, mapping, &wish, mapper_now(bus->mapper));
+		mapping_change(state, mapping, &wish, mapper_now(bus->mapper));
 		r = reply_object(call, mapping);
 		mapper_carry_out(bus->mapper);
 		return r;

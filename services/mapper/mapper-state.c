@@ -2,6 +2,7 @@
 #include "services/mapper/mapper-state.h"
 
 #include "services/mapper/announcement-wire.h"
+#include "services/mapper/mapping-state.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,8 +15,6 @@
 #define DELETE_SENDS_LIMIT 4    /* §3.1: a few suffice */
 #define RECREATE_SPREAD    5000 /* §3.7 */
 #define HINT_HOLD          10000
-#define FAILURE_WAIT       2000
-#define FAILURE_WAIT_LIMIT 128000
 #define MUTE_WAIT          5000
 #define MUTE_WAIT_LIMIT    600000
 #define LIFETIME_LIMIT     86400 /* s; a longer grant is believed for a day */
@@ -47,21 +46,10 @@ void mapper_state_init(struct mapper_state *state, uint64_t generation, uint64_t
 					.recreate_at = UINT64_MAX };
 }
 
-static void free_mappings(struct mapping **list)
-{
-	while (*list) {
-		struct mapping *mapping = *list;
-
-		*list = mapping->next;
-		free(mapping->caller);
-		free(mapping);
-	}
-}
-
 void mapper_state_deinit(struct mapper_state *state)
 {
-	free_mappings(&state->mappings);
-	free_mappings(&state->deletions);
+	mapping_free_list(&state->mappings);
+	mapping_free_list(&state->deletions);
 }
 
 /* xorshift; it spreads the hosts of a home, no more. */
@@ -73,16 +61,7 @@ static uint64_t random_below(struct mapper_state *state, uint64_t limit)
 	return state->random % limit;
 }
 
-static uint64_t back_off(unsigned int n_failures, uint64_t first, uint64_t limit)
-{
-	uint64_t wait = first;
-
-	while (--n_failures && wait < limit)
-		wait *= 2;
-	return wait < limit ? wait : limit;
-}
-
-static bool counts_as_public(const struct mapper_state *state)
+bool mapper_state_is_public(const struct mapper_state *state)
 {
 	if (!state->network.link)
 		return false;
@@ -100,7 +79,7 @@ static bool counts_as_public(const struct mapper_state *state)
 
 enum nat_kind mapper_state_nat_kind(const struct mapper_state *state)
 {
-	if (counts_as_public(state))
+	if (mapper_state_is_public(state))
 		return NAT_PUBLIC;
 	if (state->phase != GATEWAY_SPEAKING)
 		return NAT_UNKNOWN;
@@ -109,46 +88,16 @@ enum nat_kind mapper_state_nat_kind(const struct mapper_state *state)
 
 struct in_addr mapper_state_external(const struct mapper_state *state)
 {
-	if (counts_as_public(state))
+	if (mapper_state_is_public(state))
 		return state->network.address;
 	return state->phase == GATEWAY_SPEAKING ? state->external : (struct in_addr){};
 }
 
-static void forget_request(struct mapper_state *state)
+void mapper_state_forget_request(struct mapper_state *state)
 {
 	state->under_way = UNDER_WAY_NOTHING;
 	state->request_mapping = NULL;
 	state->n_sent = 0;
-}
-
-/* The mapping as it stands before the gateway said anything in this network. */
-static void reset_mapping(struct mapper_state *state, struct mapping *mapping, uint64_t now)
-{
-	mapping->generation = state->generation;
-	mapping->internal = (struct sockaddr_in){ .sin_family = AF_INET };
-	mapping->external = mapping->internal;
-	mapping->expires_at = UINT64_MAX;
-	mapping->trouble = TROUBLE_NONE;
-	mapping->condition = MAPPING_PENDING;
-	mapping->n_failures = 0;
-	mapping->ask_at = now;
-	if (!state->network.link)
-		return;
-	mapping->internal.sin_addr = state->network.address;
-	mapping->internal.sin_port = htons(mapping->wish.internal_port);
-	if (counts_as_public(state)) {
-		mapping->external = mapping->internal;
-		mapping->condition = MAPPING_PUBLIC;
-	} else if (state->phase == GATEWAY_SPEAKING && state->trouble && !state->external.s_addr) {
-		mapping->condition = MAPPING_FAILED;
-		mapping->trouble = state->trouble;
-	}
-}
-
-static void reset_mappings(struct mapper_state *state, uint64_t now)
-{
-	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-		reset_mapping(state, mapping, now);
 }
 
 static void raise_generation(struct mapper_state *state)
@@ -163,7 +112,7 @@ static void begin_asking(struct mapper_state *state, uint64_t now)
 {
 	state->phase = GATEWAY_ASKING;
 	state->address_at = now;
-	forget_request(state);
+	mapper_state_forget_request(state);
 }
 
 void mapper_state_set_network(struct mapper_state *state, const struct network_view *view,
@@ -171,7 +120,7 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 {
 	state->have_network = true;
 	state->network = *view;
-	forget_request(state);
+	mapper_state_forget_request(state);
 	state->phase = GATEWAY_NOBODY;
 	state->conversation = 0;
 	state->provisional = state->spoke = state->have_epoch = false;
@@ -181,7 +130,7 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 	state->hints_heard_until = 0;
 	state->n_address_failures = 0;
 	/* What another gateway was to forget, this one never knew. */
-	free_mappings(&state->deletions);
+	mapping_free_list(&state->deletions);
 	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next) {
 		mapping->granted_port = 0;
 		mapping->asked = false;
@@ -192,21 +141,22 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 		begin_asking(state, now);
 	}
 	raise_generation(state);
-	reset_mappings(state, now);
+	mapping_reset_all(state, now);
 }
 
 static void become_mute(struct mapper_state *state, enum trouble trouble, uint64_t now)
 {
-	bool was_public = counts_as_public(state);
+	bool was_public = mapper_state_is_public(state);
 
 	state->phase = GATEWAY_MUTE;
 	state->provisional = true;
 	state->trouble = trouble;
 	state->n_address_failures++;
-	state->address_at = now + back_off(state->n_address_failures, MUTE_WAIT, MUTE_WAIT_LIMIT);
-	forget_request(state);
+	state->address_at =
+		now + mapping_back_off(state->n_address_failures, MUTE_WAIT, MUTE_WAIT_LIMIT);
+	mapper_state_forget_request(state);
 	if (!was_public)
-		reset_mappings(state, now);
+		mapping_reset_all(state, now);
 }
 
 static enum trouble trouble_of_result(uint16_t result)
@@ -263,12 +213,12 @@ static void on_restart_hint(struct mapper_state *state, uint64_t now)
 	state->address_at = now;
 	if (state->request_mapping)
 		state->request_mapping->ask_at = state->recreate_at;
-	forget_request(state);
+	mapper_state_forget_request(state);
 }
 
 static void begin_speaking(struct mapper_state *state, uint64_t now)
 {
-	bool was_public = counts_as_public(state);
+	bool was_public = mapper_state_is_public(state);
 
 	if (state->phase == GATEWAY_SPEAKING)
 		return;
@@ -281,13 +231,7 @@ static void begin_speaking(struct mapper_state *state, uint64_t now)
 	/* Somebody may have acted on what we said before. */
 	if (was_public)
 		raise_generation(state);
-	reset_mappings(state, now);
-}
-
-static void set_external_port(struct mapper_state *state, struct mapping *mapping, uint16_t port)
-{
-	mapping->external.sin_addr = state->external;
-	mapping->external.sin_port = htons(port);
+	mapping_reset_all(state, now);
 }
 
 static void fail_address(struct mapper_state *state, enum trouble trouble, uint64_t now)
@@ -295,12 +239,12 @@ static void fail_address(struct mapper_state *state, enum trouble trouble, uint6
 	state->trouble = trouble;
 	state->n_address_failures++;
 	state->address_at =
-		now + back_off(state->n_address_failures, FAILURE_WAIT, FAILURE_WAIT_LIMIT);
+		now + mapping_back_off(state->n_address_failures, FAILURE_WAIT, FAILURE_WAIT_LIMIT);
 	/* Silence says nothing new; a refusal does. */
 	if (trouble == TROUBLE_SILENT)
 		return;
 	state->external = (struct in_addr){};
-	reset_mappings(state, now);
+	mapping_reset_all(state, now);
 }
 
 static void learn_address(struct mapper_state *state, struct in_addr address, uint64_t now)
@@ -320,50 +264,7 @@ static void learn_address(struct mapper_state *state, struct in_addr address, ui
 	if (state->last_external.s_addr && state->last_external.s_addr != address.s_addr)
 		raise_generation(state);
 	state->last_external = address;
-	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next) {
-		if (mapping->condition == MAPPING_MAPPED) {
-			/* The port is most likely the same (RFC 6281 §4.2); asking will tell. */
-			set_external_port(state, mapping, ntohs(mapping->external.sin_port));
-			mapping->trouble = state->trouble;
-		} else {
-			reset_mapping(state, mapping, now);
-		}
-	}
-}
-
-static void fail_mapping(struct mapping *mapping, enum trouble trouble, uint64_t now)
-{
-	mapping->trouble = trouble;
-	mapping->n_failures++;
-	mapping->ask_at = now + back_off(mapping->n_failures, FAILURE_WAIT, FAILURE_WAIT_LIMIT);
-	/* What was granted holds until it expires, unless the gateway itself says otherwise. */
-	if (trouble == TROUBLE_SILENT && mapping->condition == MAPPING_MAPPED)
-		return;
-	mapping->condition = MAPPING_FAILED;
-	mapping->external = (struct sockaddr_in){ .sin_family = AF_INET };
-	mapping->expires_at = UINT64_MAX;
-}
-
-static void on_mapped(struct mapper_state *state, struct mapping *mapping,
-		      const struct natpmp_response *response, uint64_t now)
-{
-	uint64_t lifetime =
-		response->lifetime < LIFETIME_LIMIT ? response->lifetime : LIFETIME_LIMIT;
-
-	if (!lifetime || !response->external_port) {
-		fail_mapping(mapping, TROUBLE_UNKNOWN_RESULT, now);
-		return;
-	}
-	mapping->condition = MAPPING_MAPPED;
-	mapping->trouble = state->trouble;
-	mapping->n_failures = 0;
-	mapping->granted_port = response->external_port;
-	mapping->expires_at = now + lifetime * 1000;
-	mapping->ask_at = now + lifetime * 1000 / 2;
-	set_external_port(state, mapping, response->external_port);
-	/* The announcement of another address may have been lost: ask for it with each renewal. */
-	if (mapping->ask_at < state->address_at)
-		state->address_at = mapping->ask_at;
+	mapping_follow_address(state, now);
 }
 
 static bool answers_request(const struct mapper_state *state,
@@ -382,31 +283,31 @@ static void on_answer(struct mapper_state *state, const struct natpmp_response *
 {
 	enum trouble trouble = trouble_of_result(response->result);
 	struct mapping *mapping = state->request_mapping;
-	struct mapping *deletion;
 
 	switch (state->under_way) {
 	case UNDER_WAY_NOTHING:
 		break;
 	case UNDER_WAY_ADDRESS:
-		forget_request(state);
+		mapper_state_forget_request(state);
 		if (trouble)
 			fail_address(state, trouble, now);
 		else
 			learn_address(state, response->external, now);
 		break;
 	case UNDER_WAY_MAP:
-		forget_request(state);
+		mapper_state_forget_request(state);
 		if (trouble)
-			fail_mapping(mapping, trouble, now);
+			mapping_fail(mapping, trouble, now);
 		else
-			on_mapped(state, mapping, response, now);
+			mapping_grant(state, mapping, response, now);
+		/* The announcement of another address may have been lost: ask for it, too, when
+		 * this mapping is asked for again. */
+		if (!trouble && mapping->ask_at < state->address_at)
+			state->address_at = mapping->ask_at;
 		break;
 	case UNDER_WAY_DELETE:
-		forget_request(state);
-		deletion = state->deletions;
-		state->deletions = deletion->next;
-		free(deletion->caller);
-		free(deletion);
+		mapper_state_forget_request(state);
+		mapping_drop_deletion(state);
 		break;
 	}
 }
@@ -437,28 +338,24 @@ void mapper_state_on_response(struct mapper_state *state, uint32_t conversation,
 static void give_up(struct mapper_state *state, uint64_t now)
 {
 	struct mapping *mapping = state->request_mapping;
-	struct mapping *deletion;
 
 	switch (state->under_way) {
 	case UNDER_WAY_NOTHING:
 		break;
 	case UNDER_WAY_ADDRESS:
-		forget_request(state);
+		mapper_state_forget_request(state);
 		if (state->spoke)
 			fail_address(state, TROUBLE_SILENT, now);
 		else
 			become_mute(state, TROUBLE_SILENT, now);
 		break;
 	case UNDER_WAY_MAP:
-		forget_request(state);
-		fail_mapping(mapping, TROUBLE_SILENT, now);
+		mapper_state_forget_request(state);
+		mapping_fail(mapping, TROUBLE_SILENT, now);
 		break;
 	case UNDER_WAY_DELETE:
-		forget_request(state);
-		deletion = state->deletions;
-		state->deletions = deletion->next;
-		free(deletion->caller);
-		free(deletion);
+		mapper_state_forget_request(state);
+		mapping_drop_deletion(state);
 		break;
 	}
 }
@@ -488,7 +385,7 @@ void mapper_state_on_announcement(struct mapper_state *state, struct in_addr sou
 	case ANNOUNCEMENT_ADDRESS:
 		/* An answer to a question that we then need not ask. */
 		if (state->under_way == UNDER_WAY_ADDRESS)
-			forget_request(state);
+			mapper_state_forget_request(state);
 		begin_speaking(state, now);
 		check_epoch(state, announcement->epoch, now);
 		learn_address(state, announcement->external, now);
@@ -505,107 +402,13 @@ void mapper_state_on_announcement(struct mapper_state *state, struct in_addr sou
 	}
 }
 
-int mapper_state_add_mapping(struct mapper_state *state, const struct mapping_wish *wish,
-			     uint64_t now, struct mapping **ret)
-{
-	struct mapping **last = &state->mappings;
-	struct mapping *mapping;
-
-	if (state->n_mappings >= MAPPINGS_LIMIT)
-		return -EDQUOT;
-	mapping = calloc(1, sizeof *mapping);
-	if (!mapping)
-		return -ENOMEM;
-	mapping->wish = *wish;
-	mapping->abandoned_at = UINT64_MAX;
-	reset_mapping(state, mapping, now);
-	while (*last)
-		last = &(*last)->next;
-	*last = mapping;
-	state->n_mappings++;
-	*ret = mapping;
-	return 0;
-}
-
-static bool same_internal(const struct mapping *mapping, const struct mapping_wish *wish)
-{
-	return mapping->wish.operation == wish->operation &&
-	       mapping->wish.internal_port == wish->internal_port;
-}
-
-/* Puts a mapping that the gateway may know on the list of those to be deleted; takes it over. */
-static void delete_at_gateway(struct mapper_state *state, struct mapping *mapping)
-{
-	struct mapping **last = &state->deletions;
-	unsigned int n = 0;
-
-	for (; *last; last = &(*last)->next, n++)
-		if (same_internal(*last, &mapping->wish))
-			break;
-	/* One is enough; and who changes wishes faster than a gateway answers lets mappings run out
-	 * there by themselves. */
-	if (*last || n >= MAPPINGS_LIMIT) {
-		free(mapping->caller);
-		free(mapping);
-		return;
-	}
-	mapping->next = NULL;
-	*last = mapping;
-}
-
-void mapper_state_change_mapping(struct mapper_state *state, struct mapping *mapping,
-				 const struct mapping_wish *wish, uint64_t now)
-{
-	if (same_internal(mapping, wish) && mapping->wish.external_port == wish->external_port &&
-	    mapping->wish.lifetime == wish->lifetime)
-		return;
-	if (state->request_mapping == mapping)
-		forget_request(state);
-	if (!same_internal(mapping, wish)) {
-		struct mapping *former = mapping->asked ? calloc(1, sizeof *former) : NULL;
-
-		if (former) {
-			former->wish = mapping->wish;
-			delete_at_gateway(state, former);
-		}
-		mapping->asked = false;
-		mapping->granted_port = 0;
-		mapping->wish = *wish;
-		reset_mapping(state, mapping, now);
-		return;
-	}
-	/* The same mapping with another wish: it holds while the gateway is asked again. */
-	if (mapping->wish.external_port != wish->external_port)
-		mapping->granted_port = 0;
-	mapping->wish = *wish;
-	mapping->ask_at = now;
-}
-
-void mapper_state_remove_mapping(struct mapper_state *state, struct mapping *mapping, uint64_t now)
-{
-	struct mapping **link = &state->mappings;
-
-	while (*link != mapping)
-		link = &(*link)->next;
-	*link = mapping->next;
-	state->n_mappings--;
-	if (state->request_mapping == mapping)
-		forget_request(state);
-	if (mapping->asked) {
-		delete_at_gateway(state, mapping);
-		return;
-	}
-	free(mapping->caller);
-	free(mapping);
-}
-
 void mapper_state_finish(struct mapper_state *state, uint64_t now)
 {
 	state->finishing = true;
 	if (state->under_way == UNDER_WAY_ADDRESS)
-		forget_request(state);
+		mapper_state_forget_request(state);
 	while (state->mappings)
-		mapper_state_remove_mapping(state, state->mappings, now);
+		mapping_remove(state, state->mappings, now);
 }
 
 bool mapper_state_finished(const struct mapper_state *state)
@@ -619,19 +422,13 @@ static void pass_time(struct mapper_state *state, uint64_t now)
 	if (state->phase == GATEWAY_ASKING && !state->provisional &&
 	    now - state->asked_since >= PROVISIONAL_AFTER) {
 		state->provisional = true;
-		reset_mappings(state, now);
+		mapping_reset_all(state, now);
 	}
-	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-		if (mapping->condition == MAPPING_MAPPED && now >= mapping->expires_at) {
-			mapping->condition = MAPPING_FAILED;
-			mapping->trouble = TROUBLE_EXPIRED;
-			mapping->external = (struct sockaddr_in){ .sin_family = AF_INET };
-			mapping->expires_at = UINT64_MAX;
-		}
+	mapping_expire_all(state, now);
 	if (now >= state->recreate_at) {
 		state->recreate_at = UINT64_MAX;
 		/* A request that waits for an answer of the gateway's former life begins anew. */
-		forget_request(state);
+		mapper_state_forget_request(state);
 		state->address_at = now;
 		for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
 			mapping->ask_at = now;
@@ -661,30 +458,6 @@ static void begin_map(struct mapper_state *state, struct mapping *mapping)
 		request.external_port = mapping->wish.internal_port;
 	mapping->asked = true;
 	begin_request(state, UNDER_WAY_MAP, &request, mapping);
-}
-
-/* The gateway knows a mapping by its protocol and internal port alone: what another wish still
- * needs is not to be deleted. */
-static void drop_needless_deletions(struct mapper_state *state)
-{
-	struct mapping **link = &state->deletions;
-
-	while (*link) {
-		struct mapping *deletion = *link;
-		bool needed = false;
-
-		for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-			needed |= same_internal(deletion, &mapping->wish);
-		if (!needed) {
-			link = &deletion->next;
-			continue;
-		}
-		if (state->under_way == UNDER_WAY_DELETE && deletion == state->deletions)
-			forget_request(state);
-		*link = deletion->next;
-		free(deletion->caller);
-		free(deletion);
-	}
 }
 
 static bool choose_request(struct mapper_state *state, uint64_t now)
@@ -725,7 +498,7 @@ bool mapper_state_take_request(struct mapper_state *state, uint64_t now,
 	unsigned int limit;
 
 	pass_time(state, now);
-	drop_needless_deletions(state);
+	mapping_drop_needless_deletions(state);
 	limit = state->under_way == UNDER_WAY_DELETE ? DELETE_SENDS_LIMIT : SENDS_LIMIT;
 	if (state->under_way != UNDER_WAY_NOTHING && now < state->resend_at)
 		return false;

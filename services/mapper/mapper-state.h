@@ -159,14 +159,6 @@ struct announcement;
 void mapper_state_on_announcement(struct mapper_state *state, struct in_addr source, int link,
 				  const struct announcement *announcement, uint64_t now);
 
-/* A new mapping, owned by the state. 0, -ENOMEM or -EDQUOT (too many). */
-int mapper_state_add_mapping(struct mapper_state *state, const struct mapping_wish *wish,
-			     uint64_t now, struct mapping **ret);
-void mapper_state_change_mapping(struct mapper_state *state, struct mapping *mapping,
-				 const struct mapping_wish *wish, uint64_t now);
-/* It is gone from `mappings` and not to be looked at again; the gateway will be told. */
-void mapper_state_remove_mapping(struct mapper_state *state, struct mapping *mapping, uint64_t now);
-
 /* Removes all mappings for good. */
 void mapper_state_finish(struct mapper_state *state, uint64_t now);
 /* Whether the gateway has confirmed or has had its chance. */
@@ -177,6 +169,11 @@ bool mapper_state_take_request(struct mapper_state *state, uint64_t now,
 			       struct gateway_request *ret);
 uint64_t mapper_state_due(const struct mapper_state *state);
 
+/* For mapping-state.c. */
+void mapper_state_forget_request(struct mapper_state *state);
+
+/* No translation is known of. */
+bool mapper_state_is_public(const struct mapper_state *state);
 enum nat_kind mapper_state_nat_kind(const struct mapper_state *state);
 /* What others see; 0.0.0.0 while not known. */
 struct in_addr mapper_state_external(const struct mapper_state *state);

@@ -4,6 +4,7 @@
 #include "services/mapper/announcement-listener.h"
 #include "services/mapper/bus.h"
 #include "services/mapper/gateway-natpmp.h"
+#include "services/mapper/mapping-state.h"
 #include "services/mapper/network-watch.h"
 #include "services/mapper/wish-state.h"
 
@@ -171,7 +172,7 @@ static void end_abandoned_wishes(struct mapper *mapper)
 
 	while ((mapping = wish_next_ended(&mapper->state, now))) {
 		bus_forget_mapping(mapping);
-		mapper_state_remove_mapping(&mapper->state, mapping, now);
+		mapping_remove(&mapper->state, mapping, now);
 	}
 }
 

@@ -4,6 +4,7 @@ libexec_PROGRAMS += services/mapper/mapper
 libmapper_core_la_SOURCES = \
 	services/mapper/announcement-wire.c services/mapper/announcement-wire.h \
 	services/mapper/mapper-state.c services/mapper/mapper-state.h \
+	services/mapper/mapping-state.c services/mapper/mapping-state.h \
 	services/mapper/mapper-words.c services/mapper/mapper-words.h \
 	services/mapper/natpmp-wire.c services/mapper/natpmp-wire.h \
 	services/mapper/network-state.c services/mapper/network-state.h \

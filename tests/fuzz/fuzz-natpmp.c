@@ -3,6 +3,7 @@
 /* What a gateway answers and announces, and the state that acts on it. */
 #include "services/mapper/announcement-wire.h"
 #include "services/mapper/mapper-state.h"
+#include "services/mapper/mapping-state.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -28,7 +29,7 @@ static void feed_state(const struct natpmp_response *response,
 	uint64_t now = 1000;
 
 	mapper_state_init(&state, 0, 1);
-	if (mapper_state_add_mapping(&state, &wish, now, &mapping) < 0)
+	if (mapping_add(&state, &wish, now, &mapping) < 0)
 		return;
 	mapper_state_set_network(&state, &view, now);
 	for (int i = 0; i < 20; i++) {

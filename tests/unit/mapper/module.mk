@@ -1,14 +1,21 @@
 if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/mapper/test-mapper-state \
+	tests/unit/mapper/test-mapping-state \
 	tests/unit/mapper/test-natpmp-wire \
 	tests/unit/mapper/test-network-state
 FUZZ_TARGETS += tests/fuzz/fuzz-natpmp
 endif
 
-tests_unit_mapper_test_mapper_state_SOURCES = tests/unit/mapper/test-mapper-state.c
+tests_unit_mapper_test_mapper_state_SOURCES = \
+	tests/unit/mapper/test-mapper-state.c tests/unit/mapper/script.c tests/unit/mapper/script.h
 tests_unit_mapper_test_mapper_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_mapper_test_mapper_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_mapping_state_SOURCES = \
+	tests/unit/mapper/test-mapping-state.c tests/unit/mapper/script.c tests/unit/mapper/script.h
+tests_unit_mapper_test_mapping_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_mapping_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
 
 tests_unit_mapper_test_natpmp_wire_SOURCES = tests/unit/mapper/test-natpmp-wire.c
 tests_unit_mapper_test_natpmp_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
