@@ -1,4 +1,9 @@
-ZONED_TESTS = tests/unit/zoned/test-llq tests/unit/zoned/test-update
+ZONED_TESTS = \
+	tests/unit/zoned/test-llq \
+	tests/unit/zoned/test-query \
+	tests/unit/zoned/test-storage \
+	tests/unit/zoned/test-update \
+	tests/unit/zoned/test-zone
 UNIT_TESTS += $(ZONED_TESTS)
 
 zoned_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
@@ -14,3 +19,14 @@ tests_unit_zoned_test_update_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_llq_SOURCES = tests/unit/zoned/test-llq.c $(zoned_fixture)
 tests_unit_zoned_test_llq_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_llq_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_query_SOURCES = tests/unit/zoned/test-query.c $(zoned_fixture)
+tests_unit_zoned_test_query_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_query_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_zone_SOURCES = tests/unit/zoned/test-zone.c tests/unit/zoned/unit.h
+tests_unit_zoned_test_zone_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_zone_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_storage_SOURCES = \
+	tests/unit/zoned/test-storage.c tests/unit/zoned/unit.h \
+	services/zoned/storage.c services/zoned/storage.h
+tests_unit_zoned_test_storage_CFLAGS = $(zoned_test_cflags) $(SQLITE_CFLAGS)
+tests_unit_zoned_test_storage_LDADD = $(zoned_test_libs) $(SQLITE_LIBS)

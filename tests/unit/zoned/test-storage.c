@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tests/unit/zoned/unit.h"
+
+#include "services/zoned/storage.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct place {
+	char folder[64];
+	char path[96];
+	struct storage *storage;
+};
+
+static int open_storage(struct place *place, enum storage_mode mode)
+{
+	cleanup(freep) char *message = NULL;
+	int r = storage_open(place->path, mode, &place->storage, &message);
+
+	assert_int_equal(r < 0, message != NULL);
+	return r;
+}
+
+static int setup(void **state)
+{
+	struct place *place = calloc(1, sizeof *place);
+
+	strcpy(place->folder, "/tmp/homeward-storage-XXXXXX");
+	assert_non_null(mkdtemp(place->folder));
+	snprintf(place->path, sizeof place->path, "%s/zone.db", place->folder);
+	*state = place;
+	return open_storage(place, STORAGE_CREATE);
+}
+
+static int teardown(void **state)
+{
+	static const char *const endings[] = { "", "-wal", "-shm" };
+	struct place *place = *state;
+
+	storage_free(place->storage);
+	for (size_t i = 0; i < 3; i++) {
+		char path[128];
+
+		snprintf(path, sizeof path, "%s%s", place->path, endings[i]);
+		unlink(path);
+	}
+	rmdir(place->folder);
+	free(place);
+	return 0;
+}
+
+static void add_account(struct storage *storage, const char *domain)
+{
+	cleanup(secret_freep) struct secret *key = NULL;
+
+	assert_int_equal(secret_new_copy("0123456789abcdef0123456789abcdef", 32, &key), 0);
+	assert_int_equal(storage_add_account(storage, domain, key, 1700000000), 0);
+}
+
+struct found {
+	int n;
+	int64_t account;
+	struct stored_record record;
+	struct stored_llq llq;
+	size_t owner_size, data_size, known_size, offered_size;
+};
+
+static int find_account(void *userdata, int64_t id, const char *domain, const void *key,
+			size_t key_size, int64_t created)
+{
+	struct found *found = userdata;
+
+	assert_int_equal(key_size, 32);
+	assert_int_equal(created, 1700000000);
+	found->account = id;
+	found->n++;
+	return 0;
+}
+
+static int find_record(void *userdata, const struct stored_record *record)
+{
+	struct found *found = userdata;
+
+	found->record = *record;
+	assert_memory_equal(record->owner.data, "\001a\001z", 5);
+	assert_memory_equal(record->data.data, "\xc0\0\x02\x01", 4);
+	assert_string_equal(record->writer ?: "nobody", record->id == 2 ? "nobody" : "key");
+	found->n++;
+	return 0;
+}
+
+static int find_llq(void *userdata, const struct stored_llq *llq)
+{
+	struct found *found = userdata;
+
+	found->llq = *llq;
+	assert_memory_equal(llq->name.data, "\001a\001z", 5);
+	assert_string_equal(llq->key_name, "key");
+	found->n++;
+	return 0;
+}
+
+static void append_record(struct change_list *list, int64_t account, int64_t id, int64_t expires,
+			  const char *writer)
+{
+	struct change change = { .kind = CHANGE_PUT_RECORD, .account = account };
+
+	change.record.id = id;
+	change.record.type = 1;
+	change.record.ttl = 0xFFFFFFFF;
+	change.record.expires = expires;
+	change.record.writer = writer ? strdup(writer) : NULL;
+	octets_copy("\001a\001z", 5, &change.record.owner);
+	octets_copy("\xc0\0\x02\x01", 4, &change.record.data);
+	assert_int_equal(change_list_append(list, &change), 0);
+}
+
+static void append_llq(struct change_list *list, int64_t account, uint64_t id, bool is_offering)
+{
+	struct change change = { .kind = CHANGE_PUT_LLQ, .account = account };
+
+	change.llq.id = id;
+	change.llq.type = 12;
+	change.llq.key_name = strdup("key");
+	change.llq.remote = (struct endpoint){ { 192, 0, 2, 1 }, 4000, 4 };
+	change.llq.local = (struct endpoint){ { 0x20, 1 }, 53, 6 };
+	change.llq.lease = 5400;
+	change.llq.expires = 1700000000123;
+	change.llq.n_events = 9;
+	change.llq.is_offering = is_offering;
+	octets_copy("\001a\001z", 5, &change.llq.name);
+	octets_copy("known", 5, &change.llq.known);
+	if (is_offering)
+		octets_copy("", 0, &change.llq.offered);
+	assert_int_equal(change_list_append(list, &change), 0);
+}
+
+static void reopen(struct place *place)
+{
+	place->storage = storage_free(place->storage);
+	assert_int_equal(open_storage(place, STORAGE_EXISTING), 0);
+}
+
+static void file_is_private(void **state)
+{
+	struct place *place = *state;
+	struct stat status;
+
+	assert_int_equal(stat(place->path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void accounts(void **state)
+{
+	struct place *place = *state;
+	cleanup(secret_freep) struct secret *key = NULL;
+	struct found found = {};
+	int64_t first, second;
+
+	storage_accounts_generation(place->storage, &first);
+	add_account(place->storage, "alice.z");
+	storage_accounts_generation(place->storage, &second);
+	assert_int_not_equal(first, second);
+	assert_int_equal(storage_read_account_key(place->storage, "alice.z", &key), 0);
+	assert_int_equal(key->size, 32);
+	assert_int_equal(storage_add_account(place->storage, "alice.z", key, 0), -EEXIST);
+	assert_int_equal(storage_read_account_key(place->storage, "bob.z", &key), -ENOENT);
+	reopen(place);
+	assert_int_equal(storage_walk_accounts(place->storage, find_account, &found), 0);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(storage_remove_account(place->storage, "bob.z"), -ENOENT);
+	assert_int_equal(storage_remove_account(place->storage, "alice.z"), 0);
+	storage_accounts_generation(place->storage, &first);
+	assert_int_not_equal(first, second);
+}
+
+static void records_and_queries(void **state)
+{
+	struct place *place = *state;
+	struct change_list changes = {};
+	struct found found = {};
+	struct change removal = { .kind = CHANGE_DELETE_RECORD, .account = 1 };
+	int64_t last;
+
+	add_account(place->storage, "alice.z");
+	append_record(&changes, 1, 1, 0, "key");
+	append_record(&changes, 1, 2, 1700000000123, NULL);
+	append_llq(&changes, 1, UINT64_MAX, true);
+	append_llq(&changes, 1, 5, false);
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+	reopen(place);
+	assert_int_equal(storage_walk_records(place->storage, 1, find_record, &found), 0);
+	assert_int_equal(found.n, 2);
+	assert_int_equal(found.record.ttl, 0xFFFFFFFF);
+	found.n = 0;
+	assert_int_equal(storage_walk_llqs(place->storage, 1, find_llq, &found), 0);
+	assert_int_equal(found.n, 2);
+
+	removal.record_id = 2;
+	change_list_append(&changes, &removal);
+	removal.kind = CHANGE_DELETE_LLQ;
+	removal.llq_id = UINT64_MAX;
+	change_list_append(&changes, &removal);
+	append_llq(&changes, 1, 5, true);
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+	found.n = 0;
+	assert_int_equal(storage_walk_records(place->storage, 1, find_record, &found), 0);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(storage_last_record_id(place->storage, &last), 0);
+	assert_int_equal(last, 2);
+	found.n = 0;
+	assert_int_equal(storage_walk_llqs(place->storage, 1, find_llq, &found), 0);
+	assert_int_equal(found.n, 1);
+	assert_true(found.llq.is_offering);
+	assert_int_equal(found.llq.remote.port, 4000);
+	assert_int_equal(found.llq.local.family, 6);
+	assert_int_equal(found.llq.n_events, 9);
+	assert_true(found.llq.expires == 1700000000123);
+}
+
+/* What belongs to an account that somebody removed meanwhile vanishes; the rest is written. */
+static void changes_of_a_removed_account(void **state)
+{
+	struct place *place = *state;
+	struct change_list changes = {};
+	struct found found = {};
+
+	add_account(place->storage, "alice.z");
+	append_record(&changes, 77, 1, 0, "key");
+	append_llq(&changes, 77, 5, false);
+	append_record(&changes, 1, 3, 0, "key");
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+	assert_int_equal(storage_walk_records(place->storage, 77, find_record, &found), 0);
+	assert_int_equal(found.n, 0);
+	assert_int_equal(storage_walk_records(place->storage, 1, find_record, &found), 0);
+	assert_int_equal(found.n, 1);
+	assert_int_equal(storage_remove_account(place->storage, "alice.z"), 0);
+	found.n = 0;
+	assert_int_equal(storage_walk_records(place->storage, 1, find_record, &found), 0);
+	assert_int_equal(found.n, 0);
+}
+
+/* Two processes: the one sees what the other committed. */
+static void two_at_once(void **state)
+{
+	struct place *place = *state;
+	struct place other = *place;
+	int64_t before, after;
+
+	assert_int_equal(open_storage(&other, STORAGE_EXISTING), 0);
+	storage_accounts_generation(place->storage, &before);
+	add_account(other.storage, "alice.z");
+	storage_accounts_generation(place->storage, &after);
+	assert_int_not_equal(before, after);
+	storage_free(other.storage);
+}
+
+static void no_such_file(void **state)
+{
+	struct place *place = *state;
+	struct place other = *place;
+
+	strcat(other.path, ".none");
+	assert_int_equal(open_storage(&other, STORAGE_EXISTING), -ENOENT);
+	snprintf(other.path, sizeof other.path, "%s/none/zone.db", place->folder);
+	assert_int_equal(open_storage(&other, STORAGE_CREATE), -ENOENT);
+}
+
+static void not_a_database(void **state)
+{
+	struct place *place = *state;
+	struct place other = *place;
+	FILE *file;
+
+	strcat(other.path, ".text");
+	file = fopen(other.path, "w");
+	assert_non_null(file);
+	for (int i = 0; i < 100; i++)
+		fputs("This is no database. ", file);
+	fclose(file);
+	assert_int_equal(open_storage(&other, STORAGE_CREATE), -EBADMSG);
+	unlink(other.path);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(file_is_private),     TEST(accounts),
+		TEST(records_and_queries), TEST(changes_of_a_removed_account),
+		TEST(two_at_once),         TEST(no_such_file),
+		TEST(not_a_database),
+	};
+
+	return cmocka_run_group_tests_name("zoned storage", tests, NULL, NULL);
+}
