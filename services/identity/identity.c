@@ -261,8 +261,7 @@ static void on_signed_in(void *userdata, int error, struct credentials *credenti
 		message = "the password is longer than 1024 octets";
 		break;
 	case -ETIMEDOUT:
-		message = "the password did not end within 30 seconds: close the descriptor after "
-			  "writing it";
+		message = "the password did not end in time: close the descriptor after writing it";
 		break;
 	case -EBADF:
 		message = "the password's descriptor cannot be read";
@@ -299,7 +298,10 @@ static int check(struct identity *identity, enum account_request request, const 
 int identity_sign_in(struct identity *identity, const char *account, int password_fd,
 		     identity_done done, void *userdata, const char **ret_message)
 {
-	struct sign_in_order order = { .store = &identity->config->store };
+	struct sign_in_order order = {
+		.store = &identity->config->store,
+		.password_msec = identity->config->password_timeout * 1000,
+	};
 	int r = check(identity, ACCOUNT_REQUEST_SIGN_IN, ret_message);
 
 	if (r >= 0 && names_parse_account(account, &order.name) < 0) {

@@ -15,6 +15,7 @@ struct sign_in;
 struct identity_config {
 	char *host_name; /* NULL: SetHostName or the system decides */
 	bool modified_eui64;
+	uint32_t password_timeout; /* seconds */
 	struct store store;
 };
 

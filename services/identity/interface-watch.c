@@ -61,8 +61,7 @@ static int on_link(const struct nlmsghdr *header, void *data)
 
 	if (header->nlmsg_type != RTM_NEWLINK || scan->n_interfaces >= INTERFACE_LIMIT)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, header, sizeof *link)
-	{
+	mnl_attr_for_each (attribute, header, sizeof *link) {
 		if (mnl_attr_get_type(attribute) == IFLA_ADDRESS)
 			read_address(attribute, interface.address);
 		else if (mnl_attr_get_type(attribute) == IFLA_PERM_ADDRESS)
@@ -89,8 +88,7 @@ static int on_route(const struct nlmsghdr *header, void *data)
 	if (header->nlmsg_type != RTM_NEWROUTE || route->rtm_dst_len ||
 	    route->rtm_table != RT_TABLE_MAIN || route->rtm_type != RTN_UNICAST)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attribute, header, sizeof *route)
-	{
+	mnl_attr_for_each (attribute, header, sizeof *route) {
 		size_t size = mnl_attr_get_payload_len(attribute);
 		const struct rtnexthop *hop = mnl_attr_get_payload(attribute);
 

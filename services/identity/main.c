@@ -27,6 +27,8 @@ static const struct config_key keys[] = {
 	  .expected = "1 to 63 letters, digits and inner hyphens" },
 	{ "identity", "keep-host-id", CONFIG_BOOLEAN, FIELD(store.keep_host_id) },
 	{ "identity", "modified-eui64", CONFIG_BOOLEAN, FIELD(modified_eui64) },
+	{ "identity", "password-timeout", CONFIG_UNSIGNED, FIELD(password_timeout), .minimum = 1,
+	  .maximum = 3600 },
 	{ "paths", "runtime", CONFIG_STRING, FIELD(store.runtime_folder) },
 	{ "paths", "state", CONFIG_STRING, FIELD(store.state_folder) },
 	{},
@@ -49,7 +51,7 @@ static int read_config(const char *path, struct identity_config *config)
 int main(int argc, char **argv)
 {
 	cleanup(identity_freep) struct identity *identity = NULL;
-	struct identity_config config = {};
+	struct identity_config config = { .password_timeout = 30 };
 	const char *path;
 	int r = daemon_parse_arguments(argc, argv, "Host id, account and keys of this host.",
 				       SYSCONFDIR "/homeward/identity.conf", &path);

@@ -61,7 +61,7 @@ static int wait_readable(const struct sign_in *sign_in, uint64_t until)
 static int read_password(const struct sign_in *sign_in, struct secret **ret)
 {
 	cleanup(secret_freep) struct secret *room = NULL;
-	uint64_t until = loop_now(sign_in->loop) + PASSWORD_TIMEOUT;
+	uint64_t until = loop_now(sign_in->loop) + sign_in->order.password_msec;
 	size_t size = 0;
 	int r = secret_new(PASSWORD_LIMIT + 2, &room);
 

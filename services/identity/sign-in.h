@@ -11,8 +11,7 @@
 #include "common/loop/loop.h"
 #include "services/identity/store.h"
 
-#define PASSWORD_LIMIT   1024
-#define PASSWORD_TIMEOUT 30000 /* ms until the descriptor must have been closed by its writer */
+#define PASSWORD_LIMIT 1024
 
 struct sign_in;
 
@@ -22,6 +21,7 @@ struct sign_in_order {
 	char host[LABEL_SIZE];
 	char tag[TAG_SIZE];
 	uint8_t eui64[EUI64_SIZE];
+	uint32_t password_msec;    /* until the descriptor must have been closed by its writer */
 	const struct store *store; /* borrowed until done() */
 };
 

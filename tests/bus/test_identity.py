@@ -131,6 +131,16 @@ def test_host_id_is_kept_for_good_by_a_setting(host):
     assert not os.path.exists(host.path(STATE + "/host-id"))
 
 
+def test_hosts_with_the_same_card_differ(make_host):
+    ids = set()
+    for name in "one", "two", "three":
+        host = make_host(name)
+        plug(host)
+        host.start_daemon("identity")
+        ids.add(ipaddress.IPv6Address(get(host, "HostId")).packed[1:8])
+    assert len(ids) == 3
+
+
 def test_waits_for_an_interface(make_host):
     host = make_host("desktop")
     host.start_daemon("identity")
@@ -340,6 +350,18 @@ def test_busy_while_the_password_has_not_ended(host):
     assert answer == [None] and get(host, "State") == "signed-in"
     bus.close()
     os.close(read)
+
+
+def test_a_password_that_never_ends_is_given_up(host):
+    host.start_daemon("identity", "[identity]\npassword-timeout = 1\n")
+    read, write = os.pipe()
+    os.write(write, PASSWORD)
+    assert "did not end" in refused("InvalidArgument", host.call, "identity", "SignIn", "sh", "alice@members.example.org",
+                                    read)
+    assert get(host, "State") == "signed-out" and get(host, "Counters")["SignInsRefused"] == 1
+    os.close(read)
+    os.close(write)
+    sign_in(host)
 
 
 def test_finishes_for_a_caller_that_left(host):
