@@ -59,8 +59,9 @@ enum output_tone output_tone_of(const char *state)
 {
 	static const char *const good[] = { "ready",  "signed-in", "published",   "watching",
 					    "mapped", "public",    "established", "running" };
-	static const char *const bad[] = { "refused",    "name-taken", "failed",
-					   "no-network", "retrying",   "not running" };
+	static const char *const bad[] = { "refused",         "name-taken", "failed",
+					   "no-network",      "retrying",   "not running",
+					   "failed to answer" };
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		if (!strcmp(state, good[i]))

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <termios.h>
 
+/* 1024 octets, the end of the line, and one too many. */
 #define PASSWORD_SIZE 1026
 
 /* A signal handler has no argument: what interrupted the typing. */
@@ -75,34 +76,52 @@ static int ask(int terminal, const char *prompt, bool echo, char *line, size_t s
 	return r;
 }
 
-static enum ctl_status ask_password(int terminal, int *ret_fd)
+/* To the end, or to one octet more than can be right, which identity then says. */
+static int read_all(int fd, char *password, size_t size)
 {
-	cleanup(close_fdp) int fd = memfd_create("password", MFD_CLOEXEC);
-	char password[PASSWORD_SIZE];
-	int r = fd < 0 ? -errno : ask(terminal, "Password: ", false, password, sizeof password);
+	size_t length = 0;
 
+	while (length < size) {
+		ssize_t got = read(fd, password + length, size - length);
+
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got == 0)
+			break;
+		if (got > 0)
+			length += got;
+	}
+	return (int)length;
+}
+
+/* identity waits for the end of what it is given only so long, and for nobody else meanwhile: it
+ * gets the password once we have all of it. */
+enum ctl_status password_open(int given, int *ret_fd)
+{
+	int from = given == PASSWORD_STDIN ? STDIN_FILENO : given;
+	cleanup(close_fdp) int fd = -1, terminal = -1;
+	char password[PASSWORD_SIZE];
+	int r;
+
+	if (fcntl(from, F_GETFD) < 0)
+		return ctl_complain(CTL_MISUSE, "descriptor %d, for the password, is not open",
+				    from);
+	fd = memfd_create("password", MFD_CLOEXEC);
+	if (fd < 0)
+		return ctl_complain(CTL_FAILED, "cannot hold the password: %s", strerror(errno));
+	if (isatty(from)) {
+		terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+		r = ask(terminal >= 0 ? terminal : from, "Password: ", false, password,
+			sizeof password);
+	} else {
+		r = read_all(from, password, sizeof password);
+	}
 	if (r >= 0 && (write(fd, password, r) != r || lseek(fd, 0, SEEK_SET) < 0))
 		r = -EIO;
 	explicit_bzero(password, sizeof password);
 	if (r < 0)
-		return ctl_complain(CTL_FAILED, "cannot read the password from the terminal: %s",
-				    strerror(-r));
+		return ctl_complain(CTL_FAILED, "cannot read the password: %s", strerror(-r));
 	*ret_fd = steal_fd(&fd);
-	return CTL_DONE;
-}
-
-enum ctl_status password_open(int given, int *ret_fd)
-{
-	int fd = given == PASSWORD_STDIN ? STDIN_FILENO : given;
-	cleanup(close_fdp) int terminal = -1;
-
-	if (isatty(fd)) {
-		terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-		return ask_password(terminal >= 0 ? terminal : fd, ret_fd);
-	}
-	*ret_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	if (*ret_fd < 0)
-		return ctl_complain(CTL_MISUSE, "descriptor %d, for the password, is not open", fd);
 	return CTL_DONE;
 }
 

@@ -9,9 +9,10 @@
 #define PASSWORD_STDIN -1
 
 /*
- * A descriptor from which the password can be read to its end, for handing over: `given` itself,
- * standard input for PASSWORD_STDIN; where that is a terminal, what is typed there without echo.
- * The caller closes *ret_fd. CTL_DONE, or another status after a complaint.
+ * A descriptor from which the whole password can be read, for handing over: what descriptor
+ * `given`, standard input for PASSWORD_STDIN, holds up to its end; where that is a terminal, what
+ * is typed there without echo. The caller closes *ret_fd. CTL_DONE, or another status after a
+ * complaint.
  */
 enum ctl_status password_open(int given, int *ret_fd);
 /* Asks on the terminal, with echo, into `answer`. */

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* identity itself waits 30 seconds for the end of the password. */
+/* Deriving keys takes half a second, and longer on a machine that is busy or small. */
 #define SIGN_IN_USEC    (60ull * 1000 * 1000)
 #define VERDICT_SECONDS 60
 #define SECONDS_LIMIT   86400

@@ -13,6 +13,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Until a daemon that did not answer is asked again. */
+#define ASK_AGAIN_USEC (3 * 1000 * 1000)
+
 struct watched {
 	struct watch *watch;
 	const struct ctl_daemon *daemon;
@@ -87,10 +90,13 @@ static void show_value(json_object *value, char ret[static TEXT_SIZE])
 static void report_presence(const struct watched *watched)
 {
 	bool running = values_flag(watched->state, "running");
+	const char *error = values_text(watched->state, "error");
 	char state[TEXT_SIZE], reason[TEXT_SIZE];
 
 	if (watched->watch->ctl->json) {
-		json_object *event = begin_event(watched, running ? "running" : "gone");
+		json_object *event = begin_event(watched, *error    ? "silent"
+							  : running ? "running"
+								    : "gone");
 
 		json_object_object_add(event, "state",
 				       json_object_get(values_member(watched->state, "state")));
@@ -100,8 +106,11 @@ static void report_presence(const struct watched *watched)
 		return;
 	}
 	begin_line(watched);
-	text_clean(running ? values_text(watched->state, "state") : "not running", state);
-	text_clean(values_text(watched->state, running ? "reason" : "error"), reason);
+	if (*error)
+		strcpy(state, "failed to answer");
+	else
+		text_clean(running ? values_text(watched->state, "state") : "not running", state);
+	text_clean(*error ? error : values_text(watched->state, "reason"), reason);
 	output_padded(watched->watch->ctl, output_tone_of(state), state, 0);
 	printf("%s%s\n", *reason ? ": " : "", reason);
 }
@@ -284,6 +293,7 @@ static enum ctl_status read_again(struct watch *watch)
 		struct watched *watched = &watch->daemons[i];
 		enum ctl_status status;
 		json_object *state;
+		bool silent;
 
 		if (!watched->again)
 			continue;
@@ -291,11 +301,29 @@ static enum ctl_status read_again(struct watch *watch)
 		status = snapshot_read(watch->ctl, watched->daemon, &state);
 		if (status != CTL_DONE)
 			return status;
+		silent = *values_text(watched->state, "error") && *values_text(state, "error");
 		json_object_put(watched->state);
 		watched->state = state;
-		report_presence(watched);
+		if (!silent)
+			report_presence(watched);
 	}
 	return CTL_DONE;
+}
+
+/* Those that did not answer are asked again; returns whether there are any. */
+static bool ask_silent_again(struct watch *watch, bool now)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < CTL_DAEMONS; i++) {
+		struct watched *watched = &watch->daemons[i];
+
+		if (!*values_text(watched->state, "error"))
+			continue;
+		any = true;
+		watched->again |= now;
+	}
+	return any;
 }
 
 static enum ctl_status run(struct watch *watch)
@@ -308,8 +336,12 @@ static enum ctl_status run(struct watch *watch)
 			return status;
 		r = sd_bus_process(watch->ctl->bus, NULL);
 		if (r == 0) {
+			bool silent = ask_silent_again(watch, false);
+
 			fflush(stdout);
-			r = sd_bus_wait(watch->ctl->bus, UINT64_MAX);
+			r = sd_bus_wait(watch->ctl->bus, silent ? ASK_AGAIN_USEC : UINT64_MAX);
+			if (r == 0)
+				ask_silent_again(watch, true);
 		}
 		if (r < 0 && r != -EINTR)
 			return ctl_complain(CTL_UNREACHABLE,

@@ -298,6 +298,16 @@ def test_watch_prints_changes_and_survives_restarts(host, house, fake, watch):
     assert "reason" in lines.until("registrar")
 
 
+def test_watch_asks_a_silent_daemon_again(identity, watch):
+    os.kill(identity.daemon_pid("identity"), signal.SIGSTOP)
+    try:
+        lines = watch()
+        lines.until("failed to answer")
+    finally:
+        os.kill(identity.daemon_pid("identity"), signal.SIGCONT)
+    lines.until("signed-out")
+
+
 def test_watch_json(host, house, watch):
     lines = watch("--json")
     first = [json.loads(lines.lines.get(timeout=10)) for _ in NAMES]
