@@ -281,6 +281,8 @@ unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *p
 	peer->phase = PEER_IDLE;
 	peer->settle_until = 0;
 	peer->answer_due = PEER_NEVER;
+	/* What it has under way is no wish for new ones. */
+	peer->unknown_after = now + ACQUIRE_SPI_MSEC;
 	end_doubt(peer);
 	return PEER_ANNOUNCE | PEER_DROP_HELD;
 }
@@ -311,9 +313,9 @@ unsigned int peer_acquire_failed(struct peer *peer, uint64_t now, const char *re
 
 unsigned int peer_hear_unknown_spi(struct peer *peer, uint64_t now)
 {
-	if (peer->phase != PEER_IDLE || now < peer->acquire_after)
+	if (peer->phase != PEER_IDLE || now < peer->acquire_after || now < peer->unknown_after)
 		return 0;
-	peer->acquire_after = now + ACQUIRE_SPI_MSEC;
+	peer->unknown_after = now + ACQUIRE_SPI_MSEC;
 	return start_acquiring(peer, now);
 }
 

@@ -126,6 +126,7 @@ struct peer {
 	uint64_t last_answer;
 	uint64_t acquire_since, acquire_again; /* while acquiring */
 	uint64_t acquire_after;                /* not before, after a failure */
+	uint64_t unknown_after; /* nor, for packets on associations we do not have, before this */
 	struct hold_queue held;
 
 	uint64_t due; /* call peer_timer() then; may be too early, never too late */

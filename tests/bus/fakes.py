@@ -82,8 +82,13 @@ class Fake(Bus):
             while self._requests:
                 self._answer(*self._requests.popleft())
             try:
+                # Somebody may have called while the constructor waited for the name.
+                while self._take_message():
+                    pass
+                while self._requests:
+                    self._answer(*self._requests.popleft())
                 self._receive_some()
-            except (OSError, ConnectionError):
+            except OSError:
                 return
 
     def _receive_some(self):
@@ -92,8 +97,6 @@ class Fake(Bus):
             raise ConnectionError
         self._data += data
         self._fds += fds
-        while self._take_message():
-            pass
 
     def _authenticate(self, uid):
         super()._authenticate(uid)

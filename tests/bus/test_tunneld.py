@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import struct
-import time
+import subprocess
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -56,6 +56,9 @@ class End:
     def start(self, config="", **options):
         self.host.start_daemon("tunneld", config, **options)
         self.host.wait_for(("tunneld", "State", "ready"))
+        # The kernel receives for a new address some time after it has it, longer on a busy machine.
+        wait_until(lambda: "local" in self.host.run(["ip", "-6", "route", "get", addresses(self.host)[0]],
+                                                check=False).stdout, 10, "local route")
 
     def see(self, other, generation=1, endpoint=None):
         """The zone has the other host."""
@@ -208,3 +211,578 @@ def test_ping_through(ends, algorithm, esn):
         assert peer["Counters"]["PacketsIn"] >= 6 and peer["Counters"]["PacketsOut"] >= 6
         counters = here.counters()
         assert not any(counters[n] for n in ("BadIcv", "Malformed", "Replayed", "WrongSelector", "TunErrors"))
+
+
+# What it says and does on its own.
+
+def test_state_and_properties(make_host, internet):
+    host = make_host("desktop")
+    host.start_daemon("tunneld")
+    get = lambda name: host.get_property("tunneld", name)
+    assert get("State") == "waiting-identity" and get("Reason")
+    assert (get("Interface"), get("Address"), get("Port"), get("Datapath")) == ("homeward0", "", 4500, "user")
+    identity = Fake(host, "identity", {"State": ("s", "signed-out"), "HostId": ("s", IDS["desktop"])})
+    host.wait_for(("tunneld", "State", "signed-out"))
+    assert addresses(host) == []
+    identity.change(State=("s", "signed-in"))
+    host.wait_for(("tunneld", "State", "waiting-mapper"))
+    assert get("Address") == IDS["desktop"] and addresses(host) == [IDS["desktop"]]
+    mapper = Fake(host, "mapper", {"State": ("s", "no-network"), "NetworkGeneration": ("t", 4),
+                                   "LocalAddress": ("s", "")})
+    host.wait_for(("tunneld", "State", "no-network"))
+    host.attach_internet(internet, "11.0.1.10")
+    mapper.change(State=("s", "ready"), NetworkGeneration=("t", 5), LocalAddress=("s", "11.0.1.10"))
+    host.wait_for(("tunneld", "State", "ready"))
+    assert get("Generation") == 5
+    assert (5, "moved to 11.0.1.10") in [(g, words) for g, _, words in get("Timeline")]
+    # An older word is not acted on.
+    mapper.change(NetworkGeneration=("t", 3), LocalAddress=("s", "11.0.1.99"))
+    mapper.change(NetworkGeneration=("t", 6), LocalAddress=("s", "11.0.1.10"))
+    host.wait_for(("tunneld", "Generation", 6))
+    assert "moved to 11.0.1.99" not in [words for _, _, words in get("Timeline")]
+    identity.change(State=("s", "signed-out"))
+    host.wait_for(("tunneld", "State", "signed-out"))
+    assert get("Address") == "" and addresses(host) == []
+    # Without neighbours it keeps what it knew.
+    identity.change(State=("s", "signed-in"))
+    host.wait_for(("tunneld", "State", "ready"))
+    identity.close()
+    mapper.close()
+    assert get("Address") == IDS["desktop"] and get("State") == "ready"
+
+
+def addresses(host):
+    return re.findall(r"inet6 ([0-9a-f:]+)/128", host.run(["ip", "-6", "address", "show", "dev", "homeward0"]).stdout)
+
+
+def routes(host):
+    text = host.run(["ip", "-6", "route", "show", "dev", "homeward0"]).stdout
+    return {line.split()[0]: line for line in text.splitlines() if line.startswith("fd")}
+
+
+def test_asks_for_a_mapping_of_each_mapper(make_host):
+    host = make_host("desktop")
+    answers = [("error", "org.homeward.Error.Failed")]
+    shows = {"State": ("s", "no-network"), "LocalAddress": ("s", "")}
+    methods = {"AddMapping": lambda *a: answers.pop(0) if answers else ("o", "/org/homeward/Mapper1/mapping/1")}
+    mapper = Fake(host, "mapper", shows, methods)
+    host.start_daemon("tunneld", "[tunnel]\nport = 4501\n")
+    wait_until(lambda: len(mapper.calls) == 2, 10, "asked again after an error")
+    assert mapper.calls[1].values == ("tunnel", "udp", 4501, 4501, 0)
+    mapper.close()
+    mapper = Fake(host, "mapper", shows, methods)
+    wait_until(lambda: len(mapper.calls) == 1, 10, "asked the next mapper")
+    mapper.change(State=("s", "ready"))
+    host.run(["true"])
+    assert len(mapper.calls) == 1
+    mapper.close()
+
+
+@pytest.mark.parametrize("line, expected", [("port = 0", "1"), ("mtu = 9000", "1438"), ("mtu = 1279", "1280"),
+                                            ("interface = a/b", "interface"), ("colour = red", "colour")])
+def test_bad_configuration_is_one_line(make_host, line, expected):
+    host = make_host("desktop")
+    host.write("/etc/homeward/tunneld.conf", f"[tunnel]\n{line}\n")
+    result = host.run(host.as_user("homeward-tunnel", ("net_admin",)) +
+                      [host.program("tunneld"), "--config", "/etc/homeward/tunneld.conf"], check=False)
+    assert result.returncode == 1
+    complaint, = result.stderr.strip().splitlines()
+    assert "tunneld.conf:2" in complaint and expected in complaint
+
+
+def test_says_what_is_missing(make_host):
+    host = make_host("desktop")
+    host.run(["chmod", "600", "/dev/net/tun"])
+    result = host.run(host.as_user("homeward-tunnel", ("net_admin",)) + [host.program("tunneld")], check=False)
+    assert result.returncode == 1 and "/dev/net/tun" in result.stderr
+    host.run(["chmod", "666", "/dev/net/tun"])
+    result = host.run(host.as_user("homeward-tunnel") + [host.program("tunneld")], check=False)
+    assert result.returncode == 1 and "CAP_NET_ADMIN" in result.stderr
+
+
+def test_interface_address_and_routes(ends):
+    desktop, laptop = ends
+    assert addresses(desktop.host) == [desktop.id]
+    link = desktop.host.run(["ip", "-d", "link", "show", "homeward0"]).stdout
+    assert "mtu 1400" in link and "persist on" in link
+    assert set(routes(desktop.host)) == {laptop.id}
+    assert f"src {desktop.id}" in routes(desktop.host)[laptop.id]
+    got = desktop.host.run(["ip", "-6", "route", "get", laptop.id]).stdout
+    assert "dev homeward0" in got and f"src {desktop.id}" in got
+    # A host whose lease ended goes, and its route; one that the watcher cannot see now stays.
+    desktop.watcher.change(State=("s", "retrying"))
+    desktop.watcher.remove("/org/homeward/Watcher1/host/laptop")
+    desktop.watcher.close()
+    assert desktop.peer(laptop)
+    desktop.watcher = Fake(desktop.host, "llq-watcher", {"State": ("s", "discovering")})
+    assert desktop.peer(laptop)
+    desktop.watcher.change(State=("s", "watching"))
+    wait_until(lambda: not desktop.peers(), 10, "peer gone")
+    assert routes(desktop.host) == {}
+    # Its number is not used again.
+    desktop.see(laptop)
+    wait_until(desktop.peers, 10)
+    assert list(desktop.peers()) == ["/org/homeward/Tunnel1/peer/2"]
+
+
+def test_sigterm_takes_the_interface_away(ends):
+    desktop, _ = ends
+    assert desktop.host.stop_daemon("tunneld") == 0
+    assert desktop.host.run(["ip", "link", "show", "homeward0"], check=False).returncode != 0
+
+
+# Security associations.
+
+def test_install_errors(ends):
+    desktop, laptop = ends
+
+    def install(name=full_name("laptop"), host_id=laptop.id, endpoint=("11.0.2.20", 4500), spi_in=0x40000001,
+                spi_out=0x40000002, algorithm="aes128gcm16", keys=bytes(40), seals=SEALS):
+        fd = sealed(keys, seals)
+        try:
+            desktop.call("InstallSa", "ss(sq)uusbbh", name, host_id, endpoint, spi_in, spi_out, algorithm, True, True,
+                         fd)
+        finally:
+            os.close(fd)
+
+    for wrong in ({"name": ""}, {"name": "x" * 256}, {"host_id": "11.0.2.20"}, {"host_id": desktop.id},
+                  {"endpoint": ("", 0)}, {"endpoint": ("11.0.2.20", 0)}, {"endpoint": ("0.0.0.0", 4500)},
+                  {"spi_in": 0x3fffffff}, {"spi_out": 255}, {"algorithm": "null"}, {"keys": bytes(39)},
+                  {"keys": bytes(41)}, {"algorithm": "aes256gcm16"}, {"seals": fcntl.F_SEAL_GROW}):
+        with pytest.raises(BusError) as caught:
+            install(**wrong)
+        assert caught.value.name == ERROR + "InvalidArgument" and caught.value.message, wrong
+    assert desktop.peer(laptop)["State"] == "idle"
+    install()
+    with pytest.raises(BusError) as caught:
+        install()
+    assert caught.value.name == ERROR + "AlreadyExists"
+    for i in range(15):
+        install(spi_in=0x40000100 + i)
+    with pytest.raises(BusError) as caught:
+        install(spi_in=0x40000200)
+    assert caught.value.name == ERROR + "LimitsExceeded"
+    assert len(desktop.peer(laptop)["Spis"]) == 16
+    for spi in desktop.peer(laptop)["Spis"]:
+        desktop.call("RemoveSa", "u", spi)
+    desktop.call("RemoveSa", "u", 0x40000001)
+    assert desktop.peer(laptop)["State"] == "idle" and desktop.peer(laptop)["Spis"] == []
+
+
+@pytest.mark.parametrize("user", [None, "homeward-registrar", "homeward-watcher"])
+def test_only_keyd_may(ends, user):
+    desktop, _ = ends
+    for method, signature, arguments in (("OpenIkeChannel", "", ()), ("RemoveSa", "u", (1,)),
+                                         ("AcquireFailed", "os", ("/", "x"))):
+        with desktop.host.connect_bus(user) as bus, pytest.raises(BusError) as caught:
+            bus.call("org.homeward.Tunnel1", "/org/homeward/Tunnel1", "org.homeward.Tunnel1", method, signature,
+                     *arguments)
+        assert caught.value.name == "org.freedesktop.DBus.Error.AccessDenied"
+
+
+def test_peer_that_only_keyd_knows(ends):
+    desktop, laptop = ends
+    for end in ends:
+        end.watcher.remove("/org/homeward/Watcher1/host/" + ("laptop" if end is desktop else "desktop"))
+        wait_until(lambda end=end: not end.peers(), 10)
+    keys = Keys()
+    keys.install(desktop, laptop)
+    desktop.ping(laptop)
+    desktop.call("RemoveSa", "u", keys.spis[0])
+    wait_until(lambda: not desktop.peers(), 10, "peer that nobody wants is gone")
+
+
+def test_acquire_holds_packets_until_install(ends):
+    desktop, laptop = ends
+    desktop.host.bus.add_match()
+    ping = desktop.host.popen(["ping", "-n", "-c", "3", "-i", "0.2", "-W", "10", laptop.id], stdout=-1)
+    signal_ = desktop.host.bus.wait_signal(lambda s: s.member == "Acquire")
+    path, = signal_.values
+    assert desktop.peers()[path]["HostId"] == laptop.id
+    desktop.wait_peer(laptop, State="acquiring")
+    wait_until(lambda: desktop.peer(laptop)["Counters"]["Held"] >= 2, 10)
+    Keys().install(desktop, laptop)
+    text = ping.communicate(timeout=20)[0].decode()
+    assert "3 received" in text and "duplicates" not in text, text
+
+
+def test_responder_holds_too(ends):
+    desktop, laptop = ends
+    ping = laptop.host.popen(["ping", "-n", "-c", "1", "-W", "10", desktop.id], stdout=-1)
+    laptop.wait_peer(desktop, State="acquiring")
+    Keys().install(desktop, laptop)
+    text = ping.communicate(timeout=20)[0].decode()
+    assert "1 received" in text and "duplicates" not in text, text
+
+
+def test_acquire_failed_says_unreachable(ends):
+    desktop, laptop = ends
+    for _ in range(2):
+        ping = desktop.host.popen(["ping", "-n", "-c", "1", "-W", "10", laptop.id], stdout=-1)
+        desktop.wait_peer(laptop, State="acquiring")
+        path = next(iter(desktop.peers()))
+        desktop.call("AcquireFailed", "os", path, "authentication failed")
+        text = ping.communicate(timeout=20)[0].decode()
+        assert "Address unreachable" in text, text
+        assert desktop.peer(laptop)["State"] == "idle"
+        assert desktop.peer(laptop)["LastError"] == "authentication failed"
+    with pytest.raises(BusError) as caught:
+        desktop.call("AcquireFailed", "os", "/org/homeward/Tunnel1/peer/99", "x")
+    assert caught.value.name == ERROR + "NoSuchObject"
+
+
+def test_unknown_destination_says_unreachable(ends):
+    desktop, _ = ends
+    desktop.host.batch(["route add fd99::/64 dev homeward0"])
+    text = desktop.host.run(["ping", "-n", "-c", "1", "-W", "5", "fd99::1"], check=False).stdout
+    assert "No route" in text
+    desktop.wait_counter("UnknownDestination")
+
+
+def test_rekey_loses_nothing(tunnel):
+    desktop, laptop, _ = tunnel
+    ping = desktop.host.popen(["ping", "-n", "-c", "300", "-i", "0.01", laptop.id], stdout=-1)
+    for round in range(6):
+        wanted = 30 * (round + 1)
+        wait_until(lambda: laptop.peer(desktop)["Counters"]["PacketsIn"] > wanted, 10)
+        keys = Keys(("aes128gcm16", "chacha20poly1305")[round % 2])
+        initiator, responder = (desktop, laptop) if round % 2 else (laptop, desktop)
+        keys.install(initiator, responder)
+        wait_until(lambda: initiator.peer(responder)["Spis"][0] == keys.spis[0], 10)
+        wait_until(lambda: responder.peer(initiator)["Spis"][0] == keys.spis[1], 10)
+    text = ping.communicate(timeout=30)[0].decode()
+    assert "300 received" in text and "duplicates" not in text, text
+    assert len(desktop.peer(laptop)["Spis"]) == 7
+    for spi in desktop.peer(laptop)["Spis"][1:]:
+        desktop.call("RemoveSa", "u", spi)
+    desktop.ping(laptop)
+
+
+def test_removing_both_ends_makes_idle_and_acquires_anew(tunnel):
+    desktop, laptop, keys = tunnel
+    desktop.call("RemoveSa", "u", keys.spis[0])
+    assert desktop.peer(laptop)["State"] == "idle"
+    # The other side goes on sending on what we do not have.
+    ping = laptop.host.popen(["ping", "-n", "-i", "0.2", desktop.id], stdout=subprocess.DEVNULL)
+    desktop.wait_peer(laptop, State="acquiring")
+    assert desktop.counters()["UnknownSpi"]
+    ping.end()
+    Keys().install(desktop, laptop)
+    desktop.ping(laptop)
+
+
+# What comes in.
+
+def inner(source, destination, payload=b"homeward", next_header=59, first=0x60000000):
+    return struct.pack("!IHBB", first, len(payload), next_header, 64) + socket.inet_pton(socket.AF_INET6, source) + \
+        socket.inet_pton(socket.AF_INET6, destination) + payload
+
+
+def test_malformed_forged_and_replayed_are_counted(tunnel, internet):
+    desktop, laptop, keys = tunnel
+    desktop.ping(laptop, "-i", "0.01", count=3)
+    before = desktop.counters()
+    good = [keys.seal(True, n, inner(laptop.id, desktop.id)) for n in range(1000, 1004)]
+    forged = bytearray(good[0])
+    forged[-1] ^= 1
+    send_raw(internet, desktop.address, [bytes([0xff]), b"", b"\x01", b"1234567", bytes(forged), good[0][:20],
+                                         good[0][:-4], good[0], good[0], good[0],
+                                         keys.seal(True, 1001, inner("fd00::1", desktop.id)),
+                                         keys.seal(True, 1002, inner(laptop.id, "fd00::1")),
+                                         keys.seal(True, 1003, b"\x45" + inner(laptop.id, desktop.id)[1:]),
+                                         keys.seal(True, 1004, inner(laptop.id, desktop.id)[:30]),
+                                         keys.seal(True, 1005, b"something", next_header=6),
+                                         keys.seal(True, 1006, b"", next_header=59),
+                                         b"\x40\x00\x00\x00" + bytes(60)])
+    desktop.wait_counter("UnknownSpi", before["UnknownSpi"] + 1)
+    after = desktop.counters()
+    grown = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    grown.pop("DummiesOut", None)
+    grown.pop("EspOut", None)
+    assert grown == {"KeepalivesIn": 1, "Malformed": 3 + 1 + 3, "BadIcv": 2, "Replayed": 2, "WrongSelector": 2,
+                     "DummiesIn": 1, "EspIn": 7, "UnknownSpi": 1}, grown
+
+
+def test_congestion_marks(tunnel, internet):
+    """RFC 6040: out with the inner mark, in with the worse of both."""
+    desktop, laptop, keys = tunnel
+    dump = internet.popen(["tcpdump", "-i", "br0", "-n", "-v", "-l", "-c", "1",
+                           f"udp port 4500 and src {desktop.address} and ip[1] & 3 == 2"], stdout=-1, stderr=-1)
+    wait_until(lambda: b"listening" in dump.stderr.readline(), 10)
+    desktop.ping(laptop, "-Q", "2")
+    assert b"tos 0x2,ECT(0)" in dump.communicate(timeout=10)[0]
+    # Congestion on the way, which a packet that cannot say so does not survive.
+    internet.run("nft -f -", input="table bridge lab {\nchain forward {\ntype filter hook forward priority 0\n"
+                 "udp dport 4500 ip ecn set ce\n}\n}\n")
+    before = laptop.counters()["CongestionDropped"]
+    assert desktop.ping(laptop, "-W", "0.5", check=False).returncode == 1
+    assert laptop.counters()["CongestionDropped"] > before
+    assert desktop.ping(laptop, "-Q", "2").returncode == 0
+
+
+def test_kernel_noise_is_dropped_quietly(ends):
+    desktop, _ = ends
+    desktop.host.run(["ping", "-n", "-c", "1", "-W", "0.1", "-I", "homeward0", "ff02::1"], check=False)
+    assert desktop.counters()["NoiseDropped"] >= 1 and desktop.counters()["SendErrors"] == 0
+
+
+# Where the other one is.
+
+def test_endpoint_follows_packets(tunnel, internet):
+    desktop, laptop, _ = tunnel
+    desktop.ping(laptop)
+    # Nobody told laptop's daemon or the zone that it moved: its packets do.
+    laptop.move(internet, "11.0.7.7", tell=False)
+    laptop.ping(desktop)
+    desktop.wait_peer(laptop, Endpoint=("11.0.7.7", 4500), EndpointSource="packet")
+    assert "endpoint of laptop moved to 11.0.7.7:4500 (packet)" in desktop.timeline()
+    desktop.ping(laptop)
+
+
+def test_endpoint_follows_the_zone_when_it_changes(tunnel, internet):
+    desktop, laptop, _ = tunnel
+    assert desktop.peer(laptop)["EndpointSource"] == "ike"
+    # The same endpoint again is no news, with whatever else changed.
+    desktop.watcher.change("/org/homeward/Watcher1/host/laptop", HOST_INTERFACE, Since=("t", 5))
+    # Both moved at once: nobody's packets arrive. Packets on the way are held and sent when the zone says where to.
+    laptop.move(internet, "11.0.7.7", tell=False)
+    desktop.move(internet, "11.0.8.8", tell=False)
+    laptop.tell_network()
+    desktop.tell_network()
+    ping = desktop.host.popen(["ping", "-n", "-c", "1", "-W", "10", laptop.id], stdout=-1)
+    wait_until(lambda: desktop.peer(laptop)["Counters"]["Held"], 10)
+    assert desktop.peer(laptop)["EndpointSource"] == "ike"
+    desktop.see_again(laptop, 2, ("11.0.7.7", 4500))
+    text = ping.communicate(timeout=20)[0].decode()
+    assert "1 received" in text and "duplicates" not in text, text
+    # Its answer to desktop's packet found the way by that packet.
+    assert desktop.peer(laptop)["EndpointSource"] == "dns"
+    assert laptop.peer(desktop)["Endpoint"] == ("11.0.8.8", 4500)
+    assert laptop.peer(desktop)["EndpointSource"] == "packet"
+    # Repeated, also by a watcher that started anew, it does not move what a packet moved since.
+    laptop.move(internet, "11.0.9.9")
+    desktop.wait_peer(laptop, Endpoint=("11.0.9.9", 4500))
+    desktop.watcher.close()
+    desktop.watcher = Fake(desktop.host, "llq-watcher", {"State": ("s", "watching")})
+    desktop.see(laptop, generation=3, endpoint=("11.0.7.7", 4500))
+    desktop.see_again(laptop, 3, ("11.0.7.7", 4500))
+    desktop.ping(laptop)
+    assert desktop.peer(laptop)["Endpoint"] == ("11.0.9.9", 4500)
+
+
+def test_own_move_is_told_at_once(tunnel, internet):
+    """No packet of anybody's is needed for the other side to learn it."""
+    desktop, laptop, _ = tunnel
+    laptop.move(internet, "11.0.7.7")
+    desktop.wait_peer(laptop, Endpoint=("11.0.7.7", 4500), EndpointSource="packet")
+    wait_until(lambda: any(re.fullmatch(r"first packet from desktop again after \d+ ms", words)
+                           for words in laptop.timeline()), 10, "proof noted")
+    assert "moved to 11.0.7.7" in laptop.timeline()
+    assert "probe sent to desktop at 11.0.1.10:4500" in laptop.timeline()
+    # It was answered: nothing more is sent.
+    assert laptop.peer(desktop)["Counters"]["ProbesSent"] <= 3
+
+
+def test_forged_or_replayed_packets_move_nothing(tunnel, internet):
+    desktop, laptop, keys = tunnel
+    desktop.ping(laptop)
+    seen = keys.seal(True, 500, inner(laptop.id, desktop.id))
+    send_raw(laptop.host, desktop.address, [seen], source_port=4499)
+    desktop.wait_peer(laptop, Endpoint=(laptop.address, 4499))
+    forged = bytearray(keys.seal(True, 501, inner(laptop.id, desktop.id)))
+    forged[30] ^= 1
+    before = desktop.counters()
+    # A stranger on the way repeats, forges, and delays.
+    send_raw(internet, desktop.address, [seen, bytes(forged), keys.seal(True, 400, inner(laptop.id, desktop.id))])
+    desktop.wait_counter("EspIn", before["EspIn"] + 1)
+    assert desktop.peer(laptop)["Endpoint"] == (laptop.address, 4499)
+
+
+def test_without_a_network_packets_are_held(tunnel, internet):
+    desktop, laptop, _ = tunnel
+    desktop.ping(laptop)
+    desktop.host.disconnect()
+    desktop.tell_network("")
+    desktop.host.wait_for(("tunneld", "State", "no-network"))
+    ping = desktop.host.popen(["ping", "-n", "-c", "4", "-i", "0.2", "-W", "10", laptop.id], stdout=-1)
+    wait_until(lambda: desktop.peer(laptop)["Counters"]["Held"] >= 3, 10)
+    assert desktop.counters()["SendErrors"] == 0
+    desktop.move(internet, "11.0.8.8")
+    text = ping.communicate(timeout=20)[0].decode()
+    assert "4 received" in text and "duplicates" not in text, text
+
+
+def test_route_lost_before_mapper_says_so(tunnel, internet):
+    desktop, laptop, _ = tunnel
+    desktop.ping(laptop)
+    desktop.host.disconnect()
+    ping = desktop.host.popen(["ping", "-n", "-c", "2", "-i", "0.2", "-W", "10", laptop.id], stdout=-1)
+    desktop.wait_counter("SendErrors")
+    desktop.move(internet, "11.0.8.8")
+    text = ping.communicate(timeout=20)[0].decode()
+    assert "2 received" in text, text
+
+
+STREAM = """
+import socket, sys, time
+def run(s, out):
+    # Both ways at once: what we sent comes back, in order.
+    i = 0
+    while i < int(sys.argv[3]):
+        s.sendall(i.to_bytes(4, "big"))
+        got = b""
+        while len(got) < 4:
+            more = s.recv(4 - len(got))
+            if not more: sys.exit("closed")
+            got += more
+        assert got == i.to_bytes(4, "big")
+        i += 1
+        out.write(f"{i}\\n"); out.flush()
+        time.sleep(0.01)
+if sys.argv[1] == "listen":
+    l = socket.socket(socket.AF_INET6); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    l.bind((sys.argv[2], 7777)); l.listen(); print("ready", flush=True)
+    s, _ = l.accept()
+    while True:
+        data = s.recv(65536)
+        if not data: break
+        s.sendall(data)
+else:
+    run(socket.create_connection((sys.argv[2], 7777)), sys.stdout)
+"""
+
+
+class Stream:
+    """A TCP connection between two ends that says how far it came."""
+
+    def __init__(self, client, server, count):
+        self.server = server.host.popen(["/usr/bin/python3", "-c", STREAM, "listen", server.id], stdout=-1)
+        assert self.server.stdout.readline() == b"ready\n"
+        self.client = client.host.popen(["/usr/bin/python3", "-c", STREAM, "connect", server.id, str(count)],
+                                        stdout=-1, stderr=-1)
+        self.count = count
+
+    def wait(self, more=10):
+        for _ in range(more):
+            assert self.client.stdout.readline(), self.client.stderr.read()
+
+    def finish(self):
+        self.client.communicate(timeout=60)
+        assert self.client.returncode == 0
+
+
+def test_connection_survives_moves_and_kills(tunnel, internet):
+    desktop, laptop, _ = tunnel
+    stream = Stream(desktop, laptop, 200)
+    stream.wait()
+    laptop.move(internet, "11.0.7.7")
+    stream.wait()
+    desktop.move(internet, "11.0.8.8")
+    stream.wait()
+    # Killed: interface, address and route stay, so the connection only sees silence.
+    device = desktop.host.run(["cat", "/sys/class/net/homeward0/ifindex"]).stdout
+    desktop.host.kill_daemon("tunneld", signal.SIGKILL)
+    assert addresses(desktop.host) == [desktop.id] and laptop.id in routes(desktop.host)
+    desktop.start()
+    assert desktop.host.run(["cat", "/sys/class/net/homeward0/ifindex"]).stdout == device
+    assert addresses(desktop.host) == [desktop.id] and set(routes(desktop.host)) == {laptop.id}
+    # The connection's own packets ask for a new negotiation, on either side.
+    wait_until(lambda: desktop.peer(laptop)["State"] == "acquiring", 10, "acquiring")
+    Keys().install(desktop, laptop)
+    stream.wait()
+    laptop.host.kill_daemon("tunneld", signal.SIGKILL)
+    laptop.start()
+    wait_until(lambda: laptop.peer(desktop)["State"] == "acquiring", 10, "acquiring")
+    Keys().install(desktop, laptop)
+    stream.finish()
+
+
+def test_leftovers_of_another_account_go(ends):
+    """A process that was killed left an address and routes which are not ours any more."""
+    desktop, laptop = ends
+    desktop.host.kill_daemon("tunneld", signal.SIGKILL)
+    desktop.host.batch(["route add fd99::1/128 dev homeward0"])
+    desktop.identity.change(HostId=("s", "fd55::1"))
+    desktop.start()
+    wait_until(lambda: set(routes(desktop.host)) == {laptop.id}, 10)
+    assert addresses(desktop.host) == ["fd55::1"]
+    assert "src fd55::1" in routes(desktop.host)[laptop.id]
+
+
+def test_sign_out_ends_the_tunnels(tunnel):
+    desktop, laptop, _ = tunnel
+    desktop.identity.change(State=("s", "signed-out"))
+    desktop.host.wait_for(("tunneld", "State", "signed-out"))
+    assert addresses(desktop.host) == [] and routes(desktop.host) == {} and desktop.peers() == {}
+    desktop.identity.change(State=("s", "signed-in"))
+    desktop.wait_peer(laptop, State="idle")
+    Keys().install(desktop, laptop)
+    desktop.ping(laptop)
+
+
+# IKE.
+
+def test_ike_channel(ends):
+    desktop, laptop = ends
+    ends_of_channel = []
+    for end in ends:
+        fd = end.call("OpenIkeChannel")
+        ends_of_channel.append(socket.socket(fileno=fd))
+    here, there = ends_of_channel
+    assert here.type == socket.SOCK_SEQPACKET and not os.get_blocking(here.fileno())
+    message = bytes(range(256)) * 8
+    remote = socket.inet_aton(laptop.address) + struct.pack("!HH", 4500, 0)
+    here.send(remote + message)
+    there.settimeout(10)
+    assert there.recv(65536) == socket.inet_aton(desktop.address) + struct.pack("!HH", 4500, 0) + message
+    # Malformed records, and none to read what comes.
+    dropped = desktop.counters()["IkeDropped"]
+    for record in b"x", remote, remote[:6] + b"\0\1" + message, bytes(8) + message:
+        here.send(record)
+    desktop.wait_counter("IkeDropped", dropped + 4)
+    # A new channel closes the old one.
+    again = socket.socket(fileno=desktop.call("OpenIkeChannel"))
+    here.settimeout(10)
+    assert here.recv(100) == b""
+    there.send(socket.inet_aton(desktop.address) + struct.pack("!HH", 4500, 0) + b"second")
+    again.settimeout(10)
+    assert again.recv(100)[8:] == b"second"
+    # Not read, it overflows: dropped and counted.
+    dropped = desktop.counters()["IkeDropped"]
+    for _ in range(2000):
+        send = there.send(socket.inet_aton(desktop.address) + struct.pack("!HH", 4500, 0) + bytes(1000))
+        assert send
+        if desktop.counters()["IkeDropped"] > dropped:
+            break
+    assert desktop.counters()["IkeDropped"] > dropped
+    again.close()
+    there.close()
+
+
+# An independent look.
+
+def test_tshark_decrypts_what_is_on_the_wire(tunnel, internet, tmp_path):
+    desktop, laptop, keys = tunnel
+    capture = tmp_path / "wire.pcap"
+    with open(capture, "wb") as file:
+        dump = internet.popen(["tcpdump", "-i", "br0", "-n", "-U", "-w", "-", "udp"], stdout=file, stderr=-1)
+        wait_until(lambda: b"listening" in dump.stderr.readline(), 10)
+        desktop.ping(laptop, "-i", "0.05", count=5)
+        laptop.move(internet, "11.0.7.7")
+        desktop.wait_peer(laptop, EndpointSource="packet")
+        laptop.ping(desktop)
+        wait_until(lambda: capture.stat().st_size > 15 * 100, 10)
+        dump.terminate()
+        dump.wait(10)
+    rows = [f'"IPv4","*","*","0x{spi:08x}","AES-GCM with 16 octet ICV [RFC4106]","0x{keymat.hex()}","NULL",""'
+            for spi, keymat in zip(keys.spis, keys.keymats)]
+    (tmp_path / "esp_sa").write_text("\n".join(rows) + "\n")
+    environment = dict(os.environ, WIRESHARK_CONFIG_DIR=str(tmp_path), HOME=str(tmp_path))
+    shown = subprocess.run(["tshark", "-n", "-r", str(capture), "-o", "esp.enable_encryption_decode:TRUE", "-V"],
+                           capture_output=True, text=True, env=environment, timeout=60).stdout
+    assert "Malformed" not in shown
+    assert shown.count("Echo (ping) request") >= 6 and shown.count("Echo (ping) reply") >= 6
+    # Dummies: a probe from where it moved to, and its answer, both ending in next header 59.
+    for word in b"hwpr", b"hwan":
+        assert re.search(rf"ESP Decrypted Data: {word.hex()}[0-9a-f]{{8}}0102023b", shown)
+    assert f"Source Address: {desktop.id}" in shown
