@@ -30,3 +30,11 @@ tests_unit_zoned_test_storage_SOURCES = \
 	services/zoned/storage.c services/zoned/storage.h
 tests_unit_zoned_test_storage_CFLAGS = $(zoned_test_cflags) $(SQLITE_CFLAGS)
 tests_unit_zoned_test_storage_LDADD = $(zoned_test_libs) $(SQLITE_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-zoned-request
+tests_fuzz_fuzz_zoned_request_SOURCES = \
+	tests/fuzz/fuzz-zoned-request.c \
+	tests/unit/zoned/memory-storage.c tests/unit/zoned/memory-storage.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_zoned_request_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
+tests_fuzz_fuzz_zoned_request_LDADD = libzoned-core.la
+tests_fuzz_fuzz_zoned_request_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
