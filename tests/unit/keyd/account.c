@@ -56,11 +56,15 @@ static void finish(X509 *certificate, EVP_PKEY *signer, struct test_octets *ret)
 	X509_free(certificate);
 }
 
-void test_account_make(struct test_account *account, const char *domain)
+static EVP_PKEY *from_seed(const uint8_t seed[32])
+{
+	return EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, seed, 32);
+}
+
+static void make_account(struct test_account *account, const char *domain)
 {
 	X509 *certificate;
 
-	account->key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
 	must(account->key);
 	certificate = begin(account->key, 1, -1000000, 1000000);
 	name(X509_get_subject_name(certificate), domain);
@@ -69,6 +73,19 @@ void test_account_make(struct test_account *account, const char *domain)
 	add_extension(certificate, certificate, NID_key_usage, "critical,keyCertSign");
 	add_extension(certificate, certificate, NID_subject_key_identifier, "hash");
 	finish(certificate, account->key, &account->certificate);
+}
+
+void test_account_make(struct test_account *account, const char *domain)
+{
+	account->key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	make_account(account, domain);
+}
+
+void test_account_make_seeded(struct test_account *account, const char *domain,
+			      const uint8_t seed[32])
+{
+	account->key = from_seed(seed);
+	make_account(account, domain);
 }
 
 void test_account_drop(struct test_account *account)
@@ -85,9 +102,9 @@ void test_host_make(struct test_host *host, const struct test_account *account,
 	X509 *certificate;
 
 	must(issuer);
-	host->key = options->rsa       ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
-		    : options->ed25519 ? EVP_PKEY_Q_keygen(NULL, NULL, "ED25519")
-				       : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
+	host->key = options->rsa    ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
+		    : options->seed ? from_seed(options->seed)
+				    : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 	must(host->key);
 	certificate = begin(host->key, 2, dated ? options->not_before : -86400,
 			    dated ? options->not_after : 86400);

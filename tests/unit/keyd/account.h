@@ -30,6 +30,9 @@ struct test_host {
 
 /* Aborts on failure, as all of these. */
 void test_account_make(struct test_account *account, const char *domain);
+/* The same octets each time. */
+void test_account_make_seeded(struct test_account *account, const char *domain,
+			      const uint8_t seed[32]);
 void test_account_drop(struct test_account *account);
 
 struct test_host_options {
@@ -38,7 +41,7 @@ struct test_host_options {
 	const char *constraints;    /* NULL: "critical,CA:FALSE" */
 	long not_before, not_after; /* seconds from TEST_REALTIME; both 0: one day around it */
 	bool rsa;                   /* an RSA key instead of P-256 */
-	bool ed25519;               /* an Ed25519 key instead of P-256 */
+	const uint8_t *seed;        /* 32 octets: an Ed25519 key from them instead of P-256 */
 };
 
 void test_host_make(struct test_host *host, const struct test_account *account,
