@@ -9,6 +9,7 @@
 #include "clients/ctl/text.h"
 #include "common/base/cleanup.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -77,14 +78,48 @@ static void name_of(json_object *object, char ret[static TEXT_SIZE])
 	text_clean(last ? last + 1 : path, ret);
 }
 
-static void show_value(json_object *value, char ret[static TEXT_SIZE])
+static bool is_time(const char *key)
 {
-	if (values_member(value, "address"))
+	static const char *const keys[] = { "expires", "established", "last_handshake", "since" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return false;
+}
+
+/* What says nothing to a person, or is said by something else. */
+static bool is_noise(const char *key)
+{
+	static const char *const keys[] = {
+		"records",     "generation", "endpoint_generation", "account_certificate",
+		"certificate", "reason"
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return false;
+}
+
+static void show_value(const char *key, json_object *value, char ret[static TEXT_SIZE])
+{
+	char ends[TEXT_SIZE];
+	uint64_t now = realtime_usec() / 1000000;
+
+	if (values_member(value, "address")) {
 		text_endpoint(value, "-", ret);
-	else if (!value)
+	} else if (!strcmp(key, "published") && value) {
+		text_relative(values_number(value, "expires"), now, ends);
+		snprintf(ret, TEXT_SIZE, "change %" PRIu64 " (ends %.40s)",
+			 values_number(value, "generation"), ends);
+	} else if (is_time(key) && json_object_get_uint64(value)) {
+		text_relative(json_object_get_uint64(value), now, ret);
+	} else if (!value || is_time(key)) {
 		strcpy(ret, "-");
-	else
+	} else {
 		text_value(value, ret);
+	}
 }
 
 static void report_presence(const struct watched *watched)
@@ -132,50 +167,99 @@ static void report_object(const struct watched *watched, const char *event, json
 	printf("%s %s\n", name, event);
 }
 
-static void report_change(const struct watched *watched, json_object *object, const char *key,
-			  json_object *from, json_object *to)
+static void print_change(const struct watched *watched, json_object *object, const char *key,
+			 json_object *from, json_object *to)
 {
-	char name[TEXT_SIZE] = "", words[VALUES_KEY_SIZE], values[2][TEXT_SIZE];
+	json_object *line = begin_event(watched, "changed");
+	char name[TEXT_SIZE];
 
-	if (object != watched->state)
+	if (object != watched->state) {
 		name_of(object, name);
-	if (watched->watch->ctl->json) {
-		json_object *line = begin_event(watched, "changed");
+		json_object_object_add(line, "name", json_object_new_string(name));
+		json_object_object_add(line, "path",
+				       json_object_get(values_member(object, "path")));
+	}
+	json_object_object_add(line, "property", json_object_new_string(key));
+	json_object_object_add(line, "from", json_object_get(from));
+	json_object_object_add(line, "to", json_object_get(to));
+	snapshot_print(line, true);
+}
 
-		if (*name) {
-			json_object_object_add(line, "name", json_object_new_string(name));
-			json_object_object_add(line, "path",
-					       json_object_get(values_member(object, "path")));
-		}
-		json_object_object_add(line, "property", json_object_new_string(key));
-		json_object_object_add(line, "from", json_object_get(from));
-		json_object_object_add(line, "to", json_object_get(to));
-		snapshot_print(line, true);
+/* What a person reads of one signal: one line. */
+struct sentence {
+	const struct watched *watched;
+	json_object *object;
+	bool begun;
+};
+
+static void begin_sentence(struct sentence *sentence)
+{
+	char name[TEXT_SIZE];
+
+	if (sentence->begun) {
+		fputs(", ", stdout);
 		return;
 	}
-	begin_line(watched);
+	sentence->begun = true;
+	begin_line(sentence->watched);
+	if (sentence->object != sentence->watched->state) {
+		name_of(sentence->object, name);
+		printf("%s: ", name);
+	}
+}
+
+static void say_change(struct sentence *sentence, const char *key, json_object *from,
+		       json_object *to)
+{
+	char words[VALUES_KEY_SIZE], values[2][TEXT_SIZE];
+
+	begin_sentence(sentence);
 	snprintf(words, sizeof words, "%s", key);
 	for (char *at = words; *at; at++)
 		if (*at == '_')
 			*at = ' ';
-	show_value(from, values[0]);
-	show_value(to, values[1]);
-	printf("%s%s%s: %s -> %s\n", name, *name ? ": " : "", words, values[0], values[1]);
+	show_value(key, from, values[0]);
+	show_value(key, to, values[1]);
+	printf("%s %s -> %s", words, values[0], values[1]);
 }
 
-/* Takes `changes` into `object`, which it reports one by one. */
+static void say_reason(struct sentence *sentence, json_object *reason)
+{
+	char text[TEXT_SIZE];
+
+	text_value(reason, text);
+	if (sentence->begun)
+		fputs(": ", stdout);
+	else
+		begin_sentence(sentence);
+	fputs(text, stdout);
+}
+
+/* Takes `changes` into `object` and reports what is new in them. */
 static void apply(const struct watched *watched, json_object *object, json_object *changes)
 {
+	struct sentence sentence = { .watched = watched, .object = object };
+	json_object *reason = NULL;
+
 	json_object_object_foreach(changes, key, to)
 	{
 		json_object *from = json_object_get(values_member(object, key));
 
 		if (!json_object_equal(from, to)) {
 			json_object_object_add(object, key, json_object_get(to));
-			report_change(watched, object, key, from, to);
+			if (watched->watch->ctl->json)
+				print_change(watched, object, key, from, to);
+			else if (!strcmp(key, "reason"))
+				reason = to;
+			else if (!is_noise(key))
+				say_change(&sentence, key, from, to);
 		}
 		json_object_put(from);
 	}
+	if (reason)
+		say_reason(&sentence, reason);
+	if (sentence.begun)
+		putchar('\n');
 }
 
 static void on_properties(struct watched *watched, sd_bus_message *message)

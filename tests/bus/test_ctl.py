@@ -277,11 +277,11 @@ def test_watch_prints_changes_and_survives_restarts(host, house, fake, watch):
     lines = watch()
     lines.until("keyd")
     house["mapper"].change(NetworkGeneration=("t", 4), LocalAddress=("s", "192.168.9.9"))
-    assert re.match(r"\d\d:\d\d:\d\d\.\d\d\d  mapper +network generation: 3 -> 4\n", lines.until("network generation"))
-    assert "192.168.1.2 -> 192.168.9.9" in lines.until("local address")
+    assert re.match(r"\d\d:\d\d:\d\d\.\d\d\d  mapper +network generation 3 -> 4, "
+                    r"local address 192\.168\.1\.2 -> 192\.168\.9\.9\n", lines.until("network generation"))
     house["tunneld"].change("/org/homeward/Tunnel1/peer/7", "org.homeward.Tunnel1.Peer",
                             Endpoint=("(sq)", ("11.0.4.1", 9)))
-    assert "laptop: endpoint: 11.0.3.1:4502 -> 11.0.4.1:9" in lines.until("endpoint")
+    assert "laptop: endpoint 11.0.3.1:4502 -> 11.0.4.1:9" in lines.until("endpoint")
     house["llq-watcher"].remove("/org/homeward/Watcher1/host/laptop")
     lines.until("laptop removed")
     house["llq-watcher"].add("/org/homeward/Watcher1/host/laptop", "org.homeward.Watcher1.Host", **LAPTOP)
@@ -290,12 +290,13 @@ def test_watch_prints_changes_and_survives_restarts(host, house, fake, watch):
     lines.until("not running")
     again = fake("registrar", State=("s", "discovering"))
     lines.until("discovering")
-    again.change(State=("s", "published"))
-    assert "state: discovering -> published" in lines.until("state")
+    again.change(State=("s", "published"), Reason=("s", "as 11.0.1.1:4500"), Records=("as", ["noise"]))
+    assert "registrar   state discovering -> published: as 11.0.1.1:4500\n" in lines.until("state")
     # What did not change is not said.
     again.change(State=("s", "published"))
+    again.change(Records=("as", []))
     again.change(Reason=("s", "another reason"))
-    assert "reason" in lines.until("registrar")
+    assert "registrar   another reason\n" in lines.until("registrar")
 
 
 def test_watch_asks_a_silent_daemon_again(identity, watch):
