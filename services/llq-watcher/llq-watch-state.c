@@ -333,14 +333,28 @@ void llq_set_start(struct llq_set *set, const struct dns_tsig_key *key, const st
 	}
 }
 
+static void set_idle(struct query *query)
+{
+	query->phase = PHASE_IDLE;
+	query->outstanding = query->probing = false;
+	query->due = UINT64_MAX;
+}
+
 /* Best effort: the answer is not waited for; a query that stays ends with its lease. */
 static void give_up(struct llq_set *set, struct query *query, const struct llq_time *time)
 {
 	if (set->key && query->phase == PHASE_ESTABLISHED)
 		send_refresh(set, query, 0, time);
-	query->phase = PHASE_IDLE;
-	query->outstanding = query->probing = false;
-	query->due = UINT64_MAX;
+	set_idle(query);
+}
+
+void llq_set_abandon(struct llq_set *set)
+{
+	for (size_t i = 0; i < set->n_queries; i++)
+		set_idle(set->queries[i]);
+	clear_queue(set);
+	set->key = NULL;
+	set->failure = LLQ_STATUS_IDLE;
 }
 
 void llq_set_stop(struct llq_set *set, const struct llq_time *time)

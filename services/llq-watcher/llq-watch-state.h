@@ -56,6 +56,10 @@ void llq_set_start(struct llq_set *set, const struct dns_tsig_key *key,
 /* Tells the server that no more events are wanted (lease 0) where there is a query, and goes idle.
  */
 void llq_set_stop(struct llq_set *set, const struct llq_time *time);
+/* The same without a word to the server: the same questions follow at once. A server may give them
+ * the ids of the former ones (ours makes an id of question and address), so that a goodbye which
+ * arrives late would end the new ones. */
+void llq_set_abandon(struct llq_set *set);
 /* Goes idle and forgets all questions and records. */
 void llq_set_clear(struct llq_set *set);
 

@@ -131,9 +131,8 @@ static void start_set(struct watcher *watcher)
 	struct llq_time time = time_now(watcher);
 	int r;
 
-	/* From the old socket, in case that its address still is what the server knows us by. */
-	llq_set_stop(watcher->set, &time);
-	send_datagrams(watcher);
+	/* The new queries take the place of the former ones. */
+	llq_set_abandon(watcher->set);
 	r = llq_socket_renew(watcher->socket, &watcher->server);
 	if (r < 0) {
 		log_warning("cannot open a socket: %s", strerror(-r));

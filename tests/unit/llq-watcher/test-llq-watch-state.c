@@ -494,6 +494,19 @@ static void goodbye(void **state)
 	assert_null(llq_set_records(set, name, LDNS_RR_TYPE_A));
 }
 
+static void abandoned_without_a_word(void **state)
+{
+	const uint8_t *data;
+	size_t size;
+
+	establish(7200);
+	llq_set_abandon(set);
+	assert_false(llq_set_next_datagram(set, &data, &size));
+	assert_int_equal(llq_set_status(set), LLQ_STATUS_IDLE);
+	assert_int_equal(llq_set_due(set), UINT64_MAX);
+	expect_records(RECORDS(FIRST));
+}
+
 static void question_no_longer_wanted(void **state)
 {
 	ldns_rdf *other = dns_record_name("other.alice.example");
@@ -568,6 +581,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refusing_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(challenge_response_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(goodbye, setup, teardown),
+		cmocka_unit_test_setup_teardown(abandoned_without_a_word, setup, teardown),
 		cmocka_unit_test_setup_teardown(question_no_longer_wanted, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_events, setup, teardown),
 	};
