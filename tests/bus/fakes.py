@@ -75,12 +75,7 @@ class Fake(Bus):
             return super()._send(*arguments)
 
     def _serve(self):
-        # The first may have come together with the answer about the name.
-        while self._take_message():
-            pass
         while not self._ended:
-            while self._requests:
-                self._answer(*self._requests.popleft())
             try:
                 # Somebody may have called while the constructor waited for the name.
                 while self._take_message():
