@@ -14,7 +14,6 @@
 #define SENDS_LIMIT        9
 #define DELETE_SENDS_LIMIT 4    /* §3.1: a few suffice */
 #define RECREATE_SPREAD    5000 /* §3.7 */
-#define HINT_HOLD          10000
 #define MUTE_WAIT          5000
 #define MUTE_WAIT_LIMIT    600000
 #define LIFETIME_LIMIT     86400 /* s; a longer grant is believed for a day */
@@ -127,7 +126,7 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 	state->external = state->last_external = (struct in_addr){};
 	state->trouble = TROUBLE_NONE;
 	state->asked_since = state->address_at = state->recreate_at = UINT64_MAX;
-	state->hints_heard_until = 0;
+	state->asked_all_at = now;
 	state->n_address_failures = 0;
 	/* What another gateway was to forget, this one never knew. */
 	mapping_free_list(&state->deletions);
@@ -194,10 +193,8 @@ static void check_epoch(struct mapper_state *state, uint32_t epoch, uint64_t now
 	if (state->have_epoch) {
 		uint64_t expected = state->epoch + (now - state->epoch_at) * 7 / 8 / 1000;
 
-		if ((uint64_t)epoch + 2 < expected) {
+		if ((uint64_t)epoch + 2 < expected)
 			schedule_recreation(state, now);
-			state->hints_heard_until = now + HINT_HOLD;
-		}
 	}
 	state->have_epoch = true;
 	state->epoch = epoch;
@@ -391,13 +388,13 @@ void mapper_state_on_announcement(struct mapper_state *state, struct in_addr sou
 		learn_address(state, announcement->external, now);
 		break;
 	case ANNOUNCEMENT_RESTART:
-		if (now < state->hints_heard_until)
-			break;
-		state->hints_heard_until = now + HINT_HOLD;
-		if (state->phase == GATEWAY_SPEAKING)
-			on_restart_hint(state, now);
-		else
+		if (state->phase != GATEWAY_SPEAKING)
 			begin_asking(state, now);
+		/* Tables older than what we asked for have not lost it: it is a repetition. One
+		 * that comes while recreation is due anyway is covered by that. But two restarts
+		 * within seconds are two. */
+		else if (now >= state->asked_all_at + announcement->epoch * UINT64_C(1000))
+			on_restart_hint(state, now);
 		break;
 	}
 }
@@ -427,6 +424,7 @@ static void pass_time(struct mapper_state *state, uint64_t now)
 	mapping_expire_all(state, now);
 	if (now >= state->recreate_at) {
 		state->recreate_at = UINT64_MAX;
+		state->asked_all_at = now;
 		/* A request that waits for an answer of the gateway's former life begins anew. */
 		mapper_state_forget_request(state);
 		state->address_at = now;

@@ -126,7 +126,7 @@ struct mapper_state {
 	uint32_t epoch;
 	uint64_t epoch_at;
 	uint64_t recreate_at;
-	uint64_t hints_heard_until; /* hints of a restart before this are the same restart */
+	uint64_t asked_all_at; /* since then the gateway was asked for everything */
 	uint64_t random;
 
 	/* The request under way. */

@@ -281,6 +281,18 @@ def test_gateway_reboots(host, make_gateway):
     assert counter(host, "GatewayRestarts") == 1
 
 
+def test_gateway_reboots_again_and_again(host, make_gateway):
+    gateway = make_gateway()
+    at_home(host, gateway)
+    path = Caller(host).add()
+    wait_mapping(host, path, "mapped", (gateway.wan_address, 4500))
+    for last in range(101, 106):
+        gateway.reboot(wan_address=f"11.0.1.{last}")
+        host.wait_for(("mapper", "ExternalAddress", gateway.wan_address))
+    wait_mapping(host, path, "mapped", ("11.0.1.105", 4500))
+    wait_until(lambda: gateway.mappings() == {4500: (host.address, 4500)}, 20)
+
+
 def test_gateway_learns_to_map(host, make_gateway):
     """No NAT-PMP at first; then its owner switches it on, and its announcement is heard."""
     gateway = make_gateway()

@@ -392,7 +392,7 @@ static void test_foreign_announcements(void **state)
 	end(&script);
 }
 
-/* PCP ANNOUNCE, three times, from a gateway that came back with another address. */
+/* PCP ANNOUNCE from a gateway that came back with another address. */
 static void test_restart_announcement(void **state)
 {
 	struct script script;
@@ -407,15 +407,45 @@ static void test_restart_announcement(void **state)
 	assert_mapping(tunnel, "mapped", "11.0.1.88", 4500);
 	assert_int_equal(script.state.generation, 2);
 	due = script.state.recreate_at;
-	assert_true(due <= 65000);
-	at(&script, 60001);
-	announce(&script, "192.168.1.1", ANNOUNCEMENT_RESTART, NULL, 0);
+	assert_true(due > 60000 && due <= 65000);
 	at(&script, due);
 	answer_address(&script, "11.0.1.88", 1);
 	answer_map(&script, 4500, 4500, 3600, 1);
 	assert_int_equal(script.n_sent - script.n_checked, 2);
+	script.n_checked = script.n_sent;
+	/* Repeated later: that it began before we asked says that nothing was lost since. */
+	at(&script, 76000);
+	announce(&script, "192.168.1.1", ANNOUNCEMENT_RESTART, NULL, 16);
+	at(&script, 90000);
+	assert_nothing_sent(&script);
 	assert_int_equal(script.state.counters.gateway_restarts, 1);
 	assert_int_equal(script.state.generation, 2);
+	end(&script);
+}
+
+/* It restarts again before it was asked, and once more just after. */
+static void test_restarts_in_a_row(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_mapped(&script);
+
+	at(&script, 60000);
+	announce(&script, "192.168.1.1", ANNOUNCEMENT_RESTART, NULL, 0);
+	answer_address(&script, "11.0.1.88", 0);
+	announce(&script, "192.168.1.1", ANNOUNCEMENT_RESTART, NULL, 0);
+	answer_address(&script, "11.0.1.89", 0);
+	assert_mapping(tunnel, "mapped", "11.0.1.89", 4500);
+	assert_int_equal(script.state.counters.gateway_restarts, 1);
+	at(&script, script.state.recreate_at);
+	answer_address(&script, "11.0.1.89", 0);
+	answer_map(&script, 4500, 4500, 3600, 0);
+	at(&script, script.now + 100);
+	announce(&script, "192.168.1.1", ANNOUNCEMENT_RESTART, NULL, 0);
+	answer_address(&script, "11.0.1.90", 0);
+	assert_mapping(tunnel, "mapped", "11.0.1.90", 4500);
+	assert_int_equal(script.state.counters.gateway_restarts, 2);
+	assert_true(script.state.recreate_at <= script.now + 5000);
+	assert_int_equal(script.state.generation, 4);
 	end(&script);
 }
 
@@ -625,6 +655,7 @@ int main(void)
 		cmocka_unit_test(test_address_announcement),
 		cmocka_unit_test(test_foreign_announcements),
 		cmocka_unit_test(test_restart_announcement),
+		cmocka_unit_test(test_restarts_in_a_row),
 		cmocka_unit_test(test_announcement_wakes_a_mute_gateway),
 		cmocka_unit_test(test_announcement_before_the_answer),
 		cmocka_unit_test(test_gateway_falls_silent),
