@@ -194,11 +194,21 @@ int daemon_parse_arguments(int argc, char **argv, const char *summary, const cha
 	int option;
 
 	setrlimit(RLIMIT_CORE, &no_core);
+#ifndef __SANITIZE_ADDRESS__
+	/* The limit does not hold where cores go to a pipe. This also keeps processes of the same
+	 * user from reading our memory. (The leak checker has to.) */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
 	*ret_config = default_config;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (option) {
 		case 'c':
 			*ret_config = optarg;
+			if (access(optarg, R_OK) < 0) {
+				fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name,
+					optarg, strerror(errno));
+				return -EINVAL;
+			}
 			break;
 		case 'd':
 			log_set_level(LOG_LEVEL_DEBUG);

@@ -5,14 +5,15 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 struct loop_timer {
-	uv_timer_t uv;
 	struct loop *loop;
+	struct loop_io *io; /* of `fd` */
+	int fd;             /* timerfd of CLOCK_BOOTTIME */
 	loop_timer_callback callback;
 	void *userdata;
-	uint64_t due;
 };
 
 struct loop_io {
@@ -131,75 +132,6 @@ void loop_stop(struct loop *loop, int status)
 	uv_stop(&loop->uv);
 }
 
-static void on_timer(uv_timer_t *uv)
-{
-	struct loop_timer *timer = container_of(uv, struct loop_timer, uv);
-
-	/* libuv counts another clock, in whole milliseconds of its own: never ring before `due`. */
-	if (loop_now(timer->loop) < timer->due)
-		loop_timer_set(timer, timer->due);
-	else
-		timer->callback(timer->userdata);
-}
-
-int loop_timer_new(struct loop *loop, loop_timer_callback callback, void *userdata,
-		   struct loop_timer **ret)
-{
-	struct loop_timer *timer = calloc(1, sizeof *timer);
-	int r;
-
-	if (!timer)
-		return -ENOMEM;
-	r = uv_timer_init(&loop->uv, &timer->uv);
-	if (r < 0) {
-		free(timer);
-		return r;
-	}
-	timer->loop = loop;
-	timer->callback = callback;
-	timer->userdata = userdata;
-	loop_handle_opened(loop);
-	*ret = timer;
-	return 0;
-}
-
-static void on_timer_closed(uv_handle_t *handle)
-{
-	struct loop_timer *timer = container_of((uv_timer_t *)handle, struct loop_timer, uv);
-
-	loop_handle_closed(timer->loop);
-	free(timer);
-}
-
-struct loop_timer *loop_timer_free(struct loop_timer *timer)
-{
-	if (timer)
-		uv_close((uv_handle_t *)&timer->uv, on_timer_closed);
-	return NULL;
-}
-
-void loop_timer_set(struct loop_timer *timer, uint64_t due)
-{
-	uint64_t now = loop_now(timer->loop);
-
-	timer->due = due;
-	if (due == UINT64_MAX) {
-		uv_timer_stop(&timer->uv);
-		return;
-	}
-	/* The loop's idea of now is from before the callbacks of this round, which may have taken
-	 * long. */
-	uv_update_time(&timer->loop->uv);
-	uv_timer_start(&timer->uv, on_timer, due > now ? due - now : 0, 0);
-}
-
-void loop_timer_set_delay(struct loop_timer *timer, uint64_t delay)
-{
-	uint64_t now = loop_now(timer->loop);
-
-	loop_timer_set(timer, delay < UINT64_MAX - now ? now + delay : UINT64_MAX);
-}
-
 static void on_io(uv_poll_t *uv, int status, int events)
 {
 	struct loop_io *io = container_of(uv, struct loop_io, uv);
@@ -263,6 +195,70 @@ void loop_io_set(struct loop_io *io, int events)
 		uv_poll_start(&io->uv, events, on_io);
 	else
 		uv_poll_stop(&io->uv);
+}
+
+/* libuv's own timers count CLOCK_MONOTONIC, which stands still while the machine sleeps: after an
+ * hour of sleep they would ring an hour late, on leases that ended meanwhile. */
+static void on_timer(void *userdata, int status, int events)
+{
+	struct loop_timer *timer = userdata;
+	uint64_t n_rung;
+
+	/* Nothing to read: it was set anew after it rang and before we came here. */
+	if (read(timer->fd, &n_rung, sizeof n_rung) == sizeof n_rung)
+		timer->callback(timer->userdata);
+}
+
+int loop_timer_new(struct loop *loop, loop_timer_callback callback, void *userdata,
+		   struct loop_timer **ret)
+{
+	struct loop_timer *timer = calloc(1, sizeof *timer);
+	int r;
+
+	if (!timer)
+		return -ENOMEM;
+	timer->loop = loop;
+	timer->callback = callback;
+	timer->userdata = userdata;
+	timer->fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	r = timer->fd < 0 ? -errno
+			  : loop_io_new(loop, timer->fd, UV_READABLE, on_timer, timer, &timer->io);
+	if (r < 0) {
+		loop_timer_free(timer);
+		return r;
+	}
+	*ret = timer;
+	return 0;
+}
+
+struct loop_timer *loop_timer_free(struct loop_timer *timer)
+{
+	if (!timer)
+		return NULL;
+	loop_io_free(timer->io);
+	close_fd(timer->fd);
+	free(timer);
+	return NULL;
+}
+
+void loop_timer_set(struct loop_timer *timer, uint64_t due)
+{
+	struct itimerspec setting = { 0 };
+
+	if (due != UINT64_MAX) {
+		setting.it_value.tv_sec = due / 1000;
+		/* All zero would mean never. */
+		setting.it_value.tv_nsec = due % 1000 * 1000000 + 1;
+	}
+	if (timerfd_settime(timer->fd, TFD_TIMER_ABSTIME, &setting, NULL) < 0)
+		abort();
+}
+
+void loop_timer_set_delay(struct loop_timer *timer, uint64_t delay)
+{
+	uint64_t now = loop_now(timer->loop);
+
+	loop_timer_set(timer, delay < UINT64_MAX - now ? now + delay : UINT64_MAX);
 }
 
 static void on_work(uv_work_t *uv)

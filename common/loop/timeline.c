@@ -16,6 +16,10 @@ void timeline_note(struct timeline *timeline, uint64_t generation, const char *f
 	va_start(arguments, format);
 	vsnprintf(entry->text, sizeof entry->text, format, arguments);
 	va_end(arguments);
+	/* The bus takes valid UTF-8 only, and a cut could end within a character. */
+	for (char *at = entry->text; *at; at++)
+		if ((unsigned char)*at < ' ' || (unsigned char)*at > '~')
+			*at = '?';
 }
 
 int timeline_property(sd_bus *bus, const char *path, const char *interface, const char *property,
