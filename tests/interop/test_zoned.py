@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""zoned against the DNS tools that people have: nsupdate and dig of BIND, kdig of Knot, dnspython, tshark."""
+import concurrent.futures
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from homeward_lab import wait_until
+
+ZONE = "members.example.org"
+ALICE = f"alice.{ZONE}"
+PASSWORD = "a long enough password"
+CONFIG = f"""[zone]
+name = {ZONE}
+server-address = 127.0.0.1
+[update-lease]
+minimum = 2
+[llq-lease]
+minimum = 2
+"""
+KEY_FILE = "/run/alice.key"
+
+
+class Server:
+    """A host that runs zoned, and the tools beside it."""
+
+    def __init__(self, host):
+        self.host = host
+        for tool in ("nsupdate", "dig", "kdig"):
+            if host.run(["sh", "-c", f"command -v {tool}"], check=False).returncode:
+                pytest.skip(f"{tool} is not installed")
+        host.start_daemon("zoned", CONFIG, supervise=True)
+        self.zonectl("account", "add", "alice", "--password-fd", "0", input=PASSWORD + "\n")
+        # As root: the key file is for the person who runs nsupdate.
+        host.run(["/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", "account", "key", "alice",
+                  "--output", KEY_FILE], env=host.sanitizer_environment("zonectl"))
+        self.secret = re.search(r'secret "(.*)"', host.read(KEY_FILE)).group(1)
+
+    def zonectl(self, *words, check=True, input=None):
+        return self.host.run(self.host.as_user("homeward-zone") +
+                             ["/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", *words], check=check,
+                             input=input, timeout=60, env=self.host.sanitizer_environment("zonectl"))
+
+    def nsupdate(self, *lines, key=KEY_FILE, zone=ALICE, check=True, options=()):
+        text = f"server 127.0.0.1\nzone {zone}\n" + "".join(f"{line}\n" for line in lines) + "send\n"
+        return self.host.run(["nsupdate", *options, *(["-k", key] if key else [])], input=text, check=check)
+
+    def dig(self, name, rdtype, *options, key=True):
+        return self.host.run(["dig", "@127.0.0.1", "+norec", "+tries=3", "+time=2", *(["-k", KEY_FILE] if key else []),
+                              name, rdtype, *options]).stdout
+
+    def short(self, name, rdtype, *options):
+        return sorted(self.dig(name, rdtype, "+short", *options).split("\n")[:-1])
+
+    def kdig(self, name, rdtype, *options, key=None, secret=None):
+        return self.host.run(["kdig", "@127.0.0.1", "-y", f"hmac-sha256:{key or ALICE}:{secret or self.secret}",
+                              name, rdtype, *options], check=False).stdout
+
+    def wait_up(self):
+        wait_until(lambda: self.zonectl("status", check=False).returncode == 0, 10, "zoned")
+
+    def kill(self):
+        starts = self.host.daemons["zoned"].starts
+        self.host.kill_daemon("zoned", signal.SIGKILL)
+        self.host.wait_restarted("zoned", starts)
+
+    def serial(self):
+        return int(self.dig(ALICE, "SOA", "+short").split()[2])
+
+    def counters(self):
+        return {name: int(value) for name, value in
+                (line.split() for line in self.zonectl("status").stdout.splitlines())}
+
+
+@pytest.fixture
+def server(make_host):
+    return Server(make_host("zone", bus=False))
+
+
+def status(text):
+    return re.search(r"status: (\w+)", text).group(1)
+
+
+def test_nsupdate_adds_and_deletes(server):
+    server.nsupdate(f"update add desktop.{ALICE} 10 AAAA fd00::1", f"update add desktop.{ALICE} 10 TXT \"model=x\"",
+                    f"update add _autotunnel._udp.desktop.{ALICE} 10 SRV 0 0 4500 AutoTunnel-00-11.{ALICE}")
+    assert server.short(f"desktop.{ALICE}", "AAAA") == ["fd00::1"]
+    assert server.short(f"_autotunnel._udp.desktop.{ALICE}", "SRV") == [f"0 0 4500 AutoTunnel-00-11.{ALICE}."]
+    before = server.serial()
+    server.nsupdate(f"update delete desktop.{ALICE} AAAA", f"update add desktop.{ALICE} 10 AAAA fd00::2")
+    assert server.short(f"desktop.{ALICE}", "AAAA") == ["fd00::2"]
+    assert server.serial() == before + 1
+    server.nsupdate(f"update delete desktop.{ALICE}")
+    # Its tunnel record is still below it.
+    assert status(server.dig(f"desktop.{ALICE}", "TXT")) == "NOERROR"
+    server.nsupdate(f"update delete _autotunnel._udp.desktop.{ALICE}")
+    assert status(server.dig(f"desktop.{ALICE}", "TXT")) == "NXDOMAIN"
+
+
+def test_nsupdate_prerequisites(server):
+    refused = server.nsupdate(f"prereq yxdomain none.{ALICE}", f"update add a.{ALICE} 10 A 192.0.2.1", check=False)
+    assert refused.returncode == 2 and "NXDOMAIN" in refused.stderr
+    server.nsupdate(f"prereq nxdomain a.{ALICE}", f"update add a.{ALICE} 10 A 192.0.2.1")
+    assert "YXDOMAIN" in server.nsupdate(f"prereq nxdomain a.{ALICE}", check=False).stderr
+    assert "YXRRSET" in server.nsupdate(f"prereq nxrrset a.{ALICE} A", check=False).stderr
+    assert "NXRRSET" in server.nsupdate(f"prereq yxrrset a.{ALICE} A 192.0.2.2", check=False).stderr
+    server.nsupdate(f"prereq yxrrset a.{ALICE} A 192.0.2.1", f"update add a.{ALICE} 10 A 192.0.2.2")
+    assert server.short(f"a.{ALICE}", "A") == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_kdig_over_udp_and_tcp(server):
+    server.nsupdate(*(f'update add big.{ALICE} 10 TXT "{i:0200d}"' for i in range(20)))
+    answer = server.kdig(f"big.{ALICE}", "TXT", "+ignore")
+    assert "Flags: qr aa tc" in answer
+    answer = server.kdig(f"big.{ALICE}", "TXT")
+    assert "ANSWER: 20;" in answer and "(TCP)" in answer
+    assert "status: NXDOMAIN" in server.kdig(f"none.{ALICE}", "TXT", "+tcp")
+    # kdig checks the signature of the answer.
+    assert ";; WARNING" not in answer and ";; ERROR" not in answer
+
+
+def test_without_a_key_nothing_is_seen(server):
+    server.nsupdate(f"update add host.{ALICE} 10 A 192.0.2.1")
+    for name in (ALICE, f"host.{ALICE}", f"none.{ALICE}", f"host.bob.{ZONE}", f"bob.{ZONE}", "www.example.com"):
+        for rdtype in ("A", "SOA", "ANY", "AXFR"):
+            answer = server.dig(name, rdtype, "+noedns", key=False)
+            assert "Transfer failed" in answer if rdtype == "AXFR" else status(answer) == "REFUSED"
+            assert rdtype == "AXFR" or "AUTHORITY: 0, ADDITIONAL: 0" in answer
+    assert "REFUSED" in server.nsupdate(f"update add x.{ALICE} 10 A 192.0.2.1", key=None, check=False).stderr
+    assert "REFUSED" in server.nsupdate(f"update add x.bob.{ZONE} 10 A 192.0.2.1", key=None, zone=f"bob.{ZONE}",
+                                        check=False).stderr
+    assert server.dig(ZONE, "SOA", "+short", key=False).startswith(f"ns.{ZONE}. ")
+    assert server.dig(f"ns.{ZONE}", "A", "+short", key=False) == "127.0.0.1\n"
+
+
+def test_wrong_keys(server):
+    wrong = "A" * 43 + "="
+    answer = server.kdig(ALICE, "SOA", secret=wrong)
+    assert "BADSIG" in answer
+    answer = server.kdig(ALICE, "SOA", key=f"bob.{ZONE}", secret=wrong)
+    assert "BADKEY" in answer
+    server.host.write("/run/wrong.key", server.host.read(KEY_FILE).replace(server.secret, wrong), 0o600)
+    failed = server.nsupdate(f"update add x.{ALICE} 10 A 192.0.2.1", key="/run/wrong.key", check=False)
+    assert failed.returncode and "BADSIG" in failed.stderr
+    counters = server.counters()
+    assert counters["BadSignature"] >= 2 and counters["BadKey"] >= 1 and counters["Transactions"] == 0
+
+
+def test_key_of_a_clock_that_is_wrong(server):
+    """faketime would be simpler; the option of nsupdate is not there, so a query is kept and sent later."""
+    script = """
+import base64, socket, sys, time
+import dns.message, dns.tsig
+key = dns.tsig.Key(sys.argv[1], base64.b64decode(sys.argv[2]), dns.tsig.HMAC_SHA256)
+query = dns.message.make_query(sys.argv[1], "SOA")
+query.use_tsig(key)
+real, time.time = time.time, lambda: real() + float(sys.argv[3])
+octets = query.to_wire()
+time.time = real
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(("127.0.0.1", 53)); s.settimeout(5); s.send(octets)
+try:
+    time.time = lambda: real() + float(sys.argv[3])
+    answer = dns.message.from_wire(s.recv(65535), keyring=key, request_mac=query.mac)
+    print("answered", answer.rcode())
+except dns.tsig.PeerError as error:
+    print(type(error).__name__)
+"""
+    for offset, wanted in ((0, "answered 0"), (-290, "answered 0"), (290, "answered 0"), (-310, "PeerBadTime"),
+                           (310, "PeerBadTime")):
+        out = server.host.run(["/usr/bin/python3", "-c", script, ALICE, server.secret, str(offset)]).stdout
+        assert out.strip() == wanted, offset
+
+
+LEASE_SCRIPT = """
+import base64, struct, sys
+import dns.edns, dns.message, dns.query, dns.tsig, dns.update
+key = dns.tsig.Key(sys.argv[1], base64.b64decode(sys.argv[2]), dns.tsig.HMAC_SHA256)
+update = dns.update.Update(sys.argv[1], keyring=key)
+update.add("leased", 10, "A", "192.0.2.9")
+update.use_edns(0, payload=1232, options=[dns.edns.GenericOption(2, bytes.fromhex(sys.argv[3]))])
+answer = dns.query.udp(update, "127.0.0.1", timeout=5)
+print(answer.rcode(), [option.to_wire().hex() for option in answer.options if option.otype == 2])
+"""
+
+
+def test_lease_ends(server):
+    def lease(octets):
+        return server.host.run(["/usr/bin/python3", "-c", LEASE_SCRIPT, ALICE, server.secret, octets]).stdout.strip()
+    assert lease("00002000") == "0 ['00001c20']"
+    assert lease("0000070800093a80") == "0 ['0000070800000708']"
+    assert lease("000007") == "1 []"
+    before = server.serial()
+    assert lease("00000000") == "0 ['00000002']"
+    assert server.short(f"leased.{ALICE}", "A") == ["192.0.2.9"]
+    assert server.serial() == before
+    wait_until(lambda: server.short(f"leased.{ALICE}", "A") == [], 10, "the lease's end")
+    assert server.serial() == before + 1
+    assert server.counters()["RecordsExpired"] == 1
+
+
+def test_kill_loses_nothing_acknowledged(server):
+    """Several people update at once while the server is killed again and again."""
+    stop = threading.Event()
+
+    def work(who):
+        done = []
+        for i in range(1000):
+            if stop.is_set():
+                break
+            result = server.nsupdate(f"update add r{who}-{i}.{ALICE} 10 A 192.0.2.1", check=False,
+                                     options=("-t", "20", "-u", "1", "-r", "8"))
+            if result.returncode == 0:
+                done.append(f"r{who}-{i}.{ALICE}")
+        return done
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        workers = [pool.submit(work, who) for who in range(4)]
+        try:
+            for _ in range(5):
+                seen = server.counters()["Updates"]
+                wait_until(lambda: server.counters()["Updates"] >= seen + 7, 30, "some updates")
+                server.kill()
+                server.wait_up()
+        finally:
+            stop.set()
+        done = [name for worker in workers for name in worker.result()]
+    assert len(done) >= 30
+    server.host.write("/run/names", "".join(f"{name} A\n" for name in done))
+    found = server.host.run(["dig", "@127.0.0.1", "-k", KEY_FILE, "+norec", "+noall", "+answer", "-f", "/run/names"],
+                            timeout=60).stdout
+    assert sorted(line.split()[0].rstrip(".") for line in found.splitlines()) == sorted(done)
+
+
+def test_zonectl(server):
+    listing = server.zonectl("account", "list").stdout
+    assert listing.startswith(ALICE + " ")
+    assert server.zonectl("account", "key", "alice").stdout == f"{ALICE} hmac-sha256\n"
+    assert server.secret not in server.zonectl("account", "key", "alice").stdout
+    assert os.stat(server.host.path(KEY_FILE)).st_mode & 0o777 == 0o600
+    for words, wanted in ((("account", "add", "alice", "--password-fd", "0"), "exists already"),
+                          (("account", "remove", "carol"), "there is no account"),
+                          (("account", "key", "carol"), "there is no account"),
+                          (("account", "add", "a_b", "--password-fd", "0"), "cannot be an account"),
+                          (("account", "add", "ns", "--password-fd", "0"), "cannot be an account"),
+                          (("account", "add", "bob.example.com", "--password-fd", "0"), "cannot be an account"),
+                          (("account", "add"), "is missing"),
+                          (("account", "frobnicate"), "no such command")):
+        result = server.zonectl(*words, check=False, input=PASSWORD)
+        assert result.returncode == 1 and wanted in result.stderr, words
+    empty = server.zonectl("account", "add", "dora", "--password-fd", "0", check=False, input="")
+    assert empty.returncode == 1 and "empty" in empty.stderr
+    assert "Usage: zonectl" in server.zonectl("--help").stdout
+
+
+def test_account_is_seen_and_gone_at_once(server):
+    server.nsupdate(f"update add host.{ALICE} 10 A 192.0.2.1")
+    server.zonectl("account", "add", f"Bob.{ZONE}", "--password-fd", "0", input="another password")
+    server.host.run(["/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", "account", "key", "bob",
+                     "--output", "/run/bob.key"], env=server.host.sanitizer_environment("zonectl"))
+    server.nsupdate(f"update add host.bob.{ZONE} 10 A 192.0.2.2", key="/run/bob.key", zone=f"bob.{ZONE}")
+    assert "REFUSED" in server.nsupdate(f"update add x.{ALICE} 10 A 192.0.2.2", key="/run/bob.key",
+                                        check=False).stderr
+    server.zonectl("account", "remove", "alice")
+    assert "BADKEY" in server.dig(ALICE, "SOA")
+    # Made again it starts empty, and its key follows from the password as before.
+    server.zonectl("account", "add", "alice", "--password-fd", "0", input=PASSWORD)
+    assert status(server.dig(f"host.{ALICE}", "A")) == "NXDOMAIN"
+    assert server.serial() == 1
+
+
+def test_configuration_errors(make_host):
+    host = make_host("zone", bus=False)
+    for text, wanted in (("[zone]\nname = x.example\nserver-adress = 1.2.3.4\n", ":3:"),
+                         ("[zone]\nserver-address = 1.2.3.4\n", "[zone] name is missing"),
+                         ("[zone]\nname = x.example\n", "server-address is missing"),
+                         ("[zone]\nname = x.example\n[listen]\nport = 0\n", ":4:")):
+        host.write("/etc/homeward/zoned.conf", text)
+        result = host.run(host.as_user("homeward-zone") + [host.program("zoned"), "--config",
+                                                           "/etc/homeward/zoned.conf"], check=False)
+        assert result.returncode == 1 and wanted in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
+# Long-lived queries ---------------------------------------------------------------------------------------
+
+class LlqClient:
+    def __init__(self, server, name, rdtype, *options):
+        self.process = server.host.popen(
+            ["/usr/bin/python3", os.path.join(os.path.dirname(__file__), "llq_client.py"), "127.0.0.1", ALICE,
+             server.secret, name, rdtype, *options], stdout=subprocess.PIPE)
+
+    def read(self):
+        line = self.process.stdout.readline()
+        assert line, "the client ended"
+        return json.loads(line)
+
+
+def test_llq_by_dnspython(server):
+    name = f"_autotunnel._udp.{ALICE}"
+    server.nsupdate(f"update add {name} 10 PTR one.{ALICE}")
+    client = LlqClient(server, name, "PTR")
+    hello = client.read()
+    assert hello["challenge"]["error"] == 0 and hello["challenge"]["lease"] == 5400
+    assert hello["ack"]["id"] == hello["challenge"]["id"] and hello["answers"] == [f"one.{ALICE}."]
+    server.nsupdate(f"update add {name} 10 PTR two.{ALICE}")
+    event = client.read()
+    assert event["llq"] == {"version": 1, "opcode": 3, "error": 0, "id": hello["ack"]["id"], "lease": 0}
+    assert event["changes"] == [[True, f"{name}.", f"two.{ALICE}."]]
+    server.nsupdate(f"update delete {name} PTR one.{ALICE}", f"update add {name} 10 PTR three.{ALICE}")
+    assert client.read()["changes"] == [[False, f"{name}.", f"one.{ALICE}."], [True, f"{name}.", f"three.{ALICE}."]]
+    wait_until(lambda: server.counters()["LlqAcks"] == 2, 10, "the acknowledgement")
+    # Killed: the query goes on, and so does the event for a change that nobody heard of yet.
+    client.process.send_signal(signal.SIGSTOP)
+    server.nsupdate(f"update delete {name} PTR two.{ALICE}")
+    server.kill()
+    server.wait_up()
+    client.process.send_signal(signal.SIGCONT)
+    assert client.read()["changes"] == [[False, f"{name}.", f"two.{ALICE}."]]
+    # Told twice perhaps, before the kill and after it; then what is new.
+    server.nsupdate(f"update add {name} 10 PTR four.{ALICE}")
+    while True:
+        changes = client.read()["changes"]
+        if changes != [[False, f"{name}.", f"two.{ALICE}."]]:
+            break
+    assert changes == [[True, f"{name}.", f"four.{ALICE}."]]
+    assert server.counters()["LiveLlqs"] == 1
+
+
+def test_llq_event_three_times(server):
+    client = LlqClient(server, f"desktop.{ALICE}", "AAAA", "silent")
+    client.read()
+    server.nsupdate(f"update add desktop.{ALICE} 10 AAAA fd00::1")
+    first = client.read()
+    assert client.read() == first and client.read() == first
+    wait_until(lambda: server.counters()["LiveLlqs"] == 0, 20, "the end of the query")
+    counters = server.counters()
+    assert counters["LlqEvents"] == 1 and counters["LlqEventRetries"] == 2 and counters["LlqDeaths"] == 1
+
+
+def test_tshark_finds_nothing_malformed(server):
+    host = server.host
+    if host.run(["sh", "-c", "command -v tcpdump tshark"], check=False).returncode:
+        pytest.skip("tcpdump or tshark is not installed")
+    with open(host.path("/run/lab/tcpdump.log"), "wb") as log:
+        capture = host.popen(["tcpdump", "-i", "lo", "-n", "-s", "0", "-U", "-Z", "root", "-w", "/run/lab/dns.pcap",
+                              "port", "53"], stdout=log, stderr=log)
+    wait_until(lambda: "listening on" in host.read("/run/lab/tcpdump.log"), 10, "tcpdump")
+    client = LlqClient(server, f"_autotunnel._udp.{ALICE}", "PTR")
+    client.read()
+    server.nsupdate(f"update add _autotunnel._udp.{ALICE} 10 PTR one.{ALICE}")
+    client.read()
+    server.nsupdate(f"update delete _autotunnel._udp.{ALICE} PTR one.{ALICE}")
+    client.read()
+    server.dig(f"none.{ALICE}", "A")
+    server.dig(ALICE, "SOA", "+tcp")
+    server.kdig(ALICE, "SOA", secret="A" * 43 + "=")
+    host.run(["/usr/bin/python3", "-c", LEASE_SCRIPT, ALICE, server.secret, "00001518"])
+    wait_until(lambda: server.counters()["LlqAcks"] == 2, 10, "the acknowledgements")
+    server.dig(f"the-last-one.{ALICE}", "A")
+
+    def is_complete():
+        # The kernel hands frames over in blocks.
+        capture.send_signal(signal.SIGUSR2)
+        with open(host.path("/run/lab/dns.pcap"), "rb") as file:
+            return file.read().count(b"the-last-one") >= 2
+    wait_until(is_complete, 10, "the last frame in the capture", every=0.05)
+    capture.send_signal(signal.SIGINT)
+    capture.wait(10)
+
+    def tshark(what, *fields):
+        return host.run(["tshark", "-r", "/run/lab/dns.pcap", "-Y", what, *fields], timeout=60,
+                        env={"HOME": "/run/lab"}).stdout.splitlines()
+    assert tshark("_ws.malformed || _ws.expert.severity == error") == []
+    assert len(tshark("dns.opt.code == 1")) >= 8
+    assert len(tshark("dns.flags.opcode == 5")) >= 6
+    assert len(tshark("dns && tcp")) >= 2
