@@ -161,7 +161,8 @@ static enum registrar_result result_of_error(struct registrar *registrar, int er
 	case -ENOKEY:
 	case -EKEYREJECTED:
 		snprintf(words, size,
-			 "wrong password or unknown account: the server of %.90s does not accept this "
+			 "wrong password or unknown account: the server of %.90s does not accept "
+			 "this "
 			 "host's key; sign out and in again",
 			 name);
 		return REGISTRAR_RESULT_REFUSED;
