@@ -107,6 +107,12 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 
 	if (!account)
 		return LDNS_RCODE_REFUSED;
+	if (request->identity.is_host &&
+	    !replay_guard_accept(&authority->replays, request->identity.key_name,
+				 request->tsig.time_signed, &request->tsig.mac)) {
+		operation->is_replay = true;
+		return LDNS_RCODE_NOTAUTH;
+	}
 	grant.writer.account_key_name = account->domain;
 	grant.expires = grant_lease(authority, operation, moment);
 	if (zone_new_copy(account->staged ?: account->zone, &next) < 0)
@@ -203,6 +209,12 @@ static void answer_update(struct authority *authority, struct operation *operati
 
 	if (operation->rcode != LDNS_RCODE_NOERROR)
 		authority->counters.updates_refused++;
+	if (operation->is_replay) {
+		authority->counters.replayed++;
+		answer_tsig_error(authority, request, &request->identity.key,
+				  DNS_TSIG_ERROR_BADTIME, moment, outbox);
+		return;
+	}
 	answer_begin(&answer, request, operation->rcode, DNS_OPTION_LLQ_SIZE);
 	/* The form of the request: 4 octets for 4, 8 for 8 (RFC 9664 §4.3). One lease holds for all
 	 * types. */

@@ -5,6 +5,7 @@
 #include "common/dns/dns-options.h"
 #include "services/zoned/authority.h"
 #include "services/zoned/llq-message.h"
+#include "services/zoned/replay-state.h"
 #include "services/zoned/update-state.h"
 
 /* When to ask again after SERV-FULL, in seconds. */
@@ -35,6 +36,7 @@ struct operation {
 	enum operation_kind kind;
 	struct request request;
 	uint16_t rcode;
+	bool is_replay;   /* UPDATE: not tried; the answer is BADTIME */
 	uint32_t granted; /* UPDATE: the lease */
 	struct dns_llq
 		llqs[DNS_LLQ_MAX]; /* LLQ: the options, first of the request, then of the answer */
@@ -56,6 +58,7 @@ struct authority {
 	struct zone *public_zone;
 	struct accounts accounts;
 	struct keyring keyring;
+	struct replay_guard replays;
 	struct llq_table llqs;
 	struct operation_queue waiting;
 	struct operation_queue under_way;

@@ -18,6 +18,7 @@ const struct counter_description authority_counter_descriptions[] = {
 	{ "BadKey", offsetof(struct authority_counters, bad_key) },
 	{ "BadSignature", offsetof(struct authority_counters, bad_signature) },
 	{ "BadTime", offsetof(struct authority_counters, bad_time) },
+	{ "Replayed", offsetof(struct authority_counters, replayed) },
 	{ "Truncated", offsetof(struct authority_counters, truncated) },
 	{ "Overloaded", offsetof(struct authority_counters, overloaded) },
 	{ "Transactions", offsetof(struct authority_counters, transactions) },

@@ -42,6 +42,7 @@ struct authority_counters {
 	uint64_t bad_key;
 	uint64_t bad_signature;
 	uint64_t bad_time;
+	uint64_t replayed;
 	uint64_t truncated;
 	uint64_t overloaded;
 	uint64_t transactions;

@@ -17,6 +17,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/llq-state.c services/zoned/llq-state.h \
 	services/zoned/policy-state.c services/zoned/policy-state.h \
 	services/zoned/query-state.c services/zoned/query-state.h \
+	services/zoned/replay-state.c services/zoned/replay-state.h \
 	services/zoned/update-state.c services/zoned/update-state.h \
 	services/zoned/zone-record.c services/zoned/zone-record.h \
 	services/zoned/zone-state.c services/zoned/zone-state.h

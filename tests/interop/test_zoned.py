@@ -79,7 +79,10 @@ class Server:
 
 @pytest.fixture
 def server(make_host):
-    return Server(make_host("zone", bus=False))
+    server = Server(make_host("zone", bus=False))
+    yield server
+    # A clean end, and with sanitizers a look for leaks.
+    assert server.host.stop_daemon("zoned") == 0
 
 
 def status(text):

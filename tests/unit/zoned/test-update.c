@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/zoned/unit.h"
 
+#include "services/zoned/replay-state.h"
 #include "tests/unit/zoned/server-fixture.h"
 
 static int setup(void **state)
@@ -682,6 +683,66 @@ static void host_without_lease_gets_one(void **state)
 	assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_AAAA), -1);
 }
 
+/* A host's UPDATE kept by somebody, or by the network, and sent after a newer one. */
+static void old_update_of_a_host_is_no_news(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange old, fresh;
+	struct dns_tsig tsig;
+	int size[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct exchange *exchange = i == 0 ? &old : &fresh;
+
+		exchange_begin_update(exchange);
+		exchange_delete_rrset(exchange, "desktop", LDNS_RR_TYPE_A);
+		exchange_add(exchange, i == 0 ? "desktop A 192.0.2.1" : "desktop A 192.0.2.2");
+		size[i] = dns_builder_sign(&exchange->builder, fixture_key(DESKTOP_KEY), NULL,
+					   fixture->moment.date / 1000 + i, &exchange->mac);
+	}
+	for (int i = 0; i < 5; i++) {
+		/* Old, old again, new, new again: all good. Then the old one. */
+		struct exchange *exchange = i == 2 || i == 3 ? &fresh : &old;
+
+		fixture_clear_outbox(fixture);
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
+				  exchange->octets, size[exchange == &fresh], &fixture->outbox);
+		fixture_work(fixture);
+		assert_int_equal(fixture->outbox.n, 1);
+		assert_int_equal(fixture->outbox.items[0].data[3] & 0xf,
+				 i < 4 ? LDNS_RCODE_NOERROR : LDNS_RCODE_NOTAUTH);
+	}
+	assert_int_equal(
+		dns_tsig_find(fixture->outbox.items[0].data, fixture->outbox.items[0].size, &tsig),
+		1);
+	assert_int_equal(tsig.error, DNS_TSIG_ERROR_BADTIME);
+	assert_int_equal(authority_counters(fixture->authority)->replayed, 1);
+	assert_int_equal(require_exact(fixture, 0, "desktop A 192.0.2.2", NULL), 0);
+}
+
+static void replays_within_a_second(void **state)
+{
+	struct replay_guard *guard = calloc(1, sizeof *guard);
+	struct dns_tsig_mac a = { 32, { 1 } }, b = { 32, { 2 } };
+	char name[32];
+
+	assert_true(replay_guard_accept(guard, "x", 100, &a));
+	assert_true(replay_guard_accept(guard, "x", 100, &b));
+	assert_true(replay_guard_accept(guard, "x", 100, &b));
+	assert_false(replay_guard_accept(guard, "x", 100, &a));
+	assert_false(replay_guard_accept(guard, "x", 99, &a));
+	assert_true(replay_guard_accept(guard, "y", 99, &a));
+	assert_true(replay_guard_accept(guard, "x", 101, &a));
+	/* Bounded: what was not used longest makes room. */
+	for (int i = 0; i < REPLAY_KEYS; i++) {
+		snprintf(name, sizeof name, "key%d", i);
+		assert_true(replay_guard_accept(guard, name, 100, &a));
+	}
+	assert_true(replay_guard_accept(guard, "x", 100, &b));
+	assert_false(replay_guard_accept(guard, "key200", 99, &b));
+	free(guard);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -714,6 +775,8 @@ int main(void)
 		TEST(tunnel_name_of_another),
 		TEST(account_key_may_do_all),
 		TEST(host_without_lease_gets_one),
+		TEST(old_update_of_a_host_is_no_news),
+		cmocka_unit_test(replays_within_a_second),
 	};
 
 	return cmocka_run_group_tests_name("zoned update", tests, NULL, NULL);
