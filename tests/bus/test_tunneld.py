@@ -587,16 +587,17 @@ def test_forged_or_replayed_packets_move_nothing(tunnel, internet):
     desktop, laptop, keys = tunnel
     desktop.ping(laptop)
     seen = keys.seal(True, 500, inner(laptop.id, desktop.id))
-    laptop.host.batch(["address add 11.0.7.7/16 dev eth0", "route replace 11.0.1.10 dev eth0 src 11.0.7.7"])
-    send_raw(laptop.host, desktop.address, [seen], source_port=4499)
-    desktop.wait_peer(laptop, Endpoint=("11.0.7.7", 4499))
+    send_raw(internet, desktop.address, [seen], source_port=4499)
+    desktop.wait_peer(laptop, Endpoint=(internet.address, 4499))
     forged = bytearray(keys.seal(True, 501, inner(laptop.id, desktop.id)))
     forged[30] ^= 1
     before = desktop.counters()
     # A stranger on the way repeats, forges, and delays.
-    send_raw(internet, desktop.address, [seen, bytes(forged), keys.seal(True, 400, inner(laptop.id, desktop.id))])
-    desktop.wait_counter("EspIn", before["EspIn"] + 1)
-    assert desktop.peer(laptop)["Endpoint"] == ("11.0.7.7", 4499)
+    send_raw(laptop.host, desktop.address, [seen, bytes(forged), keys.seal(True, 400, inner(laptop.id, desktop.id))],
+             source_port=4498)
+    wait_until(lambda: desktop.counters()["EspIn"] > before["EspIn"], 10)
+    desktop.wait_counter("BadIcv", before["BadIcv"] + 1)
+    assert desktop.peer(laptop)["Endpoint"] == (internet.address, 4499)
 
 
 def test_without_a_network_packets_are_held(tunnel, internet):
