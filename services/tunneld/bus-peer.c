@@ -122,10 +122,11 @@ static int get_last_received(sd_bus *bus, const char *path, const char *interfac
 			     sd_bus_error *ret_error)
 {
 	const struct peer *peer = userdata;
+	struct loop *loop = peer->userdata;
 	uint64_t at = 0;
 
 	if (peer->last_received)
-		at = (realtime_usec() / 1000 - (loop_now(NULL) - peer->last_received)) / 1000;
+		at = (realtime_usec() / 1000 - (loop_now(loop) - peer->last_received)) / 1000;
 	return sd_bus_message_append(reply, "t", at);
 }
 

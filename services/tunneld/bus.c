@@ -55,7 +55,10 @@ static int get_state(sd_bus *bus, const char *path, const char *interface, const
 static int get_reason(sd_bus *bus, const char *path, const char *interface, const char *property,
 		      sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-	return sd_bus_message_append(reply, "s", tunnel_phase_explain(userdata));
+	char text[300];
+
+	tunnel_phase_explain(userdata, text, sizeof text);
+	return sd_bus_message_append(reply, "s", text);
 }
 
 static int get_counters(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -225,10 +225,15 @@ static void on_device_ready(void *userdata, int status, int events)
 			return;
 		}
 		n = tun_device_read(tunneld->device, packet, TUN_PACKET_SIZE);
-		if (n == -EAGAIN)
-			break;
+		if (n == -EBADFD) {
+			log_error("somebody took the interface %s away",
+				  tunneld->settings.interface);
+			loop_io_set(tunneld->device_io, 0);
+			daemon_stop(tunneld->daemon, 1);
+			return;
+		}
 		if (n < 0) {
-			tunneld->counters.tun_errors++;
+			tunneld->counters.tun_errors += n != -EAGAIN;
 			break;
 		}
 		forward_out(tunneld, packet, n, now);

@@ -29,3 +29,4 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/watcher-client.c services/tunneld/watcher-client.h
 services_tunneld_tunneld_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
 services_tunneld_tunneld_LDADD = libtunneld-core.la libkeys.la libloop.la libbase.la $(MNL_LIBS)
+EXTRA_DIST += services/tunneld/README

@@ -128,6 +128,7 @@ struct peer {
 	uint64_t acquire_after;                /* not before, after a failure */
 	uint64_t unknown_after; /* nor, for packets on associations we do not have, before this */
 	struct hold_queue held;
+	void *userdata; /* the caller's */
 
 	uint64_t due; /* call peer_timer() then; may be too early, never too late */
 

@@ -31,9 +31,9 @@ const char *tunnel_phase_to_string(enum tunnel_phase phase)
 	return "";
 }
 
-const char *tunnel_phase_explain(const struct tunneld *tunneld)
+static const char *explain(enum tunnel_phase phase)
 {
-	switch (tunneld->phase) {
+	switch (phase) {
 	case TUNNEL_STARTING:
 		return "The tunnel is starting.";
 	case TUNNEL_WAITING_IDENTITY:
@@ -48,6 +48,17 @@ const char *tunnel_phase_explain(const struct tunneld *tunneld)
 		return "The tunnel is up.";
 	}
 	return "";
+}
+
+void tunnel_phase_explain(const struct tunneld *tunneld, char *text, size_t size)
+{
+	if (tunneld->address_error)
+		snprintf(text, size,
+			 "The host id cannot be set on %s (%s): is IPv6 disabled on this machine? "
+			 "See the sysctl net.ipv6.conf.all.disable_ipv6, then restart tunneld.",
+			 tunneld->settings.interface, strerror(-tunneld->address_error));
+	else
+		snprintf(text, size, "%s", explain(tunneld->phase));
 }
 
 void tunneld_update_phase(struct tunneld *tunneld)
@@ -88,6 +99,7 @@ struct peer *tunneld_want_peer(struct tunneld *tunneld, const struct in6_addr *h
 		return NULL;
 	if (peer_table_add(&tunneld->peers, peer) < 0)
 		return peer_free(peer);
+	peer->userdata = tunneld->loop;
 	if (tunneld->have_host_id)
 		add_route(tunneld, peer);
 	bus_peer_added(tunneld, peer);
@@ -169,6 +181,7 @@ void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id
 		inet_ntop(AF_INET6, host_id, text, sizeof text);
 	}
 	r = tun_routes_set_address(tunneld->routes, host_id);
+	tunneld->address_error = r < 0 ? r : 0;
 	if (r < 0)
 		log_error("cannot set the address of %s: %s", tunneld->settings.interface,
 			  strerror(-r));
@@ -178,7 +191,7 @@ void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id
 		add_route(tunneld, peer);
 	timeline_note(&tunneld->timeline, tunneld->generation,
 		      host_id ? "address %s" : "signed out%s", text);
-	bus_emit_changed(tunneld, "Address", NULL);
+	bus_emit_changed(tunneld, "Address", "Reason");
 	tunneld_update_phase(tunneld);
 	/* The hosts that were named while there was no address. */
 	watcher_client_read(tunneld->watcher);

@@ -66,7 +66,8 @@ struct tunneld {
 
 	enum tunnel_phase phase;
 	bool identity_known, mapper_known, watcher_known;
-	bool have_host_id; /* signed in, and the address is set */
+	bool have_host_id; /* signed in */
+	int address_error; /* why the host id could not be set on the interface; 0: it is */
 	struct in6_addr host_id;
 	uint64_t generation; /* of the network, last acted on */
 	struct in_addr local_address;
@@ -99,4 +100,5 @@ void tunneld_remove_pair(struct tunneld *tunneld, struct sa_pair *pair);
 void tunneld_update_phase(struct tunneld *tunneld);
 
 const char *tunnel_phase_to_string(enum tunnel_phase phase);
-const char *tunnel_phase_explain(const struct tunneld *tunneld);
+/* The same in a sentence, in `text`. */
+void tunnel_phase_explain(const struct tunneld *tunneld, char *text, size_t size);

@@ -128,6 +128,9 @@ static void on_ready(void *userdata, int status, int events)
 		if (!udp->blocked)
 			udp->callbacks->on_unblocked(udp->userdata);
 	}
+	/* The loop stops watching a descriptor with an error; reading clears it. */
+	if (status < 0)
+		loop_io_set(udp->io, udp->blocked ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 	if (events & UV_READABLE || status < 0)
 		for (unsigned int i = 0; i < RECEIVE_ROUNDS && receive_batch(udp); i++)
 			;

@@ -56,7 +56,10 @@ class End:
     def start(self, config="", **options):
         self.host.start_daemon("tunneld", config, **options)
         self.host.wait_for(("tunneld", "State", "ready"))
-        # The kernel receives for a new address some time after it has it, longer on a busy machine.
+        self.wait_receiving()
+
+    def wait_receiving(self):
+        """The kernel receives for a new address some time after it has it, longer on a busy machine."""
         wait_until(lambda: "local" in self.host.run(["ip", "-6", "route", "get", addresses(self.host)[0]],
                                                 check=False).stdout, 10, "local route")
 
@@ -252,11 +255,12 @@ def test_state_and_properties(make_host, internet):
 
 
 def addresses(host):
-    return re.findall(r"inet6 ([0-9a-f:]+)/128", host.run(["ip", "-6", "address", "show", "dev", "homeward0"]).stdout)
+    text = host.run(["ip", "-6", "address", "show", "dev", "homeward0"], check=False).stdout
+    return re.findall(r"inet6 ([0-9a-f:]+)/128", text)
 
 
 def routes(host):
-    text = host.run(["ip", "-6", "route", "show", "dev", "homeward0"]).stdout
+    text = host.run(["ip", "-6", "route", "show", "dev", "homeward0"], check=False).stdout
     return {line.split()[0]: line for line in text.splitlines() if line.startswith("fd")}
 
 
@@ -329,6 +333,26 @@ def test_sigterm_takes_the_interface_away(ends):
     desktop, _ = ends
     assert desktop.host.stop_daemon("tunneld") == 0
     assert desktop.host.run(["ip", "link", "show", "homeward0"], check=False).returncode != 0
+
+
+def test_interface_taken_away_is_made_again(ends):
+    desktop, laptop = ends
+    desktop.host.stop_daemon("tunneld")
+    desktop.start(supervise=True)
+    starts = desktop.host.daemons["tunneld"].starts
+    desktop.host.batch(["link delete homeward0"])
+    desktop.host.wait_restarted("tunneld", starts)
+    assert desktop.host.daemons["tunneld"].statuses == [1]
+    wait_until(lambda: addresses(desktop.host) == [desktop.id] and set(routes(desktop.host)) == {laptop.id}, 10)
+
+
+def test_says_that_ipv6_is_disabled(make_host):
+    host = make_host("desktop")
+    host.run(["sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1"])
+    identity = Fake(host, "identity", {"State": ("s", "signed-in"), "HostId": ("s", IDS["desktop"])})
+    host.start_daemon("tunneld")
+    host.wait_for(("tunneld", "Reason", lambda reason: "disable_ipv6" in reason))
+    identity.close()
 
 
 # Security associations.
@@ -718,6 +742,7 @@ def test_sign_out_ends_the_tunnels(tunnel):
     assert addresses(desktop.host) == [] and routes(desktop.host) == {} and desktop.peers() == {}
     desktop.identity.change(State=("s", "signed-in"))
     desktop.wait_peer(laptop, State="idle")
+    desktop.wait_receiving()
     Keys().install(desktop, laptop)
     desktop.ping(laptop)
 
