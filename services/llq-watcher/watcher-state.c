@@ -13,7 +13,7 @@
 #include <stdio.h>
 
 #define RETRY_FIRST_MSEC 2000
-#define RETRY_MOST_MSEC  60000
+#define RETRY_MOST_MSEC  30000
 #define REFUSED_MSEC     (10 * 60000)
 #define KEY_RETRY_MSEC   2000
 #define FULL_LEAST_SEC   10
@@ -121,7 +121,7 @@ static void note_failure(struct watcher_state *state, uint64_t now, bool refused
 	state->not_before = now + wait;
 	state->server_known = false;
 	state->activity = WATCHER_ACTIVITY_NONE;
-	state->status = LLQ_STATUS_IDLE;
+	state->settled = false;
 	snprintf(state->trouble, sizeof(state->trouble), "%s", words);
 }
 
@@ -140,12 +140,13 @@ void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq
 {
 	if (state->activity != WATCHER_ACTIVITY_RUNNING)
 		return;
-	state->status = status;
 	switch (status) {
 	case LLQ_STATUS_IDLE:
 	case LLQ_STATUS_CONNECTING:
 		return;
 	case LLQ_STATUS_WATCHING:
+		/* Later questions, about a new host, are no reason to call it otherwise. */
+		state->settled = true;
 		forget_backoff(state);
 		return;
 	case LLQ_STATUS_FAILED:
@@ -192,7 +193,7 @@ static enum watcher_action start(struct watcher_state *state)
 {
 	state->network_changed = false;
 	state->activity = WATCHER_ACTIVITY_RUNNING;
-	state->status = LLQ_STATUS_CONNECTING;
+	state->settled = false;
 	state->phase = WATCHER_PHASE_CONNECTING;
 	return WATCHER_ACTION_START;
 }
@@ -206,8 +207,7 @@ static enum watcher_action step_with_network(struct watcher_state *state, uint64
 	case WATCHER_ACTIVITY_RUNNING:
 		if (state->network_changed)
 			return start(state);
-		state->phase = state->status == LLQ_STATUS_WATCHING ? WATCHER_PHASE_WATCHING
-								    : WATCHER_PHASE_CONNECTING;
+		state->phase = state->settled ? WATCHER_PHASE_WATCHING : WATCHER_PHASE_CONNECTING;
 		return WATCHER_ACTION_NONE;
 	case WATCHER_ACTIVITY_NONE:
 		break;

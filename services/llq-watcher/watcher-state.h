@@ -56,7 +56,7 @@ struct watcher_state {
 	bool key_asked;
 	bool server_known;
 	enum watcher_activity activity;
-	enum llq_status status; /* while RUNNING */
+	bool settled; /* since START, each question has had its answer at once */
 
 	uint64_t not_before, key_not_before;
 	unsigned int n_failed; /* in a row */

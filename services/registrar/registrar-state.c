@@ -15,7 +15,7 @@
 
 /* An exchange that got no answer took 17 s already; so the waits between can be short at first. */
 #define RETRY_FIRST_MSEC 2000
-#define RETRY_MOST_MSEC  60000
+#define RETRY_MOST_MSEC  30000
 #define REFUSED_MSEC     (10 * 60000)
 #define NAME_TAKEN_MSEC  (5 * 60000)
 #define KEY_RETRY_MSEC   2000

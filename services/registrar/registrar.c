@@ -441,9 +441,10 @@ static void on_mapper(void *userdata)
 		registrar->mapper_incarnation = view.incarnation;
 	/* What is under way is asked again from the new network. A publication for a newer endpoint
 	 * replaces the one under way by itself. */
-	if (view.present && view.network &&
-	    view.place.generation != registrar->state.sent.generation)
+	if (view.present && view.network && view.place.generation != registrar->generation) {
+		registrar->generation = view.place.generation;
 		dns_locator_resend(registrar->locator);
+	}
 	drive(registrar);
 }
 

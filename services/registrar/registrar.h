@@ -32,6 +32,7 @@ struct registrar {
 	struct dns_exchange *exchange;
 	struct sockaddr_in server; /* the last one found */
 	uint64_t mapper_incarnation;
+	uint64_t generation; /* the newest seen of the network */
 
 	/* The newest identity and its number; and the one whose key we hold. */
 	struct registration_identity newest, held;

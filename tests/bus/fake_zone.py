@@ -144,6 +144,7 @@ class FakeZone:
         self.lose = 0           # so many datagrams are lost on their way in
         self.truncate = False   # answers over UDP say TC
         self.sign = True
+        self.ahead = 0          # seconds that the server's clock is ahead
         self.llqs = {}          # by id
         self.acks = []
         self.udp, self.listener = _sockets_in(host)
@@ -212,6 +213,8 @@ class FakeZone:
         self._note(Request(message, source, tcp, octets))
         if self.silent:
             return None
+        if self.ahead:
+            return self._bad_time(message)
         if message.opcode() == dns.opcode.UPDATE:
             response = self.take_update(message)
         elif any(option.otype == 1 for option in message.options):
@@ -236,6 +239,14 @@ class FakeZone:
         rdata = algorithm + struct.pack("!HIHHHHH", 0, int(time.time()), 300, 0, request_id, error, 0)
         return (struct.pack("!HHHHHH", request_id, flags | 0x8000 | dns.rcode.NOTAUTH, 0, 0, 0, 1) + tsig_name +
                 struct.pack("!HHIH", 250, 255, 0, len(rdata)) + rdata)
+
+    def _bad_time(self, message):
+        """NOTAUTH with BADTIME, signed with the request's time (RFC 8945 section 5.2.3)."""
+        tsig = message.tsig[0]
+        header = struct.pack("!HHHHHH", message.id, 0x8000 | dns.opcode.to_flags(message.opcode()) | dns.rcode.NOTAUTH,
+                             0, 0, 0, 0)
+        other = struct.pack("!Q", tsig.time_signed + self.ahead)[2:]
+        return self._sign(header, message.keyname, SECRET, tsig.time_signed, 18, other, tsig.mac)[0]
 
     # What it answers.
 
@@ -342,12 +353,13 @@ class FakeZone:
         return bytes(octets)
 
     @staticmethod
-    def _sign(octets, name, secret):
-        """As a request is signed."""
+    def _sign(octets, name, secret, now=None, error=0, other=b"", request_mac=b""):
+        """As a request is signed, unless there is a request_mac."""
+        now = now or int(time.time())
         key = dns.tsig.Key(name, secret, "hmac-sha256")
-        rdata = dns.rdtypes.ANY.TSIG.TSIG(dns.rdataclass.ANY, dns.rdatatype.TSIG, key.algorithm, int(time.time()), 300,
-                                          b"", struct.unpack("!H", octets[:2])[0], 0, b"")
-        signed, _ = dns.tsig.sign(octets, key, rdata, int(time.time()), b"")
+        rdata = dns.rdtypes.ANY.TSIG.TSIG(dns.rdataclass.ANY, dns.rdatatype.TSIG, key.algorithm, now, 300,
+                                          b"", struct.unpack("!H", octets[:2])[0], error, other)
+        signed, _ = dns.tsig.sign(octets, key, rdata, now, request_mac)
         wire = signed.to_wire()
         arcount = struct.unpack("!H", octets[10:12])[0] + 1
         return (octets[:10] + struct.pack("!H", arcount) + octets[12:] + name.to_wire() +

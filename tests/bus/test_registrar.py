@@ -149,6 +149,17 @@ def test_unknown_key(host, zone):
     wait_state(host, "published")
 
 
+def test_clocks_differ(host, zone):
+    start(host)
+    wait_state(host, "published")
+    zone.ahead = 4000
+    host.call("registrar", "Refresh")
+    wait_state(host, "retrying")
+    assert "set the clock" in get(host, "Reason")
+    zone.ahead = 0
+    wait_state(host, "published")
+
+
 def test_name_taken(host, zone):
     zone.update_rcode = dns.rcode.YXDOMAIN
     start(host)

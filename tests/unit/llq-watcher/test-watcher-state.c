@@ -83,6 +83,15 @@ static void move_sets_up_anew_at_once(void **unused)
 	expect(WATCHER_ACTION_START, "connecting");
 }
 
+static void new_host_is_no_reason_to_call_it_connecting(void **unused)
+{
+	watch();
+	status_is(LLQ_STATUS_CONNECTING);
+	expect(WATCHER_ACTION_NONE, "watching");
+	status_is(LLQ_STATUS_WATCHING);
+	expect(WATCHER_ACTION_NONE, "watching");
+}
+
 static void network_goes_and_comes(void **unused)
 {
 	watch();
@@ -182,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(neighbours_come_one_by_one, start),
 		cmocka_unit_test_setup(move_sets_up_anew_at_once, start),
+		cmocka_unit_test_setup(new_host_is_no_reason_to_call_it_connecting, start),
 		cmocka_unit_test_setup(network_goes_and_comes, start),
 		cmocka_unit_test_setup(neighbours_restart, start),
 		cmocka_unit_test_setup(silent_server_is_looked_for_again, start),

@@ -181,7 +181,7 @@ static void identity_restart_disturbs_nothing(void **unused)
 
 static void silent_server_is_looked_for_again(void **unused)
 {
-	uint64_t waits[] = { 2000, 4000, 8000, 16000, 32000, 60000, 60000 };
+	uint64_t waits[] = { 2000, 4000, 8000, 16000, 30000, 30000 };
 
 	publish_first();
 	network_is(2, "198.51.100.7");
