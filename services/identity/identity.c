@@ -199,7 +199,7 @@ static int load(struct identity *identity)
 	int r = store_prepare(store, &path);
 
 	if (r < 0) {
-		log_error("cannot make the folder %s: %s", path, strerror(-r));
+		log_error("cannot use the folder %s: %s", path, strerror(-r));
 		return r;
 	}
 	r = store_load_tag(store, identity->tag);

@@ -4,7 +4,9 @@
 #include "common/base/atomic-file.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -55,15 +57,37 @@ static int make_folder(const char *path)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* A crash between writing beside and renaming leaves a file that nobody reads, with keys in it. */
+static int remove_leftovers(const char *path)
+{
+	DIR *folder = opendir(path);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!folder)
+		return -errno;
+	while ((entry = readdir(folder)))
+		if (fnmatch("*.??????", entry->d_name, 0) == 0 &&
+		    unlinkat(dirfd(folder), entry->d_name, 0) < 0)
+			r = -errno;
+	closedir(folder);
+	return r;
+}
+
 int store_prepare(const struct store *store, const char **ret_path)
 {
-	int r = make_folder(store->runtime_folder);
+	const char *const folders[] = { store->runtime_folder, store->state_folder };
 
-	*ret_path = store->runtime_folder;
-	if (r < 0)
-		return r;
-	*ret_path = store->state_folder;
-	return make_folder(store->state_folder);
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		int r = make_folder(folders[i]);
+
+		*ret_path = folders[i];
+		if (r >= 0)
+			r = remove_leftovers(folders[i]);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int load_host_id(const char *folder, uint8_t ret[static HOST_ID_SIZE])

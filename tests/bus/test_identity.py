@@ -291,6 +291,13 @@ def test_killed_while_signing_in_is_signed_out_or_in(host):
     sign_in(host)
 
 
+def test_a_file_half_written_is_cleared_away(host):
+    host.write(STATE + "/credentials.aB3xYz", "keys", mode=0o600)
+    os.chown(host.path(STATE + "/credentials.aB3xYz"), *(os.stat(host.path(STATE)).st_uid,) * 2)
+    host.start_daemon("identity")
+    assert os.listdir(host.path(STATE)) == ["machine-tag"]
+
+
 def test_sign_out_forgets_but_the_machine_stays_itself(host):
     host.start_daemon("identity")
     sign_in(host)
