@@ -9,6 +9,7 @@
 #define BACKOFF_LAST      30000
 #define RETRY_SOON        1000
 #define SETTLE            2000 /* for tunneld's state to follow what we installed or removed */
+#define ORPHAN_DELAY      1000
 #define ORPHAN_SPREAD     2000
 #define ENDPOINT_PATIENCE 10000 /* for the address of a peer to become known */
 #define COLLISION_PATIENCE                                                                         \
@@ -462,7 +463,9 @@ static void watch_orphan(struct ike_manager *manager, uint64_t now, struct peer 
 	if (peer->orphan_at != UINT64_MAX)
 		return;
 	manager->context.random.fill(manager->context.random.userdata, &spread, sizeof spread);
-	peer->orphan_at = now + 1000 + spread % ORPHAN_SPREAD;
+	peer->orphan_at = now + ORPHAN_DELAY + spread % ORPHAN_SPREAD;
+	if (peer->orphan_at < peer->not_before)
+		peer->orphan_at = peer->not_before;
 }
 
 static void move_sas(struct ike_manager *manager, uint64_t now, const struct peer *peer)
@@ -517,6 +520,13 @@ void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)
 			ike_sa_delete(sa, now);
 	}
 	reap(manager, now);
+}
+
+void ike_manager_network_changed(struct ike_manager *manager, uint64_t now)
+{
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (sa->state != IKE_SA_DEAD)
+			ike_sa_hurry(sa, now);
 }
 
 /* Messages. */

@@ -57,6 +57,9 @@ void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
  * sides negotiate anew when they have something to send. */
 void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now);
 
+/* Our side has another network. */
+void ike_manager_network_changed(struct ike_manager *manager, uint64_t now);
+
 void ike_manager_receive(struct ike_manager *manager, uint64_t now, const struct sockaddr_in *from,
 			 const uint8_t *data, size_t size);
 /* Answers to actions, by the SA's number; one that is gone is passed over. */

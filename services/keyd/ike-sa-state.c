@@ -437,18 +437,23 @@ bool ike_sa_repeat_init(struct ike_sa *sa, const struct sockaddr_in *from, const
 	return true;
 }
 
+void ike_sa_hurry(struct ike_sa *sa, uint64_t now)
+{
+	if (!sa->request.message.data)
+		return;
+	sa->context->counters.retransmitted++;
+	sa->request.delay = IKE_RETRANSMIT_FIRST;
+	sa->request.due = now + sa->request.delay;
+	transmit(sa, &sa->endpoint, &sa->request.message);
+}
+
 void ike_sa_move(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *endpoint)
 {
 	if (sa->endpoint.sin_addr.s_addr == endpoint->sin_addr.s_addr &&
 	    sa->endpoint.sin_port == endpoint->sin_port)
 		return;
 	sa->endpoint = *endpoint;
-	if (sa->request.message.data) {
-		sa->context->counters.retransmitted++;
-		sa->request.delay = IKE_RETRANSMIT_FIRST;
-		sa->request.due = now + sa->request.delay;
-		transmit(sa, &sa->endpoint, &sa->request.message);
-	}
+	ike_sa_hurry(sa, now);
 	ike_actions_add(&sa->context->actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
 }
 
@@ -553,6 +558,9 @@ static void tick_timer(struct ike_sa *sa, uint64_t now)
 			ike_informational_probe(sa, now);
 		/* What is under way is as good as a probe. */
 		sa->timer = (sa->request.message.data ? now : sa->heard) + IKE_LIVENESS_SILENCE;
+		/* Without memory for a probe: a little later. */
+		if (sa->timer <= now)
+			sa->timer = now + IKE_RETRANSMIT_LAST;
 		break;
 	case IKE_SA_INIT_SENT:
 	case IKE_SA_AUTH_SENT:

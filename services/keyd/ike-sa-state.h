@@ -186,6 +186,8 @@ void ike_sa_signed(struct ike_sa *sa, uint64_t now, const uint8_t *signature, si
 void ike_sa_installed(struct ike_sa *sa, uint64_t now, bool success, const char *reason);
 /* The peer is somewhere else now: what is under way is sent there at once. */
 void ike_sa_move(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *endpoint);
+/* Our side has another network: what is under way is sent again at once. */
+void ike_sa_hurry(struct ike_sa *sa, uint64_t now);
 /* Ends it on both sides, or at once when the other side does not know it yet. */
 void ike_sa_delete(struct ike_sa *sa, uint64_t now);
 /* Ends it without a word. */

@@ -25,6 +25,7 @@ struct keyd {
 
 	struct ike_channel *channel;
 	bool opening;
+	uint64_t generation;          /* of the network, as tunneld acted on last */
 	uint64_t channel_incarnation; /* the tunneld that the channel leads to; 0: none yet */
 	enum identity_view view;
 	bool signed_in;    /* the manager has an identity */
@@ -198,6 +199,10 @@ static void on_tunnel_changed(void *userdata)
 		keyd->opening = false;
 	open_channel(keyd);
 	show_peers(keyd);
+	if (tunnel_client_generation(keyd->tunnel) > keyd->generation) {
+		keyd->generation = tunnel_client_generation(keyd->tunnel);
+		ike_manager_network_changed(keyd->manager, now_of(keyd));
+	}
 	settle(keyd);
 }
 

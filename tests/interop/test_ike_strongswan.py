@@ -64,8 +64,8 @@ SWANCTL_CONF = """connections { home {
             id = desktop.%(domain)s
    }
    children { tunnel {
-      local_ts = %(theirs)s/128
-      remote_ts = %(ours)s/128
+      local_ts = %(local_ts)s
+      remote_ts = %(remote_ts)s
       esp_proposals = %(esp)s
       start_action = none
    } }
@@ -75,7 +75,7 @@ SWANCTL_CONF = """connections { home {
 
 class StrongSwan:
     def __init__(self, host, account, key, remote=ADDRESS, ike="aes128gcm16-prfsha256-x25519", esp="aes128gcm16",
-                 extra=""):
+                 extra="", local_ts=THEIRS + "/128", remote_ts=OURS + "/128"):
         self.host = host
         folder = "/run/lab/swanctl"
         issued = account.issue("laptop", "00-16-3E-FF-FE-00-00-01", key)
@@ -86,8 +86,8 @@ class StrongSwan:
         host.write(f"{folder}/pkcs8/host.key", issued.key_pem)
         host.write("/run/lab/strongswan.conf", STRONGSWAN_CONF % {"vici": VICI, "extra": extra})
         host.write(f"{folder}/swanctl.conf", SWANCTL_CONF % {
-            "address": THEIR_ADDRESS, "remote": remote, "ike": ike, "esp": esp, "domain": DOMAIN, "ours": OURS,
-            "theirs": THEIRS})
+            "address": THEIR_ADDRESS, "remote": remote, "ike": ike, "esp": esp, "domain": DOMAIN,
+            "local_ts": local_ts, "remote_ts": remote_ts})
         host.batch([f"address add {THEIRS}/128 dev lo nodad"])
         self.environment = {"STRONGSWAN_CONF": "/run/lab/strongswan.conf", "SWANCTL_DIR": folder}
         with open(host.path("/run/lab/charon.out"), "wb") as out:
@@ -210,6 +210,27 @@ def test_it_initiates(place, ours, ike, esp, proposal, algorithm):
     assert us.child()["Algorithm"] == algorithm
     assert "3 received" in laptop.run(["ping", "-n", "-c", "3", "-i", "0.1", "-W", "10", "-I", THEIRS, OURS]).stdout
     assert "1 received" in us.ping()
+
+
+def test_it_asks_for_too_much(place, ours):
+    """What it offers is narrowed to the two host ids."""
+    desktop, laptop, account = place
+    us = ours()
+    strongswan = StrongSwan(laptop, account, KEYS["ecdsa"](), local_ts="fd00::/8", remote_ts="fd00::/8")
+    strongswan.control("--initiate", "--child", "tunnel")
+    sas = strongswan.control("--list-sas").stdout
+    assert f"local  {THEIRS}/128" in sas and f"remote {OURS}/128" in sas
+    assert "1 received" in us.ping()
+
+
+def test_it_asks_for_others(place, ours):
+    """Traffic that is not ours: the IKE SA stands, there is no child."""
+    desktop, laptop, account = place
+    us = ours()
+    strongswan = StrongSwan(laptop, account, KEYS["ecdsa"](), remote_ts="fd99::/16")
+    result = strongswan.control("--initiate", "--child", "tunnel", check=False)
+    assert "TS_UNACCEPT" in result.stdout + result.stderr
+    assert us.sa()["State"] == "established" and not desktop.get_objects("keyd", CHILD)
 
 
 def test_it_deletes(place, ours):

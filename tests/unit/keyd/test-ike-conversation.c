@@ -387,6 +387,25 @@ static void test_move_while_connecting(void **state)
 	assert_true(world_agrees(world));
 }
 
+/* Our own network is another one: again at once, whatever the pause had grown to. */
+static void test_own_network_changes(void **state)
+{
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0);
+	unsigned int n_sent;
+
+	world->network = lose_all;
+	want(desktop);
+	world_run_until(world, 10000);
+	n_sent = world->n_sent;
+	world->network = NULL;
+	ike_manager_network_changed(desktop->manager, world->now);
+	host_run(desktop);
+	assert_int_equal(world->n_sent, n_sent + 1);
+	world_run_until(world, 10000 + 4 * WORLD_DELAY);
+	assert_true(world_agrees(world));
+}
+
 static void test_unknown_endpoint(void **state)
 {
 	struct world *world = *state;
@@ -481,6 +500,25 @@ static void test_restart_of_keyd(void **state)
 	assert_int_not_equal(host_pair(laptop)->child.spi_in, spi);
 	world_run_until(world, 15000);
 	/* Initial contact: desktop forgot what laptop knows no more. */
+	assert_int_equal(host_pairs(desktop), 1);
+	assert_true(world_agrees(world));
+}
+
+/* laptop was switched off and on, and has another host id. */
+static void test_other_host_id(void **state)
+{
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
+
+	establish(world);
+	memset(laptop->pairs, 0, sizeof laptop->pairs);
+	laptop->host_id[3] ^= 0x55;
+	host_restart(laptop);
+	want(laptop);
+	world_run_until(world, 2000);
+	assert_int_equal(host_pairs(desktop), 2);
+	assert_true(world_agrees(world));
+	world_run_until(world, 10000);
 	assert_int_equal(host_pairs(desktop), 1);
 	assert_true(world_agrees(world));
 }
@@ -783,11 +821,13 @@ int main(void)
 		test(test_no_signature),
 		test(test_silence),
 		test(test_move_while_connecting),
+		test(test_own_network_changes),
 		test(test_unknown_endpoint),
 		test(test_liveness),
 		test(test_dead_peer),
 		test(test_liveness_follows_move),
 		test(test_restart_of_keyd),
+		test(test_other_host_id),
 		test(test_restart_of_both),
 		test(test_restart_of_tunneld),
 		test(test_sign_out),
