@@ -6,6 +6,8 @@
 #define LISTENERS_MAX 16
 #define LENGTH_SIZE   2
 #define INPUT_SIZE    (LENGTH_SIZE + 65535)
+/* How long answers may take that a client still waits for after its last question. */
+#define FINISHED_MSEC 5000
 /* A client that sends questions but takes no answers is not read from beyond this. */
 #define OUTPUT_LIMIT (256 << 10)
 
@@ -65,7 +67,8 @@ static void close_idle(void *userdata)
 
 		if (!connection)
 			continue;
-		end = connection->last_used + SERVER_TCP_IDLE_MSEC;
+		end = connection->last_used +
+		      (connection->is_finished ? FINISHED_MSEC : SERVER_TCP_IDLE_MSEC);
 		if (end <= now || connection->is_broken)
 			server->connections[i] = connection_free(connection);
 		else if (end < next)
@@ -110,12 +113,18 @@ struct server_tcp *server_tcp_free(struct server_tcp *server)
 	return NULL;
 }
 
+/* At once, but not from inside one of the connections' callbacks. */
+static void close_idle_later(struct server_tcp *server)
+{
+	loop_timer_set(server->idle, loop_now(server->loop));
+}
+
 /* Marks for close_idle(), which runs next: the connection may be in use further up the stack. */
 static void break_connection(struct connection *connection)
 {
 	connection->is_broken = true;
 	loop_io_set(connection->io, 0);
-	loop_timer_set(connection->server->idle, loop_now(connection->server->loop));
+	close_idle_later(connection->server);
 }
 
 static void update_events(struct connection *connection)
@@ -179,6 +188,7 @@ static void read_in(struct connection *connection)
 	/* Answers that wait for the disk still go out; the idle timer closes then. */
 	if (n == 0) {
 		connection->is_finished = true;
+		close_idle_later(connection->server);
 		return;
 	}
 	connection->last_used = loop_now(connection->server->loop);

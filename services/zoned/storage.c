@@ -239,6 +239,11 @@ struct storage *storage_free(struct storage *storage)
 	return NULL;
 }
 
+void storage_set_patience(struct storage *storage, unsigned int msec)
+{
+	sqlite3_busy_timeout(storage->database, msec);
+}
+
 const char *storage_error(struct storage *storage)
 {
 	return sqlite3_errmsg(storage->database);

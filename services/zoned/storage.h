@@ -22,6 +22,9 @@ enum storage_mode {
 int storage_open(const char *path, enum storage_mode mode, struct storage **ret,
 		 char **ret_message);
 struct storage *storage_free(struct storage *storage);
+/* How long to wait for the other process's transaction; 5 s unless told. A reader needs none but
+ * for the moments after a crash. */
+void storage_set_patience(struct storage *storage, unsigned int msec);
 /* What the last failure was, in words. Borrowed. */
 const char *storage_error(struct storage *storage);
 

@@ -348,6 +348,8 @@ static int open_storage(struct zoned *zoned)
 	if (r < 0)
 		log_error("cannot read %s: %s", zoned->config->database,
 			  storage_error(zoned->reader));
+	/* From here on it is the loop that reads: what cannot be read now is tried again soon. */
+	storage_set_patience(zoned->reader, 0);
 	return r;
 }
 

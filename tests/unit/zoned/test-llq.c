@@ -318,6 +318,46 @@ static void wrong_requests(void **state)
 	assert_int_equal(step.rcode, LDNS_RCODE_REFUSED);
 }
 
+/* Two questions in one message, an option for each in their order (RFC 8764 §5.2.1). */
+static void several_questions(void **state)
+{
+	static const uint16_t types[] = { LDNS_RR_TYPE_PTR, LDNS_RR_TYPE_AAAA };
+	struct fixture *fixture = *state;
+	struct dns_llq llqs[2] = { { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_SETUP, 0, 0, 5400 },
+				   { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_SETUP, 0, 0, 3600 } };
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, PTR("one"));
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "desktop AAAA fd00::1");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "desktop AAAA fd00::2");
+	for (int step = 0; step < 3; step++) {
+		uint8_t options[2 * DNS_OPTION_LLQ_SIZE];
+		struct writer writer = writer_init(options, sizeof options);
+		ldns_rdf *desktop = exchange_name("desktop");
+		struct exchange exchange;
+
+		fixture_clear_outbox(fixture);
+		exchange_begin_query(&exchange, QUESTION, types[0]);
+		dns_builder_add_question(&exchange.builder, desktop, types[1], LDNS_RR_CLASS_IN);
+		ldns_rdf_deep_free(desktop);
+		for (int i = 0; i < 2; i++)
+			dns_option_write_llq(&writer, &llqs[i]);
+		/* At last an option too few: wrong, but the DNS message is not. */
+		dns_builder_add_edns(&exchange.builder, 1232, 0, options,
+				     step < 2 ? sizeof options : DNS_OPTION_LLQ_SIZE);
+		assert_int_equal(fixture_send(fixture, &exchange, DESKTOP_KEY), 0);
+		assert_int_equal(dns_options_read_llqs(exchange.answer->options,
+						       exchange.answer->options_size, llqs, 2),
+				 step < 2 ? 2 : 1);
+		assert_int_equal(dns_message_count(exchange.answer, DNS_SECTION_ANSWER),
+				 step == 1 ? 3 : 0);
+		assert_int_equal(llqs[0].error,
+				 step < 2 ? DNS_LLQ_ERROR_NONE : DNS_LLQ_ERROR_FORMAT_ERR);
+		exchange_clear(&exchange);
+	}
+	assert_int_equal(llqs[1].lease, 3600);
+	assert_int_equal(authority_n_llqs(fixture->authority), 2);
+}
+
 static void server_is_full(void **state)
 {
 	struct fixture *fixture = *state;
@@ -733,6 +773,7 @@ int main(void)
 		TEST(duplicates_get_the_same),
 		TEST(challenge_must_be_answered_as_given),
 		TEST(wrong_requests),
+		TEST(several_questions),
 		TEST(server_is_full),
 		TEST(moved_host_replaces_its_query),
 		TEST(new_setup_replaces_the_old),
