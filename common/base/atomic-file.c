@@ -38,17 +38,12 @@ static int sync_folder(const char *path)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-int atomic_file_write(const char *path, const void *data, size_t size, mode_t mode)
+static int replace(const char *path, const char *beside, const void *data, size_t size, mode_t mode)
 {
-	cleanup(freep) char *beside = NULL;
-	cleanup(close_fdp) int fd = -1;
+	cleanup(close_fdp) int fd = open(
+		beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
 	int r;
 
-	if (asprintf(&beside, "%s.XXXXXX", path) < 0) {
-		beside = NULL;
-		return -ENOMEM;
-	}
-	fd = mkostemp(beside, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	r = fchmod(fd, mode) < 0 ? -errno : 0;
@@ -58,11 +53,22 @@ int atomic_file_write(const char *path, const void *data, size_t size, mode_t mo
 		r = -errno;
 	if (r >= 0 && rename(beside, path) < 0)
 		r = -errno;
-	if (r < 0) {
+	if (r < 0)
 		unlink(beside);
-		return r;
+	return r;
+}
+
+int atomic_file_write(const char *path, const void *data, size_t size, mode_t mode)
+{
+	cleanup(freep) char *beside = NULL;
+	int r;
+
+	if (asprintf(&beside, "%s" ATOMIC_FILE_UNFINISHED, path) < 0) {
+		beside = NULL;
+		return -ENOMEM;
 	}
-	return sync_folder(path);
+	r = replace(path, beside, data, size, mode);
+	return r < 0 ? r : sync_folder(path);
 }
 
 int atomic_file_read(const char *path, size_t limit, uint8_t **ret_data, size_t *ret_size)

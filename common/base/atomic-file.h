@@ -9,6 +9,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What is added to a file's name while it is being written. Always the same, so that what a crash
+ * left is written over by the next attempt, and can be removed where it holds a secret. So nobody
+ * else may write in the folder, and each file has one writer at a time. */
+#define ATOMIC_FILE_UNFINISHED ".new"
+
 /* Replaces `path` with `size` octets, mode as given. Returns 0 or a negative errno; on failure the
  * old file stands and nothing is left beside it. */
 int atomic_file_write(const char *path, const void *data, size_t size, mode_t mode);

@@ -4,13 +4,13 @@
 #include "common/base/atomic-file.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+
+#define CREDENTIALS "credentials"
 
 static char *path_in(const char *folder, const char *name)
 {
@@ -57,37 +57,36 @@ static int make_folder(const char *path)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* A crash between writing beside and renaming leaves a file that nobody reads, with keys in it. */
-static int remove_leftovers(const char *path)
+/* Takes the file's name away and returns a descriptor of what had it. */
+static int forget(const struct store *store, const char *name)
 {
-	DIR *folder = opendir(path);
-	struct dirent *entry;
-	int r = 0;
+	cleanup(freep) char *path = path_in(store->state_folder, name);
+	cleanup(close_fdp) int fd = path ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 
-	if (!folder)
+	if (!path)
+		return -ENOMEM;
+	if (fd < 0 || unlink(path) < 0)
 		return -errno;
-	while ((entry = readdir(folder)))
-		if (fnmatch("*.??????", entry->d_name, 0) == 0 &&
-		    unlinkat(dirfd(folder), entry->d_name, 0) < 0)
-			r = -errno;
-	closedir(folder);
-	return r;
+	return steal_fd(&fd);
 }
 
 int store_prepare(const struct store *store, const char **ret_path)
 {
-	const char *const folders[] = { store->runtime_folder, store->state_folder };
+	cleanup(close_fdp) int unfinished = -1;
+	int r = make_folder(store->runtime_folder);
 
-	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		int r = make_folder(folders[i]);
-
-		*ret_path = folders[i];
-		if (r >= 0)
-			r = remove_leftovers(folders[i]);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	*ret_path = store->runtime_folder;
+	if (r < 0)
+		return r;
+	*ret_path = store->state_folder;
+	r = make_folder(store->state_folder);
+	if (r < 0)
+		return r;
+	/* Of a sign-in that was killed: its keys are of no use to anybody. */
+	unfinished = forget(store, CREDENTIALS ATOMIC_FILE_UNFINISHED);
+	if (unfinished < 0)
+		return unfinished == -ENOENT ? 0 : unfinished;
+	return store_wipe_credentials(store, unfinished);
 }
 
 static int load_host_id(const char *folder, uint8_t ret[static HOST_ID_SIZE])
@@ -155,7 +154,7 @@ int store_load_tag(const struct store *store, char ret[static TAG_SIZE])
 
 int store_load_credentials(const struct store *store, struct credentials **ret)
 {
-	cleanup(freep) char *path = path_in(store->state_folder, "credentials");
+	cleanup(freep) char *path = path_in(store->state_folder, CREDENTIALS);
 	uint8_t *data;
 	size_t size;
 	int r = path ? atomic_file_read(path, CREDENTIALS_SIZE_LIMIT, &data, &size) : -ENOMEM;
@@ -173,19 +172,18 @@ int store_save_credentials(const struct store *store, const struct credentials *
 	cleanup(secret_freep) struct secret *octets = NULL;
 	int r = credentials_encode(credentials, &octets);
 
-	return r < 0 ? r : save(store->state_folder, "credentials", octets->data, octets->size);
+	return r < 0 ? r : save(store->state_folder, CREDENTIALS, octets->data, octets->size);
 }
 
 int store_forget_credentials(const struct store *store)
 {
-	cleanup(freep) char *path = path_in(store->state_folder, "credentials");
-	cleanup(close_fdp) int fd = path ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	int unfinished = forget(store, CREDENTIALS ATOMIC_FILE_UNFINISHED);
 
-	if (!path)
-		return -ENOMEM;
-	if (fd < 0 || unlink(path) < 0)
-		return -errno;
-	return steal_fd(&fd);
+	/* Where writing failed and so did removing what was written. */
+	if (unfinished < 0 && unfinished != -ENOENT)
+		return unfinished;
+	close_fd(unfinished);
+	return forget(store, CREDENTIALS);
 }
 
 int store_wipe_credentials(const struct store *store, int fd)

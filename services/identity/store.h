@@ -13,8 +13,8 @@ struct store {
 	bool keep_host_id;
 };
 
-/* Makes the folders where they are missing, and clears them of files half written. 0 or a negative
- * errno; *ret_path names what failed. */
+/* Makes the folders where they are missing, and removes what a sign-in that was killed left. 0 or a
+ * negative errno; *ret_path names what failed. */
 int store_prepare(const struct store *store, const char **ret_path);
 
 /* -ENOENT when there is none, -EBADMSG when it cannot be read as one. */

@@ -291,10 +291,23 @@ def test_killed_while_signing_in_is_signed_out_or_in(host):
     sign_in(host)
 
 
-def test_a_file_half_written_is_cleared_away(host):
-    host.write(STATE + "/credentials.aB3xYz", "keys", mode=0o600)
-    os.chown(host.path(STATE + "/credentials.aB3xYz"), *(os.stat(host.path(STATE)).st_uid,) * 2)
+def test_what_a_killed_sign_in_left_is_removed(host):
+    """Killed between writing the file and giving it its name."""
     host.start_daemon("identity")
+    sign_in(host)
+    host.stop_daemon("identity")
+    unfinished = host.path(STATE + "/credentials.new")
+    os.rename(host.path(STATE + "/credentials"), unfinished)
+    with open(unfinished, "rb") as left:
+        host.restart_daemon("identity")
+        assert get(host, "State") == "signed-out" and not os.path.exists(unfinished)
+        assert not any(left.read()), "overwritten too"
+    sign_in(host)
+    with open(unfinished, "wb") as left:
+        left.write(b"keys")
+    owner = os.stat(host.path(STATE))
+    os.chown(unfinished, owner.st_uid, owner.st_gid)
+    host.call("identity", "SignOut")
     assert os.listdir(host.path(STATE)) == ["machine-tag"]
 
 

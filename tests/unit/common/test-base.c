@@ -171,12 +171,44 @@ static void test_atomic_file_failures(void **state)
 	assert_int_equal(rmdir(elsewhere), 0);
 }
 
+/* What a writer that was killed left is written over, with the new mode, and not followed. */
+static void test_atomic_file_unfinished(void **state)
+{
+	char beside[160], victim[160];
+	struct stat status;
+	uint8_t *data;
+	size_t size;
+	FILE *file;
+
+	snprintf(beside, sizeof beside, "%s" ATOMIC_FILE_UNFINISHED, path);
+	snprintf(victim, sizeof victim, "%s/victim", folder);
+	file = fopen(beside, "we");
+	assert_non_null(file);
+	fputs("half of something longer", file);
+	fclose(file);
+	assert_int_equal(chmod(beside, 0644), 0);
+	assert_int_equal(atomic_file_write(path, "whole", 5, 0600), 0);
+	assert_int_equal(access(beside, F_OK), -1);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+	assert_int_equal(atomic_file_read(path, 100, &data, &size), 0);
+	assert_int_equal(size, 5);
+	free(data);
+	assert_int_equal(symlink(victim, beside), 0);
+	assert_int_equal(atomic_file_write(path, "other", 5, 0600), -ELOOP);
+	assert_int_equal(access(victim, F_OK), -1);
+	assert_int_equal(unlink(beside), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_config_values),        cmocka_unit_test(test_config_absent),
-		cmocka_unit_test(test_config_complaints),    cmocka_unit_test(test_atomic_file),
+		cmocka_unit_test(test_config_values),
+		cmocka_unit_test(test_config_absent),
+		cmocka_unit_test(test_config_complaints),
+		cmocka_unit_test(test_atomic_file),
 		cmocka_unit_test(test_atomic_file_failures),
+		cmocka_unit_test(test_atomic_file_unfinished),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, make_folder, remove_folder);
