@@ -8,7 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAYS_VALID 3650
+/*
+ * Fixed dates, for the account because every host derives the same octets, and for the hosts
+ * because a date would only do harm: a machine that signs in before its clock is set would have a
+ * certificate that its peers refuse, or that ends early. Nothing renews a host's certificate; what
+ * it says is true as long as the account's key says so, and signing in again makes a new one.
+ */
+#define VALID_FROM  "20200101000000Z"
+#define VALID_UNTIL "21200101000000Z"
 
 DEFINE_CLEANUP(X509 *, X509_free)
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
@@ -47,6 +54,15 @@ static int set_serial(X509 *certificate, const uint8_t *octets, size_t size)
 											: -ENOMEM;
 }
 
+static int set_dates(X509 *certificate)
+{
+	return ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate), VALID_FROM) == 1 &&
+			       ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate),
+							 VALID_UNTIL) == 1
+		       ? 0
+		       : -ENOMEM;
+}
+
 /* Ed25519 signs the whole certificate by itself: no digest (RFC 8410). */
 static int sign(X509 *certificate, EVP_PKEY *key, struct certificate *ret)
 {
@@ -77,9 +93,7 @@ static int make_account(EVP_PKEY *key, const char *account_domain, struct certif
 	if (!certificate)
 		return -ENOMEM;
 	snprintf(name, sizeof name, "%s account", account_domain);
-	if (X509_set_version(certificate, X509_VERSION_3) != 1 ||
-	    ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate), "20200101000000Z") != 1 ||
-	    ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate), "21200101000000Z") != 1 ||
+	if (X509_set_version(certificate, X509_VERSION_3) != 1 || set_dates(certificate) < 0 ||
 	    X509_set_pubkey(certificate, key) != 1)
 		return -ENOMEM;
 	r = set_serial(certificate, serial, sizeof serial);
@@ -143,8 +157,7 @@ static int add_host_extensions(X509 *certificate, X509 *account, const char *hos
 }
 
 static int make_host(EVP_PKEY *key, X509 *account, EVP_PKEY *host_key, const char *host_domain,
-		     const char *tunnel_domain, const uint8_t *serial, int64_t now,
-		     struct certificate *ret)
+		     const char *tunnel_domain, const uint8_t *serial, struct certificate *ret)
 {
 	cleanup(X509_freep) X509 *certificate = X509_new();
 	/* Twenty octets at most and a positive number (RFC 5280 §4.1.2.2). */
@@ -155,9 +168,7 @@ static int make_host(EVP_PKEY *key, X509 *account, EVP_PKEY *host_key, const cha
 		return -ENOMEM;
 	memcpy(number, serial, sizeof number);
 	number[0] = (number[0] & 0x7f) | 0x40;
-	if (X509_set_version(certificate, X509_VERSION_3) != 1 ||
-	    !ASN1_TIME_set(X509_getm_notBefore(certificate), now - 3600) ||
-	    !ASN1_TIME_adj(X509_getm_notAfter(certificate), now, DAYS_VALID, 0) ||
+	if (X509_set_version(certificate, X509_VERSION_3) != 1 || set_dates(certificate) < 0 ||
 	    X509_set_issuer_name(certificate, X509_get_subject_name(account)) != 1 ||
 	    X509_set_pubkey(certificate, host_key) != 1)
 		return -ENOMEM;
@@ -171,7 +182,7 @@ static int make_host(EVP_PKEY *key, X509 *account, EVP_PKEY *host_key, const cha
 
 int certificate_make_host(const struct secret *seed, const struct certificate *account,
 			  EVP_PKEY *host_key, const char *host_domain, const char *tunnel_domain,
-			  const uint8_t serial[static CERTIFICATE_SERIAL_SIZE], int64_t now,
+			  const uint8_t serial[static CERTIFICATE_SERIAL_SIZE],
 			  struct certificate *ret)
 {
 	cleanup(EVP_PKEY_freep) EVP_PKEY *key =
@@ -180,7 +191,7 @@ int certificate_make_host(const struct secret *seed, const struct certificate *a
 	int r = -EINVAL;
 
 	if (key && issuer && X509_check_private_key(issuer, key) == 1)
-		r = make_host(key, issuer, host_key, host_domain, tunnel_domain, serial, now, ret);
+		r = make_host(key, issuer, host_key, host_domain, tunnel_domain, serial, ret);
 	ERR_clear_error();
 	return r;
 }

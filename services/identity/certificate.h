@@ -3,7 +3,7 @@
 
 /*
  * The account's certificate and the hosts' (docs/ARCHITECTURE.md, "Account and trust"). What is
- * made follows from the arguments alone: time and randomness are among them.
+ * made follows from the arguments alone: randomness is among them, and dates are fixed.
  */
 #include "common/keys/secret.h"
 
@@ -23,12 +23,11 @@ int certificate_make_account(const struct secret *seed, const char *account_doma
 			     struct certificate *ret);
 /*
  * A host's certificate for the public half of `host_key`, with the two DNS names, signed by the
- * account's key; `account` is that key's certificate. `now` is in seconds of CLOCK_REALTIME; valid
- * from an hour before it for ten years.
+ * account's key; `account` is that key's certificate.
  */
 int certificate_make_host(const struct secret *seed, const struct certificate *account,
 			  EVP_PKEY *host_key, const char *host_domain, const char *tunnel_domain,
-			  const uint8_t serial[static CERTIFICATE_SERIAL_SIZE], int64_t now,
+			  const uint8_t serial[static CERTIFICATE_SERIAL_SIZE],
 			  struct certificate *ret);
 /* Whether `host` is a certificate signed by `account` and for the public half of `host_key`: 0, or
  * -EBADMSG. Dates are not looked at. */

@@ -124,9 +124,8 @@ static int make_certificates(const struct secret *seed, const char *account_doma
 		r = certificate_make_account(seed, account_domain,
 					     &credentials->account_certificate);
 	if (r >= 0)
-		r = certificate_make_host(
-			seed, &credentials->account_certificate, key, host_domain, tunnel_domain,
-			serial, (int64_t)(realtime_usec() / 1000000), &credentials->certificate);
+		r = certificate_make_host(seed, &credentials->account_certificate, key, host_domain,
+					  tunnel_domain, serial, &credentials->certificate);
 	return r;
 }
 
