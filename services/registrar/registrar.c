@@ -195,7 +195,7 @@ static enum registrar_result result_of_rcode(struct registrar *registrar, uint16
 	case LDNS_RCODE_YXDOMAIN:
 		snprintf(words, size,
 			 "another host of this account is called %s: sign out, choose another name "
-			 "(homewardctl set-host-name), sign in again",
+			 "(homewardctl set-name), sign in again",
 			 held->host_name);
 		return REGISTRAR_RESULT_NAME_TAKEN;
 	case LDNS_RCODE_REFUSED:
