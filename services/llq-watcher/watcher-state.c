@@ -47,11 +47,15 @@ static void forget_backoff(struct watcher_state *state)
 	state->not_before = 0;
 	state->n_failed = 0;
 	state->refused = false;
+	state->trouble[0] = 0;
 }
 
 void watcher_state_set_identity(struct watcher_state *state, bool present, uint64_t identity)
 {
 	state->identity_present = present;
+	/* What it said about the key was the former daemon's word. */
+	if (!present && !state->key)
+		state->trouble[0] = 0;
 	if (!present || state->identity == identity)
 		return;
 	state->identity = identity;

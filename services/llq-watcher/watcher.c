@@ -374,7 +374,6 @@ static void on_key(void *userdata, const char *key_name, const struct secret *se
 	bool success = take_key(watcher, key_name, secret);
 
 	if (success) {
-		state->trouble[0] = 0;
 		host_view_init(&watcher->view, watcher->held.account_domain,
 			       watcher->held.host_name);
 	} else {

@@ -61,11 +61,15 @@ static void forget_backoff(struct registrar_state *state)
 	state->not_before = 0;
 	state->n_failed = 0;
 	state->last_result = REGISTRAR_RESULT_OK;
+	state->trouble[0] = 0;
 }
 
 void registrar_state_set_identity(struct registrar_state *state, bool present, uint64_t identity)
 {
 	state->identity_present = present;
+	/* What it said about the key was the former daemon's word. */
+	if (!present && !state->key)
+		state->trouble[0] = 0;
 	/* An identity daemon that is away says nothing about who we are. */
 	if (!present || state->identity == identity)
 		return;

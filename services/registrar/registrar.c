@@ -418,7 +418,6 @@ static void on_key(void *userdata, const char *key_name, const struct secret *se
 		registrar->key.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256;
 		registrar->key.secret = registrar->secret->data;
 		registrar->key.secret_size = registrar->secret->size;
-		state->trouble[0] = 0;
 	} else {
 		snprintf(state->trouble, sizeof(state->trouble), "%s", words ?: "no key yet");
 		log_warning("identity gave no key: %s", words ?: "it is another one's");

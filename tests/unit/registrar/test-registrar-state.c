@@ -107,6 +107,31 @@ static void key_is_asked_for_again(void **unused)
 	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
 }
 
+/* What went wrong with the former account's server is no reason to wait for identity. */
+static void trouble_of_the_past_is_forgotten(void **unused)
+{
+	registrar_state_set_identity(&state, true, 1);
+	network_is(1, "203.0.113.5");
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	registrar_state_on_key(&state, now, 1, true);
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_FAILED, "no answer");
+	expect(REGISTRAR_ACTION_NONE, "retrying");
+	assert_string_equal(state.trouble, "no answer");
+	registrar_state_set_identity(&state, true, 2);
+	expect(REGISTRAR_ACTION_FORGET_KEY, "retrying");
+	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
+	assert_string_equal(state.trouble, "");
+	/* Why there is no key is one, until that daemon is gone. */
+	strcpy(state.trouble, "no key");
+	registrar_state_on_key(&state, now, 2, false);
+	expect(REGISTRAR_ACTION_NONE, "waiting-identity");
+	assert_string_equal(state.trouble, "no key");
+	registrar_state_set_identity(&state, false, 0);
+	expect(REGISTRAR_ACTION_NONE, "waiting-identity");
+	assert_string_equal(state.trouble, "");
+}
+
 static void refresh_at_80_to_85_percent(void **unused)
 {
 	publish_first();
@@ -333,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(neighbours_come_one_by_one, start),
 		cmocka_unit_test_setup(key_is_asked_for_again, start),
+		cmocka_unit_test_setup(trouble_of_the_past_is_forgotten, start),
 		cmocka_unit_test_setup(refresh_at_80_to_85_percent, start),
 		cmocka_unit_test_setup(new_network_is_published_at_once, start),
 		cmocka_unit_test_setup(newer_network_overtakes_an_update, start),
