@@ -266,10 +266,13 @@ static void on_signed_in(void *userdata, int error, struct credentials *credenti
 	case -EBADF:
 		message = "the password's descriptor cannot be read";
 		break;
+	case -ECANCELED:
+		message = "identity was asked to stop before it had the password";
+		break;
 	}
 	/* -EINVAL is whatever the caller can set right. */
 	if (message)
-		error = -EINVAL;
+		error = error == -ECANCELED ? -ECANCELED : -EINVAL;
 	else if (error)
 		log_error("signing in failed: %s", strerror(-error));
 	identity_bus_changed(identity, account_properties);

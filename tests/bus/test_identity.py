@@ -408,6 +408,7 @@ def test_stops_at_once_though_a_password_is_awaited(host):
                      "alice@members.example.org", read, timeout=0)
         host.wait_for(("identity", "State", "signing-in"))
         assert host.stop_daemon("identity", timeout=4) == 0
+    assert "<3>" not in host.log("identity"), "no error: it was asked to"
     os.close(read)
     os.close(write)
 
