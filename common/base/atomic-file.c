@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,7 +39,8 @@ static int sync_folder(const char *path)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int replace(const char *path, const char *beside, const void *data, size_t size, mode_t mode)
+static int replace(const char *path, const char *beside, const void *data, size_t size, mode_t mode,
+		   bool sync)
 {
 	cleanup(close_fdp) int fd = open(
 		beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
@@ -49,7 +51,7 @@ static int replace(const char *path, const char *beside, const void *data, size_
 	r = fchmod(fd, mode) < 0 ? -errno : 0;
 	if (r >= 0)
 		r = write_all(fd, data, size);
-	if (r >= 0 && fsync(fd) < 0)
+	if (r >= 0 && sync && fsync(fd) < 0)
 		r = -errno;
 	if (r >= 0 && rename(beside, path) < 0)
 		r = -errno;
@@ -58,17 +60,27 @@ static int replace(const char *path, const char *beside, const void *data, size_
 	return r;
 }
 
-int atomic_file_write(const char *path, const void *data, size_t size, mode_t mode)
+static int write_file(const char *path, const void *data, size_t size, mode_t mode, bool sync)
 {
 	cleanup(freep) char *beside = NULL;
-	int r;
 
 	if (asprintf(&beside, "%s" ATOMIC_FILE_UNFINISHED, path) < 0) {
 		beside = NULL;
 		return -ENOMEM;
 	}
-	r = replace(path, beside, data, size, mode);
+	return replace(path, beside, data, size, mode, sync);
+}
+
+int atomic_file_write(const char *path, const void *data, size_t size, mode_t mode)
+{
+	int r = write_file(path, data, size, mode, true);
+
 	return r < 0 ? r : sync_folder(path);
+}
+
+int atomic_file_write_volatile(const char *path, const void *data, size_t size, mode_t mode)
+{
+	return write_file(path, data, size, mode, false);
 }
 
 int atomic_file_read(const char *path, size_t limit, uint8_t **ret_data, size_t *ret_size)

@@ -17,6 +17,9 @@
 /* Replaces `path` with `size` octets, mode as given. Returns 0 or a negative errno; on failure the
  * old file stands and nothing is left beside it. */
 int atomic_file_write(const char *path, const void *data, size_t size, mode_t mode);
+/* The same for what ends with the machine's power anyway, as all in /run does: it does not wait for
+ * a disk, so it may be called on the loop. */
+int atomic_file_write_volatile(const char *path, const void *data, size_t size, mode_t mode);
 
 /* Reads a whole file of at most `limit` octets into memory of its own, with a NUL after the last
  * octet that `ret_size` does not count. The caller wipes and frees. -EFBIG when it is larger. */

@@ -83,10 +83,11 @@ static int on_set_host_name(sd_bus_message *call, void *userdata, sd_bus_error *
 
 	if (r < 0)
 		return r;
-	r = identity_set_host_name(userdata, name, &message);
-	if (r < 0)
-		return sd_bus_error_set(ret_error, error_name(r), message);
-	return sd_bus_reply_method_return(call, NULL);
+	r = identity_set_host_name(userdata, name, on_done, sd_bus_message_ref(call), &message);
+	if (r >= 0)
+		return 1;
+	sd_bus_message_unref(call);
+	return sd_bus_error_set(ret_error, error_name(r), message);
 }
 
 static int on_sign(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)

@@ -307,6 +307,10 @@ int identity_sign_in(struct identity *identity, const char *account, int passwor
 	};
 	int r = check(identity, ACCOUNT_REQUEST_SIGN_IN, ret_message);
 
+	if (r >= 0 && identity->naming) {
+		*ret_message = "a host name is being stored; try again";
+		r = -EBUSY;
+	}
 	if (r >= 0 && names_parse_account(account, &order.name) < 0) {
 		*ret_message = "an account is written like alice@members.example.org";
 		r = -EINVAL;
@@ -397,9 +401,47 @@ int identity_sign_out(struct identity *identity, identity_done done, void *userd
 	return 0;
 }
 
-int identity_set_host_name(struct identity *identity, const char *name, const char **ret_message)
-{
+/* A host name on its way to the disk. */
+struct naming {
+	struct identity *identity;
 	char label[LABEL_SIZE];
+	int error;
+	identity_done done;
+	void *userdata;
+};
+
+static void on_naming(void *userdata)
+{
+	struct naming *naming = userdata;
+
+	naming->error = store_save_host_name(&naming->identity->config->store, naming->label);
+}
+
+static void on_named(void *userdata)
+{
+	struct naming *naming = userdata;
+	struct identity *identity = naming->identity;
+
+	identity->naming = false;
+	if (naming->error < 0) {
+		log_error("cannot store the host name: %s", strerror(-naming->error));
+		naming->done(naming->userdata, -EIO,
+			     "the host name cannot be stored; the journal says why");
+	} else {
+		if (strcmp(naming->label, identity->host)) {
+			strcpy(identity->host, naming->label);
+			timeline_note(&identity->timeline, 0, "host name %s", naming->label);
+			identity_bus_changed(identity, host_name_properties);
+		}
+		naming->done(naming->userdata, 0, NULL);
+	}
+	free(naming);
+}
+
+int identity_set_host_name(struct identity *identity, const char *name, identity_done done,
+			   void *userdata, const char **ret_message)
+{
+	cleanup(freep) struct naming *naming = calloc(1, sizeof *naming);
 	int r = check(identity, ACCOUNT_REQUEST_SET_HOST_NAME, ret_message);
 
 	if (r < 0)
@@ -408,22 +450,24 @@ int identity_set_host_name(struct identity *identity, const char *name, const ch
 		*ret_message = "host-name is set in the configuration file; change it there";
 		return -EINVAL;
 	}
-	if (names_parse_label(name, label) < 0) {
+	if (identity->naming) {
+		*ret_message = "another name is being stored; try again";
+		return -EBUSY;
+	}
+	*ret_message = "the host name cannot be stored";
+	if (!naming)
+		return -ENOMEM;
+	*naming = (struct naming){ .identity = identity, .done = done, .userdata = userdata };
+	if (names_parse_label(name, naming->label) < 0) {
 		*ret_message =
 			"a host name is 1 to 63 letters, digits and inner hyphens, without dots";
 		return -EINVAL;
 	}
-	*ret_message = "the host name cannot be stored; the journal says why";
-	r = store_save_host_name(&identity->config->store, label);
-	if (r < 0) {
-		log_error("cannot store the host name: %s", strerror(-r));
+	r = loop_queue_work(daemon_loop(identity->daemon), on_naming, on_named, naming);
+	if (r < 0)
 		return -EIO;
-	}
-	if (strcmp(label, identity->host)) {
-		strcpy(identity->host, label);
-		timeline_note(&identity->timeline, 0, "host name %s", label);
-		identity_bus_changed(identity, host_name_properties);
-	}
+	identity->naming = true;
+	steal_ptr(naming);
 	return 0;
 }
 
@@ -508,7 +552,7 @@ struct identity *identity_free(struct identity *identity)
 		return NULL;
 	/* Queued work that still runs ends in here, so what it uses goes last. */
 	stop_looking(identity);
-	sd_bus_slot_unref(identity->object);
+	identity->object = sd_bus_slot_unref(identity->object);
 	daemon_free(identity->daemon);
 	drop_credentials(identity);
 	free(identity->reason);

@@ -48,6 +48,7 @@ struct identity {
 	struct sign_in *sign_in; /* while signing in */
 	identity_done sign_in_done;
 	void *sign_in_userdata;
+	bool naming; /* a host name is on its way to the disk */
 	bool terminating;
 
 	struct identity_counters counters;
@@ -61,13 +62,13 @@ struct identity *identity_free(struct identity *identity);
 int identity_run(struct identity *identity);
 
 /* Each returns 0, or a negative errno with a message for people: -EINVAL, or what
- * account_state_check() says. With 0, identity_sign_in() and identity_sign_out() call done() later
- * and once. */
+ * account_state_check() says. With 0, those that have a done() call it later and once. */
 int identity_sign_in(struct identity *identity, const char *account, int password_fd,
 		     identity_done done, void *userdata, const char **ret_message);
 int identity_sign_out(struct identity *identity, identity_done done, void *userdata,
 		      const char **ret_message);
-int identity_set_host_name(struct identity *identity, const char *name, const char **ret_message);
+int identity_set_host_name(struct identity *identity, const char *name, identity_done done,
+			   void *userdata, const char **ret_message);
 /* *ret_signature is allocated. */
 int identity_sign(struct identity *identity, const void *octets, size_t size,
 		  uint8_t **ret_signature, size_t *ret_size, const char **ret_message);

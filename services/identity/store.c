@@ -26,6 +26,13 @@ static int save(const char *folder, const char *name, const void *data, size_t s
 	return path ? atomic_file_write(path, data, size, 0600) : -ENOMEM;
 }
 
+static int save_volatile(const char *folder, const char *name, const void *data, size_t size)
+{
+	cleanup(freep) char *path = path_in(folder, name);
+
+	return path ? atomic_file_write_volatile(path, data, size, 0600) : -ENOMEM;
+}
+
 static int save_line(const char *folder, const char *name, const char *text)
 {
 	char line[512];
@@ -109,13 +116,16 @@ int store_load_host_id(const struct store *store, uint8_t ret[static HOST_ID_SIZ
 int store_save_host_id(const struct store *store, const uint8_t id[static HOST_ID_SIZE])
 {
 	cleanup(freep) char *kept = path_in(store->state_folder, "host-id");
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN + 1];
 	int r;
 
-	inet_ntop(AF_INET6, id, text, sizeof text);
-	r = save_line(store->runtime_folder, "host-id", text);
+	inet_ntop(AF_INET6, id, text, INET6_ADDRSTRLEN);
+	strcat(text, "\n");
+	r = save_volatile(store->runtime_folder, "host-id", text, strlen(text));
+	/* This one waits for the disk: at the start, or when the first interface came, while
+	 * nothing else goes on. */
 	if (r >= 0 && store->keep_host_id)
-		r = save_line(store->state_folder, "host-id", text);
+		r = save(store->state_folder, "host-id", text, strlen(text));
 	/* One that was kept before the setting changed must not come back later. */
 	if (r >= 0 && !store->keep_host_id && kept && unlink(kept) < 0 && errno != ENOENT)
 		r = -errno;

@@ -94,7 +94,7 @@ static void store_generation(struct mapper *mapper)
 	mapper->stored_generation = mapper->state.generation;
 	snprintf(text, sizeof text, "%" PRIu64 "\n", mapper->state.generation);
 	if (path)
-		r = atomic_file_write(path, text, strlen(text), 0644);
+		r = atomic_file_write_volatile(path, text, strlen(text), 0644);
 	if (r < 0 && !mapper->store_failed)
 		log_warning("%s: %s; the network generation will not survive a restart",
 			    path ? path : "generation", strerror(-r));
