@@ -122,25 +122,26 @@ static void on_unreachable(void *userdata)
 	mapper_carry_out(mapper);
 }
 
-/* One socket for each conversation: what comes late on a former one reaches nobody. */
-static void follow_conversation(struct mapper *mapper)
+static void open_conversation(struct mapper *mapper)
 {
 	static const struct gateway_natpmp_callbacks callbacks = {
 		.on_response = on_response,
 		.on_unreachable = on_unreachable,
 	};
-	int r;
+	int r = gateway_natpmp_new(daemon_loop(mapper->daemon), mapper->state.network.gateway,
+				   &callbacks, mapper, &mapper->natpmp);
 
+	if (r < 0)
+		log_warning("cannot speak to the gateway: %s", strerror(-r));
+}
+
+/* One socket for each conversation: what comes late on a former one reaches nobody. */
+static void follow_conversation(struct mapper *mapper)
+{
 	if (mapper->conversation == mapper->state.conversation)
 		return;
 	mapper->natpmp = gateway_natpmp_free(mapper->natpmp);
 	mapper->conversation = mapper->state.conversation;
-	if (!mapper->conversation)
-		return;
-	r = gateway_natpmp_new(daemon_loop(mapper->daemon), mapper->state.network.gateway,
-			       &callbacks, mapper, &mapper->natpmp);
-	if (r < 0)
-		log_warning("cannot speak to the gateway: %s", strerror(-r));
 }
 
 static void send_request(struct mapper *mapper, const struct gateway_request *request)
@@ -154,7 +155,10 @@ static void send_request(struct mapper *mapper, const struct gateway_request *re
 		timeline_note(&mapper->timeline, mapper->state.generation, "asked gateway %s",
 			      gateway);
 	}
-	/* Without a socket, or when sending fails, the request is as if it were lost on its way. */
+	/* Without a socket, or when sending fails, the request is as if it were lost on its way,
+	 * and the next one tries again. */
+	if (!mapper->natpmp && mapper->conversation)
+		open_conversation(mapper);
 	if (!mapper->natpmp)
 		return;
 	r = gateway_natpmp_send(mapper->natpmp, request);

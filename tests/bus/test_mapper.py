@@ -2,9 +2,11 @@
 """mapper on a bus of its own, behind real gateways (nftables, miniupnpd) and behind one that the test plays itself."""
 import ctypes
 import os
+import resource
 import signal
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -143,6 +145,26 @@ def test_no_network(host):
     assert get(host, "LocalAddress") == get(host, "Gateway") == get(host, "ExternalAddress") == ""
     assert get(host, "NetworkGeneration") == 1
     assert "Connect to a network" in get(host, "Reason")
+
+
+def test_gateway_is_spoken_to_once_there_is_a_descriptor(host, make_gateway):
+    gateway = make_gateway()
+    host.start_daemon("mapper")
+    host.wait_for(("mapper", "State", "no-network"))
+    pid = host.daemon_pid("mapper")
+    used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    free = next(number for number in range(1024) if number not in used)
+    former, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def limit(number):
+        """As its own user, who may do that without any privilege."""
+        subprocess.run([*host.as_user("homeward-mapper"), "prlimit", "--pid", str(pid), f"--nofile={number}:"],
+                       check=True)
+    limit(free)
+    host.move(gateway)
+    host.wait_for(lambda: "cannot speak to the gateway" in host.log("mapper"))
+    limit(former)
+    host.wait_for(("mapper", "ExternalAddress", gateway.wan_address))
 
 
 def test_mapped_by_a_real_gateway(host, make_gateway):
