@@ -79,6 +79,16 @@ static bool link_is_up(const struct ifinfomsg *info)
 	return (info->ifi_flags & (IFF_UP | LINK_HAS_CARRIER)) == (IFF_UP | LINK_HAS_CARRIER);
 }
 
+/* A name may hold any octets but '/' and white space; a string on the bus may not. It is only
+ * shown: what is done to an interface is done by its index. */
+static void copy_name(char name[static IFNAMSIZ], const char *from)
+{
+	strncpy(name, from, IFNAMSIZ - 1);
+	for (char *octet = name; *octet; octet++)
+		if (*octet <= ' ' || *octet > '~')
+			*octet = '?';
+}
+
 static void add_link(struct network_watch *watch, const struct nlmsghdr *header)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(header);
@@ -93,7 +103,7 @@ static void add_link(struct network_watch *watch, const struct nlmsghdr *header)
 	mnl_attr_for_each (attribute, header, sizeof *info) {
 		if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
 		    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
-			strncpy(link->name, mnl_attr_get_str(attribute), sizeof link->name - 1);
+			copy_name(link->name, mnl_attr_get_str(attribute));
 		if (mnl_attr_get_type(attribute) != IFLA_LINKINFO)
 			continue;
 		mnl_attr_for_each_nested (inner, attribute)

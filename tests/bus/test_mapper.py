@@ -147,6 +147,19 @@ def test_no_network(host):
     assert "Connect to a network" in get(host, "Reason")
 
 
+def test_any_interface_name(host):
+    """The kernel takes almost any octets; the bus takes UTF-8."""
+    name = os.fsdecode(b"caf\xe9")
+    host.run(["ip", "link", "add", name, "type", "veth", "peer", "name", "far"])
+    for arguments in (["link", "set", "far", "up"], ["link", "set", name, "up"],
+                      ["address", "add", "192.168.1.2/24", "dev", name], ["route", "add", "default", "via", "192.168.1.1"]):
+        host.run(["ip", *arguments])
+    host.start_daemon("mapper")
+    host.wait_for(("mapper", "LocalAddress", "192.168.1.2"))
+    assert get(host, "PrimaryInterface") == "caf?"
+    assert any("caf?" in text for _, text in words(host))
+
+
 def test_gateway_is_spoken_to_once_there_is_a_descriptor(host, make_gateway):
     gateway = make_gateway()
     host.start_daemon("mapper")
