@@ -18,6 +18,7 @@
 
 #define TABLE_LIMIT 4096 /* rows of each kind; more are not looked at */
 #define BATCH_LIMIT 64
+#define RETRY_MSEC  200   /* until a request that the kernel did not take is made again */
 #define BUFFER_SIZE 32768 /* what the kernel puts into one piece of a dump at most */
 /* IFF_LOWER_UP of <linux/if.h>, which does not go together with <net/if.h>. */
 #define LINK_HAS_CARRIER 0x10000
@@ -39,19 +40,33 @@ struct network_watch {
 	struct network_state state;
 
 	enum reading reading;
-	bool again; /* something changed while reading */
+	bool again;        /* something changed while reading */
+	uint64_t retry_at; /* the last request failed: read anew then; 0: it did not */
+	bool complained;
 	uint32_t sequence;
 	struct network_tables tables;
 };
 
 static void read_tables(struct network_watch *watch);
 
+static void set_timer(struct network_watch *watch)
+{
+	uint64_t due = network_state_due(&watch->state);
+
+	if (watch->retry_at && watch->retry_at < due)
+		due = watch->retry_at;
+	loop_timer_set(watch->timer, due);
+}
+
 static void settle(void *userdata)
 {
 	struct network_watch *watch = userdata;
-	bool changed = network_state_settle(&watch->state, loop_now(watch->loop));
+	uint64_t now = loop_now(watch->loop);
+	bool changed = network_state_settle(&watch->state, now);
 
-	loop_timer_set(watch->timer, network_state_due(&watch->state));
+	if (watch->retry_at && now >= watch->retry_at)
+		read_tables(watch);
+	set_timer(watch);
 	if (changed)
 		watch->callback(watch->userdata, &watch->state.settled);
 }
@@ -280,8 +295,12 @@ static void send_dump(struct network_watch *watch, enum reading reading)
 	}
 	watch->reading = reading;
 	if (mnl_socket_sendto(watch->dumps, header, header->nlmsg_len) < 0) {
-		log_warning("cannot ask the kernel for its tables: %s", strerror(errno));
+		if (!watch->complained)
+			log_warning("cannot ask the kernel for its tables: %s", strerror(errno));
+		watch->complained = true;
 		watch->reading = READING_NOTHING;
+		watch->retry_at = loop_now(watch->loop) + RETRY_MSEC;
+		set_timer(watch);
 	}
 }
 
@@ -292,6 +311,7 @@ static void read_tables(struct network_watch *watch)
 		return;
 	}
 	watch->again = false;
+	watch->retry_at = 0;
 	watch->tables.n_links = watch->tables.n_addresses = watch->tables.n_routes = 0;
 	send_dump(watch, READING_LINKS);
 }
@@ -309,6 +329,7 @@ static void on_dump_end(struct network_watch *watch)
 		break;
 	case READING_ROUTES:
 		watch->reading = READING_NOTHING;
+		watch->complained = false;
 		network_state_set_tables(&watch->state, &watch->tables, !watch->again);
 		if (watch->again)
 			read_tables(watch);
@@ -388,7 +409,7 @@ static void on_notifications(void *userdata, int status, int events)
 			mnl_cb_run(octets, size, 0, 0, on_notification, watch);
 	}
 	read_tables(watch);
-	loop_timer_set(watch->timer, network_state_due(&watch->state));
+	set_timer(watch);
 }
 
 static int open_socket(struct mnl_socket **ret, unsigned int groups)
