@@ -31,6 +31,13 @@ def run_transfer(lab, act, size=SIZE):
     lab.wait_all_see()
 
 
+def test_first_packet_is_held_not_lost(shared_lab):
+    """Nothing was negotiated yet: one packet, one answer."""
+    said = shared_lab.desktop.run(["ping", "-6", "-n", "-c", "1", "-W", "20",
+                                   shared_lab.host_id(shared_lab.laptop)]).stdout
+    assert "1 packets transmitted, 1 received" in said
+
+
 def test_they_reach_each_other(lab):
     assert "1 received" in lab.ping(lab.desktop, lab.laptop)
     assert "1 received" in lab.ping(lab.laptop, lab.desktop)
