@@ -3,7 +3,7 @@
 import pytest
 
 from homeward_lab import wait_until
-from homeward_lab.lab import ACCOUNT, DOMAIN, ZONED_CONFIG
+from homeward_lab.lab import ACCOUNT, DOMAIN
 
 
 def test_sign_in_and_see_each_other(make_lab):
@@ -22,7 +22,8 @@ def test_password_is_nowhere(make_lab):
     """Not in the process list, not in logs, not in the files of the daemons."""
     lab = make_lab()
     for host in (*lab.hosts.values(), lab.zone):
-        found = host.run("grep -rl 'correct horse battery' /run /var/lib/homeward /etc/homeward || true").stdout
+        found = host.run("grep -sl 'correct horse[ ]battery' /run/lab/*.log /proc/[0-9]*/cmdline /proc/[0-9]*/environ || true;"
+                         "grep -srl 'correct horse[ ]battery' /run/homeward /var/lib/homeward /etc/homeward || true").stdout
         assert found == ""
 
 
@@ -82,12 +83,14 @@ def test_shutdown_removes_records(make_lab):
 def test_zone_server_absent_then_back(make_lab):
     lab = make_lab(start=False)
     lab.start_network()
+    lab.start_zone()
+    lab.zone.stop_daemon("zoned")
     for host in lab.hosts.values():
         lab.start_house(host)
-        lab.sign_in(host)
+        lab.sign_in(host, wait=False)
     lab.desktop.wait_for(("registrar", "State", lambda state: state in ("retrying", "discovering")), lab.patience)
     assert lab.desktop.get_property("registrar", "Reason")
-    lab.start_zone()
+    lab.zone.start_daemon("zoned", supervise=True)
     lab.wait_all_see(90)
 
 
@@ -98,7 +101,7 @@ def test_zone_server_gone_and_back(make_lab):
     assert "1 received" in lab.ping(lab.desktop, lab.laptop)
     lab.laptop.move(lab.gateways["C"])
     assert "1 received" in lab.ping(lab.laptop, lab.desktop)
-    lab.zone.start_daemon("zoned", ZONED_CONFIG, supervise=True)
+    lab.zone.start_daemon("zoned", supervise=True)
     lab.published(lab.laptop, 90)
     lab.wait_all_see(90)
 
@@ -119,7 +122,8 @@ def test_gateway_without_mapping(make_lab, kind):
 
 def test_gateway_refuses(make_lab):
     lab = make_lab(kinds={"A": "refusing"}, sign_in=False)
-    lab.sign_in_all()
+    lab.sign_in(lab.desktop, wait=False)
+    lab.sign_in(lab.laptop)
 
     def refused():
         return [m for m in lab.desktop.get_objects("mapper", "org.homeward.Mapper1.Mapping").values()
