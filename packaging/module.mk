@@ -19,3 +19,6 @@ $(UNITS): %.service: %.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) \
 		-e 's|@libexecdir[@]|$(libexecdir)|g' -e 's|@sbindir[@]|$(sbindir)|g' \
 		-e 's|@docdir[@]|$(docdir)|g' $(top_srcdir)/$@.in > $@
+
+examplesdir = $(docdir)/examples
+dist_examples_DATA = packaging/examples/zoned.conf

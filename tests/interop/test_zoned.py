@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from homeward_lab import wait_until
+from homeward_lab import TOP, wait_until
 
 ZONE = "members.example.org"
 ALICE = f"alice.{ZONE}"
@@ -207,6 +207,35 @@ def test_lease_ends(server):
     assert server.counters()["RecordsExpired"] == 1
 
 
+HOSTILE_SCRIPT = """
+import os, random, socket, struct
+random.seed(7)
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.connect(("127.0.0.1", 53))
+for i in range(500):
+    udp.send(os.urandom(random.randrange(0, 1500)))
+    udp.send(struct.pack(">HHHHHH", i, 0x2800, 1, 0, 1, 1) + os.urandom(random.randrange(0, 100)))
+held = []
+for i in range(300):
+    tcp = socket.create_connection(("127.0.0.1", 53))
+    tcp.send((b"", b"\\0", b"\\0\\0", b"\\xff\\xff" + os.urandom(1000), b"\\0\\x0c" + os.urandom(12))[i % 5])
+    held.append(tcp)
+print("held", flush=True)
+input()
+"""
+
+
+def test_hostile_clients_take_nothing_from_others(server):
+    hostile = server.host.popen(["/usr/bin/python3", "-c", HOSTILE_SCRIPT], stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE)
+    assert hostile.stdout.readline() == b"held\n"
+    assert server.short(ALICE, "NS", "+tcp") == [f"ns.{ZONE}."]
+    assert server.short(ALICE, "NS") == [f"ns.{ZONE}."]
+    hostile.stdin.close()
+    hostile.wait(10)
+    assert server.counters()["Malformed"] > 100
+
+
 def test_kill_loses_nothing_acknowledged(server):
     """Several people update at once while the server is killed again and again."""
     stop = threading.Event()
@@ -287,6 +316,17 @@ def test_configuration_errors(make_host):
         result = host.run(host.as_user("homeward-zone") + [host.program("zoned"), "--config",
                                                            "/etc/homeward/zoned.conf"], check=False)
         assert result.returncode == 1 and wanted in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_example_configuration(make_host):
+    host = make_host("zone", bus=False)
+    with open(os.path.join(TOP, "packaging/examples/zoned.conf")) as file:
+        text = file.read()
+    # As it is, and with the defaults said aloud.
+    for config in (text, re.sub(r"^#(\S+ = )", r"\1", text, flags=re.M)):
+        host.write("/etc/homeward/zoned.conf", config)
+        result = host.run(["/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", "account", "list"], check=False)
+        assert result.stderr.startswith("zonectl: there is no database /"), result.stderr
 
 
 # Long-lived queries ---------------------------------------------------------------------------------------
