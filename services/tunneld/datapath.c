@@ -22,9 +22,9 @@ static void set_timer(struct tunneld *tunneld, const struct peer *peer)
 	loop_timer_set(tunneld->timer, peer->due);
 }
 
-/* Seals into the next room of the port. `content`, if any, is what is held if sending fails. */
+/* Seals into the next room of the port. */
 static void send_sealed(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
-			const uint8_t *payload, size_t size, uint8_t ecn, const uint8_t *content)
+			const uint8_t *payload, size_t size, uint8_t ecn)
 {
 	uint8_t *room = udp_port_room(tunneld->udp);
 	int n;
@@ -42,8 +42,7 @@ static void send_sealed(struct tunneld *tunneld, struct peer *peer, uint8_t next
 		return;
 	}
 	tunneld->counters.esp_out++;
-	udp_port_commit(tunneld->udp, n, &peer->endpoint, ecn, peer->number, content,
-			content ? size : 0);
+	udp_port_commit(tunneld->udp, n, &peer->endpoint, ecn, peer->number);
 }
 
 static void send_dummy(struct tunneld *tunneld, struct peer *peer, uint64_t now,
@@ -52,16 +51,15 @@ static void send_dummy(struct tunneld *tunneld, struct peer *peer, uint64_t now,
 	uint8_t payload[DUMMY_SIZE];
 
 	dummy_write(payload, kind, number);
-	send_sealed(tunneld, peer, ESP_NEXT_DUMMY, payload, sizeof payload, 0, NULL);
+	send_sealed(tunneld, peer, ESP_NEXT_DUMMY, payload, sizeof payload, 0);
 	tunneld->counters.dummies_out++;
 	peer_sent(peer, now, false);
 }
 
 static void send_data(struct tunneld *tunneld, struct peer *peer, uint64_t now,
-		      const uint8_t *packet, size_t size, bool keep_on_failure)
+		      const uint8_t *packet, size_t size)
 {
-	send_sealed(tunneld, peer, ESP_NEXT_IPV6, packet, size, packet[1] >> 4 & 3,
-		    keep_on_failure ? packet : NULL);
+	send_sealed(tunneld, peer, ESP_NEXT_IPV6, packet, size, packet[1] >> 4 & 3);
 	peer->counters.packets_out++;
 	peer->counters.octets_out += size;
 	peer_sent(peer, now, true);
@@ -108,7 +106,7 @@ static bool resend(struct tunneld *tunneld, struct peer *peer, uint64_t now)
 	unsigned int n = 0;
 
 	while ((packet = peer_next_resend(peer, packet))) {
-		send_data(tunneld, peer, now, packet->data, packet->size, false);
+		send_data(tunneld, peer, now, packet->data, packet->size);
 		n++;
 	}
 	if (n)
@@ -203,7 +201,7 @@ static void forward_out(struct tunneld *tunneld, const uint8_t *packet, size_t s
 	}
 	todo = peer_outgoing(peer, now, packet, inner.size, &send);
 	if (send)
-		send_data(tunneld, peer, now, packet, inner.size, true);
+		send_data(tunneld, peer, now, packet, inner.size);
 	if (todo)
 		datapath_carry_out(tunneld, peer, todo);
 	else
@@ -250,15 +248,15 @@ static void on_unblocked(void *userdata)
 	loop_io_set(tunneld->device_io, UV_READABLE);
 }
 
-static void on_failed(void *userdata, int error, uint32_t tag, const uint8_t *content, size_t size)
+static void on_failed(void *userdata, int error, uint32_t tag)
 {
 	struct tunneld *tunneld = userdata;
 	struct peer *peer = peer_table_find_number(&tunneld->peers, tag);
 
 	tunneld->counters.send_errors++;
-	if (!peer || !content || error == EMSGSIZE || error == EINVAL)
+	if (!peer || error == EMSGSIZE || error == EINVAL)
 		return;
-	peer_send_failed(peer, loop_now(tunneld->loop), content, size);
+	peer_send_failed(peer, loop_now(tunneld->loop));
 	set_timer(tunneld, peer);
 }
 

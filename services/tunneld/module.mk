@@ -8,6 +8,7 @@ libtunneld_core_la_SOURCES = \
 	services/tunneld/inner-wire.c services/tunneld/inner-wire.h \
 	services/tunneld/peer-state.c services/tunneld/peer-state.h \
 	services/tunneld/peer-table.c services/tunneld/peer-table.h \
+	services/tunneld/recent-packets.c services/tunneld/recent-packets.h \
 	services/tunneld/replay-window.c services/tunneld/replay-window.h
 libtunneld_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libtunneld_core_la_LIBADD = libbase.la $(CRYPTO_LIBS)

@@ -104,6 +104,7 @@ struct peer *peer_free(struct peer *peer)
 		sa_pair_free(pair);
 	}
 	hold_queue_clear(&peer->held);
+	recent_packets_clear(&peer->recent);
 	free(peer);
 	return NULL;
 }
@@ -127,6 +128,24 @@ static void hold(struct peer *peer, uint64_t now, uint32_t probe, const uint8_t 
 	peer->counters.held_dropped += n_dropped;
 }
 
+/* What was sent since shortly before the last sign of life may be lost: it is held now. */
+static void recall(struct peer *peer, uint64_t now)
+{
+	const struct recent_packet *packet;
+
+	while ((packet = recent_packets_take(&peer->recent)))
+		if (packet->at + peer->answer_msec >= peer->last_received)
+			hold(peer, now, peer->last_probe, packet->data, packet->size);
+}
+
+static void begin_doubt(struct peer *peer, uint64_t now, uint64_t since)
+{
+	if (peer->doubt_since)
+		return;
+	peer->doubt_since = since;
+	recall(peer, now);
+}
+
 static bool can_send(const struct peer *peer)
 {
 	return peer->phase == PEER_ESTABLISHED && peer->network;
@@ -137,8 +156,7 @@ static unsigned int change_path(struct peer *peer, uint64_t now)
 {
 	if (!can_send(peer))
 		return 0;
-	if (!peer->doubt_since)
-		peer->doubt_since = now;
+	begin_doubt(peer, now, now);
 	peer->path_since = now;
 	peer->last_heard_there = 0;
 	peer->path_probe = peer->last_probe + 1;
@@ -336,7 +354,7 @@ static bool look_for_doubt(struct peer *peer, uint64_t now)
 		return true;
 	if (!peer->first_unanswered || now - peer->first_unanswered <= doubt_after(peer))
 		return false;
-	peer->doubt_since = peer->first_unanswered;
+	begin_doubt(peer, now, peer->first_unanswered);
 	if (peer->next_probe == PEER_NEVER)
 		peer->next_probe = now;
 	wake_at(peer, now);
@@ -363,6 +381,8 @@ unsigned int peer_outgoing(struct peer *peer, uint64_t now, const uint8_t *packe
 	*ret_send = true;
 	if (look_for_doubt(peer, now))
 		hold(peer, now, peer->last_probe, packet, size);
+	else
+		recent_packets_note(&peer->recent, now, packet, size);
 	return 0;
 }
 
@@ -379,17 +399,13 @@ void peer_sent(struct peer *peer, uint64_t now, bool data)
 	}
 }
 
-void peer_send_failed(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size)
+void peer_send_failed(struct peer *peer, uint64_t now)
 {
-	if (peer->phase != PEER_ESTABLISHED)
+	if (peer->phase != PEER_ESTABLISHED || peer->doubt_since)
 		return;
-	/* In doubt the copy is there already. */
-	if (!peer->doubt_since) {
-		peer->doubt_since = now;
-		peer->next_probe = now + DOUBT_MSEC;
-		wake_at(peer, peer->next_probe);
-		hold(peer, now, 0, packet, size);
-	}
+	begin_doubt(peer, now, now);
+	peer->next_probe = now + DOUBT_MSEC;
+	wake_at(peer, peer->next_probe);
 }
 
 /* When to probe next while in doubt: often at first, since somebody waits. */
@@ -521,7 +537,6 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 	unsigned int todo = 0;
 	bool moved;
 
-	peer->last_received = now;
 	if (!arrival->pair->proven)
 		todo |= prove_pair(peer, now, arrival->pair);
 	look_for_doubt(peer, now);
@@ -529,10 +544,14 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 	if (!arrival->data && arrival->dummy == DUMMY_ANSWER && arrival->number)
 		peer->burst = 0;
 	moved = follow_endpoint(peer, now, arrival);
-	if (moved)
+	if (moved) {
+		/* Shorter than a doubt, and yet what went to the former place is lost. */
+		begin_doubt(peer, now, now);
 		todo |= PEER_MOVED | PEER_ANNOUNCE | PEER_PROBE;
+	}
 	if (peer->network && (moved || is_proof(peer, now, arrival)))
 		todo |= accept_proof(peer, now, arrival, moved);
+	peer->last_received = now;
 	if (arrival->data) {
 		if (peer->answer_due == PEER_NEVER) {
 			peer->answer_due = now + ANSWER_MSEC;

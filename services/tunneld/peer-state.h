@@ -13,15 +13,16 @@
  * port of the same address has to wait until the present one is silent.
  *
  * Doubt: we send and nothing authenticated comes back, or the path was changed and is not proven
- * yet. While in doubt, packets go out and a copy stays here; probes ask the other side for a sign
- * of life. A proof sends again, at once, the copies that were sent before the path is known to have
- * worked. So TCP above finds its lost segments replaced and does not wait for its own doubled
- * time-outs. Sending again is sealing anew: the packet on the wire is a new one with a number of
- * its own.
+ * yet. While in doubt, packets go out and a copy stays here, beside those of the last ones sent
+ * before it; probes ask the other side for a sign of life. A proof sends again, at once, the copies
+ * that were sent before the path is known to have worked. So TCP above finds its lost segments
+ * replaced and does not wait for its own doubled time-outs. Sending again is sealing anew: the
+ * packet on the wire is a new one with a number of its own.
  */
 #include "services/tunneld/esp-wire.h"
 #include "services/tunneld/hold-queue.h"
 #include "services/tunneld/inner-wire.h"
+#include "services/tunneld/recent-packets.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -128,7 +129,8 @@ struct peer {
 	uint64_t acquire_after;                /* not before, after a failure */
 	uint64_t unknown_after; /* nor, for packets on associations we do not have, before this */
 	struct hold_queue held;
-	void *userdata; /* the caller's */
+	struct recent_packets recent; /* sent when there was no doubt */
+	void *userdata;               /* the caller's */
 
 	uint64_t due; /* call peer_timer() then; may be too early, never too late */
 
@@ -163,8 +165,8 @@ unsigned int peer_outgoing(struct peer *peer, uint64_t now, const uint8_t *packe
 			   bool *ret_send);
 /* Something of ours was handed to the socket; data (not dummies or keepalives) wants an answer. */
 void peer_sent(struct peer *peer, uint64_t now, bool data);
-/* The kernel would not send this packet: no route, no device. */
-void peer_send_failed(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size);
+/* The kernel would not send a packet of ours: no route, no device. */
+void peer_send_failed(struct peer *peer, uint64_t now);
 /* The number of a probe that is to be sent now. */
 uint32_t peer_next_probe(struct peer *peer, uint64_t now);
 /* For PEER_RESEND: the held packets to send, one after the other; NULL begins and ends. */

@@ -34,11 +34,7 @@ struct udp_port {
 	struct iovec out_vector[UDP_PORT_BATCH];
 	struct sockaddr_in out_destination[UDP_PORT_BATCH];
 	union tos_control out_control[UDP_PORT_BATCH];
-	struct out_note {
-		uint32_t tag;
-		const uint8_t *content;
-		size_t size;
-	} out_notes[UDP_PORT_BATCH];
+	uint32_t out_tags[UDP_PORT_BATCH];
 	uint8_t *out_data;          /* UDP_PORT_ROOM_SIZE each */
 	unsigned int n_sent, n_out; /* rooms gone, rooms filled */
 	bool blocked;
@@ -204,13 +200,13 @@ static void set_ecn(struct udp_port *udp, unsigned int i, uint8_t ecn)
 }
 
 void udp_port_commit(struct udp_port *udp, size_t size, const struct sockaddr_in *destination,
-		     uint8_t ecn, uint32_t tag, const uint8_t *content, size_t content_size)
+		     uint8_t ecn, uint32_t tag)
 {
 	unsigned int i = udp->n_out++;
 
 	udp->out_vector[i].iov_len = size;
 	udp->out_destination[i] = *destination;
-	udp->out_notes[i] = (struct out_note){ tag, content, content_size };
+	udp->out_tags[i] = tag;
 	set_ecn(udp, i, ecn);
 }
 
@@ -225,7 +221,7 @@ unsigned int udp_port_flush(struct udp_port *udp)
 	while (udp->n_sent < udp->n_out) {
 		int n = sendmmsg(udp->fd, udp->out + udp->n_sent, udp->n_out - udp->n_sent,
 				 MSG_DONTWAIT);
-		const struct out_note *note = &udp->out_notes[udp->n_sent];
+		uint32_t tag = udp->out_tags[udp->n_sent];
 		int error = errno;
 
 		if (n > 0) {
@@ -241,8 +237,7 @@ unsigned int udp_port_flush(struct udp_port *udp)
 		}
 		udp->n_sent++;
 		n_failed++;
-		udp->callbacks->on_failed(udp->userdata, error, note->tag, note->content,
-					  note->size);
+		udp->callbacks->on_failed(udp->userdata, error, tag);
 	}
 	if (udp->n_sent == udp->n_out)
 		udp->n_sent = udp->n_out = 0;

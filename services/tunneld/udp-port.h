@@ -26,10 +26,8 @@ struct udp_port_callbacks {
 			    const struct sockaddr_in *source, uint8_t ecn);
 	/* After each batch of datagrams. */
 	void (*on_batch_end)(void *userdata);
-	/* A datagram that the kernel would not send; `tag` and `content` are what udp_port_commit()
-	 * got. */
-	void (*on_failed)(void *userdata, int error, uint32_t tag, const uint8_t *content,
-			  size_t size);
+	/* A datagram that the kernel would not send; `tag` is what udp_port_commit() got. */
+	void (*on_failed)(void *userdata, int error, uint32_t tag);
 	void (*on_unblocked)(void *userdata);
 };
 
@@ -41,10 +39,9 @@ struct udp_port *udp_port_free(struct udp_port *udp);
 /* A room of UDP_PORT_ROOM_SIZE octets for the next datagram, flushing if there is none left; NULL
  * while blocked. */
 uint8_t *udp_port_room(struct udp_port *udp);
-/* The room now holds a datagram of `size` octets. `content`, NULL or `content_size` octets that
- * stay as they are until the flush, is what on_failed gets. */
+/* The room now holds a datagram of `size` octets. */
 void udp_port_commit(struct udp_port *udp, size_t size, const struct sockaddr_in *destination,
-		     uint8_t ecn, uint32_t tag, const uint8_t *content, size_t content_size);
+		     uint8_t ecn, uint32_t tag);
 /* Sends what was committed. Returns how many failed. */
 unsigned int udp_port_flush(struct udp_port *udp);
 bool udp_port_blocked(const struct udp_port *udp);
