@@ -7,6 +7,5 @@
 
 int datapath_start(struct tunneld *tunneld);
 void datapath_stop(struct tunneld *tunneld);
-/* Carries out PEER_* flags and sets the timer for the peer. The peer may be gone afterwards only if
- * the caller takes it away. */
+/* Does what PEER_* flags ask for, and sets the timer for the peer. It never takes the peer away. */
 void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int todo);
