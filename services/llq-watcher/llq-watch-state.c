@@ -5,8 +5,9 @@
  *   idle --start--> setup --challenge--> response --ACK and answers--> established
  *   setup, response --no answer for 14 s--> the set has failed
  *   established --80, 90, 95 % of the lease, or a probe--> refresh sent --ack--> established
- *   refresh --NO-SUCH-LLQ--> the whole set from the beginning: the server forgot
+ *   refresh --NO-SUCH-LLQ--> setup, and a probe of all others: the server forgot
  *   refresh --no ack until the lease ends, or 14 s for a probe--> the set has failed
+ * Attempts that were lost while the server was heard otherwise do not count: they begin again.
  */
 #include "services/llq-watcher/llq-watch-state.h"
 
@@ -20,8 +21,8 @@
 #define LEASE_LEAST  60 /* seconds; what a confused server may grant */
 
 /* After each attempt, milliseconds until the next; after the last, until it is given up. */
-static const uint16_t setup_intervals[] = { 500, 1500, 4000, 8000 };
-static const uint16_t probe_intervals[] = { 2000, 4000, 8000 };
+static const uint16_t intervals[] = { 500, 1500, 4000, 8000 };
+#define GIVE_UP_MSEC 14000 /* their sum */
 /* Percent of the lease at which a refresh is sent (RFC 8764 §7.1), and when it is over. */
 static const uint8_t refresh_percents[] = { 80, 90, 95, 100 };
 
@@ -72,6 +73,7 @@ struct llq_set {
 	enum llq_status failure; /* LLQ_STATUS_IDLE: none */
 	uint32_t retry_after;
 	uint64_t changes, heard;
+	uint64_t last_heard; /* ms */
 	struct llq_counts counts;
 	struct datagram queue[QUEUE_SIZE];
 	size_t n_queued, first_queued;
@@ -193,7 +195,7 @@ static void send_setup(struct llq_set *set, struct query *query, const struct ll
 	query->probe_at = UINT64_MAX;
 	query->n_events = 0;
 	query->last_event = 0;
-	query->due = time->now + setup_intervals[0];
+	query->due = time->now + intervals[0];
 	send_request(set, query, &llq, time);
 }
 
@@ -205,7 +207,7 @@ static void send_challenge_response(struct llq_set *set, struct query *query,
 			       .lease = query->lease };
 
 	query->phase = PHASE_RESPONSE;
-	query->due = time->now + setup_intervals[0];
+	query->due = time->now + intervals[0];
 	send_request(set, query, &llq, time);
 }
 
@@ -223,6 +225,12 @@ static uint64_t refresh_time(const struct query *query, unsigned int i)
 	return query->granted + query->remaining * refresh_percents[i] / 100;
 }
 
+static void set_probe(struct query *query, uint64_t at)
+{
+	query->probe_at = at;
+	query->due = refresh_time(query, 0) < at ? refresh_time(query, 0) : at;
+}
+
 /* The lease runs from now on, and nothing is outstanding. */
 static void set_granted(struct llq_set *set, struct query *query, uint32_t lease, uint64_t now)
 {
@@ -231,11 +239,7 @@ static void set_granted(struct llq_set *set, struct query *query, uint32_t lease
 	query->outstanding = query->probing = false;
 	query->n_sent = 0;
 	query->n_restarts = 0;
-	query->probe_at = query == set->queries[0] && set->probe_interval
-				  ? now + set->probe_interval
-				  : UINT64_MAX;
-	query->due =
-		refresh_time(query, 0) < query->probe_at ? refresh_time(query, 0) : query->probe_at;
+	set_probe(query, set->probe_interval ? now + set->probe_interval : UINT64_MAX);
 }
 
 static void resend(struct llq_set *set, struct query *query)
@@ -244,30 +248,38 @@ static void resend(struct llq_set *set, struct query *query)
 	enqueue(set, query->message, query->message_size);
 }
 
+/* Whether all attempts were lost because the server is gone, and not by bad luck. */
+static bool is_server_gone(const struct llq_set *set, uint64_t now)
+{
+	return now - set->last_heard >= GIVE_UP_MSEC;
+}
+
 static void on_setup_due(struct llq_set *set, struct query *query, const struct llq_time *time)
 {
-	if (query->n_sent == ARRAY_SIZE(setup_intervals)) {
+	if (query->n_sent < ARRAY_SIZE(intervals)) {
+		query->due = time->now + intervals[query->n_sent];
+		resend(set, query);
+	} else if (is_server_gone(set, time->now)) {
 		fail(set, LLQ_STATUS_FAILED);
-		return;
+	} else {
+		send_setup(set, query, time);
 	}
-	query->due = time->now + setup_intervals[query->n_sent];
-	resend(set, query);
 }
 
 static void on_probe_due(struct llq_set *set, struct query *query, const struct llq_time *time)
 {
-	if (!query->outstanding) {
-		query->probing = true;
-		query->due = time->now + probe_intervals[0];
-		send_refresh(set, query, query->lease, time);
-		return;
-	}
-	if (query->n_sent == ARRAY_SIZE(probe_intervals)) {
+	bool lost = query->outstanding && query->n_sent == ARRAY_SIZE(intervals);
+
+	if (lost && is_server_gone(set, time->now)) {
 		fail(set, LLQ_STATUS_FAILED);
-		return;
+	} else if (lost || !query->outstanding) {
+		query->probing = true;
+		query->due = time->now + intervals[0];
+		send_refresh(set, query, query->lease, time);
+	} else {
+		query->due = time->now + intervals[query->n_sent];
+		resend(set, query);
 	}
-	query->due = time->now + probe_intervals[query->n_sent];
-	resend(set, query);
 }
 
 static void on_refresh_due(struct llq_set *set, struct query *query, const struct llq_time *time)
@@ -327,6 +339,7 @@ void llq_set_start(struct llq_set *set, const struct dns_tsig_key *key, const st
 	clear_queue(set);
 	set->key = key;
 	set->failure = LLQ_STATUS_IDLE;
+	set->last_heard = time->now;
 	for (size_t i = 0; i < set->n_queries && set->failure == LLQ_STATUS_IDLE; i++) {
 		set->queries[i]->n_restarts = 0;
 		send_setup(set, set->queries[i], time);
@@ -439,16 +452,15 @@ void llq_set_want_end(struct llq_set *set, const struct llq_time *time)
 
 void llq_set_probe_every(struct llq_set *set, uint64_t interval, const struct llq_time *time)
 {
-	struct query *query = set->n_queries > 0 ? set->queries[0] : NULL;
-
 	if (set->probe_interval == interval)
 		return;
 	set->probe_interval = interval;
-	if (!query || query->phase != PHASE_ESTABLISHED || query->outstanding)
-		return;
-	query->probe_at = interval ? time->now + interval : UINT64_MAX;
-	query->due =
-		refresh_time(query, 0) < query->probe_at ? refresh_time(query, 0) : query->probe_at;
+	for (size_t i = 0; i < set->n_queries; i++) {
+		struct query *query = set->queries[i];
+
+		if (query->phase == PHASE_ESTABLISHED && !query->outstanding)
+			set_probe(query, interval ? time->now + interval : UINT64_MAX);
+	}
 }
 
 /* Same owner, type and data; the TTL does not count. */
@@ -526,6 +538,7 @@ static bool verify(struct llq_set *set, const struct llq_message *message, const
 		return false;
 	}
 	set->heard++;
+	set->last_heard = time->now;
 	return true;
 }
 
@@ -535,11 +548,18 @@ static bool asks(const struct query *query, const struct llq_message *message)
 	       ldns_dname_compare(ldns_rr_owner(message->question), query->name) == 0;
 }
 
-/* The server forgot this query, and then the others too. */
+/* The server forgot this query: its lease ended, an event went unacknowledged, or the server lost
+ * all of them. So the others are looked at as well. */
 static void on_forgotten(struct llq_set *set, struct query *query, const struct llq_time *time)
 {
 	if (query->phase == PHASE_ESTABLISHED) {
-		llq_set_start(set, set->key, time);
+		for (size_t i = 0; i < set->n_queries; i++) {
+			struct query *other = set->queries[i];
+
+			if (other->phase == PHASE_ESTABLISHED && !other->outstanding)
+				set_probe(other, time->now);
+		}
+		send_setup(set, query, time);
 		return;
 	}
 	if (++query->n_restarts > RESTARTS_MAX)

@@ -11,9 +11,10 @@
  * at 0, 2 and 6. A datagram lost just after a change of network must not cost two seconds.
  *  - After giving up, the caller tries again within a minute, where §5.1 has an hour: nobody waits
  * an hour for a machine to be reachable.
- *  - One query is refreshed at short intervals to notice a server that restarted and forgot its
- *    queries, and to keep a NAT's mapping alive where there is no port mapping. When such a refresh
- * goes unanswered for 14 s, or is answered NO-SUCH-LLQ, all queries are set up anew.
+ *  - Each query is refreshed at short intervals: to notice that the server forgot it, because it
+ *    restarted or because an event could not be delivered, and to keep a NAT's mapping alive where
+ *    there is no port mapping. A query answered NO-SUCH-LLQ is set up anew. When a refresh goes
+ *    unanswered for 14 s and nothing else is heard either, the server is gone.
  */
 #include "services/llq-watcher/llq-wire.h"
 
@@ -64,8 +65,7 @@ void llq_set_abandon(struct llq_set *set);
 void llq_set_clear(struct llq_set *set);
 
 /* The questions wanted: begin, one call for each, end. What is not named any more is given up; what
- * is new is set up when the set is started. The first one is the one that is refreshed at short
- * intervals. -ENOSPC above LLQ_SET_MAX. */
+ * is new is set up when the set is started. -ENOSPC above LLQ_SET_MAX. */
 void llq_set_want_begin(struct llq_set *set);
 int llq_set_want(struct llq_set *set, const ldns_rdf *name, ldns_rr_type type);
 void llq_set_want_end(struct llq_set *set, const struct llq_time *time);

@@ -38,11 +38,11 @@ static const struct daemon_options options = {
 
 int main(int argc, char **argv)
 {
-	/* 25 s is below the 30 s after which the meanest of today's gateways forget a UDP flow. A
-	 * minute is how long a restarted server's silence may stay unnoticed. */
+	/* 25 s is below the 30 s after which the meanest of today's gateways forget a UDP flow.
+	 * Half a minute is how long it may stay unnoticed that the server forgot a query. */
 	struct watcher_config config = {
 		.server_port = 53,
-		.probe_msec = 60000,
+		.probe_msec = 30000,
 		.keepalive_msec = 25000,
 	};
 	cleanup(freep) char *complaint = NULL;

@@ -385,10 +385,10 @@ static void probe_finds_the_server_gone(void **state)
 	establish(7200);
 	at(60000);
 	got = expect_refresh(ID, 7200);
-	at(62000);
-	expect_again(&got);
-	at(66000);
-	expect_again(&got);
+	for (int i = 0; i < 3; i++) {
+		at((uint64_t[]){ 60500, 62000, 66000 }[i]);
+		expect_again(&got);
+	}
 	forget(&got);
 	at(74000);
 	assert_int_equal(llq_set_status(set), LLQ_STATUS_FAILED);
@@ -399,6 +399,65 @@ static void probe_finds_the_server_gone(void **state)
 	forget(&got);
 	assert_int_equal(llq_set_status(set), LLQ_STATUS_CONNECTING);
 	expect_records(RECORDS(FIRST));
+}
+
+/* All attempts of a probe were lost, but an event came meanwhile: the server is there. */
+static void bad_luck_is_not_the_end(void **state)
+{
+	struct got got;
+
+	llq_set_probe_every(set, 60000, &now);
+	establish(7200);
+	at(60000);
+	got = expect_refresh(ID, 7200);
+	for (int i = 0; i < 3; i++) {
+		at((uint64_t[]){ 60500, 62000, 66000 }[i]);
+		expect_again(&got);
+	}
+	forget(&got);
+	at(70000);
+	send_event(ID, RECORDS(SECOND));
+	expect_ack(ID);
+	at(74000);
+	got = expect_refresh(ID, 7200);
+	acknowledge_refresh(&got);
+	forget(&got);
+	assert_int_equal(llq_set_status(set), LLQ_STATUS_WATCHING);
+}
+
+/* The server gave one query up, because its event was not acknowledged: that one is set up anew,
+ * and the other looked at. */
+static void one_query_was_given_up(void **state)
+{
+	ldns_rdf *other = dns_record_name("other.alice.example");
+	struct got got;
+
+	llq_set_probe_every(set, 60000, &now);
+	establish(7200);
+	at(30000);
+	llq_set_want_begin(set);
+	llq_set_want(set, name, LDNS_RR_TYPE_A);
+	llq_set_want(set, other, LDNS_RR_TYPE_A);
+	llq_set_want_end(set, &now);
+	got = expect_setup();
+	challenge(&got, 77, 7200);
+	forget(&got);
+	got = expect_response(77, 7200);
+	acknowledge(&got, NO_RECORDS);
+	forget(&got);
+	at(60000);
+	got = expect_refresh(ID, 7200);
+	refuse(&got, DNS_LLQ_ERROR_NO_SUCH_LLQ, 0);
+	forget(&got);
+	got = expect_setup();
+	forget(&got);
+	assert_quiet();
+	at(60001);
+	got = expect_refresh(77, 7200);
+	acknowledge_refresh(&got);
+	forget(&got);
+	assert_quiet();
+	ldns_rdf_deep_free(other);
 }
 
 static void probe_finds_the_server_restarted(void **state)
@@ -574,6 +633,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lease_ends_without_refresh, setup, teardown),
 		cmocka_unit_test_setup_teardown(probe_keeps_the_path_open, setup, teardown),
 		cmocka_unit_test_setup_teardown(probe_finds_the_server_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(bad_luck_is_not_the_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(one_query_was_given_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(probe_finds_the_server_restarted, setup, teardown),
 		cmocka_unit_test_setup_teardown(probe_begins_when_the_mapping_is_gone, setup,
 						teardown),
