@@ -10,8 +10,9 @@
 #include <sys/socket.h>
 
 #define BUFFER_SIZE 32768
-/* Packets of ours that wait to be read. What does not fit is lost, and a TCP sender above, which the
- * queue does not slow down, loses hundreds at a time with the usual 500 when the machine is busy. */
+/* Packets of ours that wait to be read. What does not fit is lost, and a TCP sender above, which
+ * the queue does not slow down, loses hundreds at a time with the usual 500 when the machine is
+ * busy. */
 #define QUEUE_LENGTH 2000
 
 struct tun_routes {
