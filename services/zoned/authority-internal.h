@@ -4,7 +4,7 @@
 /* What the files of the authority share among themselves. */
 #include "common/dns/dns-options.h"
 #include "services/zoned/authority.h"
-#include "services/zoned/llq-message.h"
+#include "services/zoned/llq-wire.h"
 #include "services/zoned/replay-state.h"
 #include "services/zoned/update-state.h"
 

@@ -221,7 +221,7 @@ static int stage_event(struct authority *authority, struct llq *llq, const struc
 	r = keyring_find_text(&authority->keyring, &authority->accounts, llq->key_name, &identity);
 	if (r <= 0)
 		return r;
-	r = llq_message_plan(llq, current, &identity.key, &llq->staged_offered);
+	r = llq_wire_plan(llq, current, &identity.key, &llq->staged_offered);
 	if (r < 0)
 		return r == -EMSGSIZE ? 0 : r;
 	llq->is_staged = true;
@@ -238,8 +238,8 @@ static int write_llq(const struct llq *llq, const struct moment *moment,
 
 	change.llq_id = llq->id;
 	if (!llq->is_staged_cancel)
-		r = llq_message_to_storage(llq, offered, llq->staged_lease ?: llq->lease,
-					   llq->staged_expires ?: llq->expires, moment, &change);
+		r = llq_wire_to_storage(llq, offered, llq->staged_lease ?: llq->lease,
+					llq->staged_expires ?: llq->expires, moment, &change);
 	return r < 0 ? r : change_list_append(changes, &change);
 }
 
@@ -317,13 +317,12 @@ static void send_first(struct authority *authority, struct llq *llq, const struc
 	struct identity identity;
 	struct dns_tsig_mac mac;
 	struct octets octets;
-	uint16_t id = llq_message_event_id(authority->options->llq_secret, llq);
+	uint16_t id = llq_wire_event_id(authority->options->llq_secret, llq);
 
 	/* Without the key or memory the query dies by its lease, and its client asks anew. */
 	if (keyring_find_text(&authority->keyring, &authority->accounts, llq->key_name,
 			      &identity) <= 0 ||
-	    llq_message_build_event(llq, id, &identity.key, moment->date / 1000, &octets, &mac) <
-		    0) {
+	    llq_wire_build_event(llq, id, &identity.key, moment->date / 1000, &octets, &mac) < 0) {
 		llq_table_remove(&authority->llqs, llq, moment->now);
 		return;
 	}

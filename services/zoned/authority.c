@@ -213,7 +213,7 @@ int authority_add_llq(struct authority *authority, int64_t account, const struct
 		      const struct moment *moment)
 {
 	struct llq *llq;
-	int r = llq_message_from_storage(account, stored, moment, &llq);
+	int r = llq_wire_from_storage(account, stored, moment, &llq);
 
 	return r < 0 ? r : llq_table_add(&authority->llqs, llq);
 }

@@ -13,7 +13,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/endpoint.h \
 	services/zoned/keyring.c services/zoned/keyring.h \
 	services/zoned/lease-state.c services/zoned/lease-state.h \
-	services/zoned/llq-message.c services/zoned/llq-message.h \
+	services/zoned/llq-wire.c services/zoned/llq-wire.h \
 	services/zoned/llq-state.c services/zoned/llq-state.h \
 	services/zoned/policy-state.c services/zoned/policy-state.h \
 	services/zoned/query-state.c services/zoned/query-state.h \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "services/zoned/llq-message.h"
+#include "services/zoned/llq-wire.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -66,8 +66,8 @@ static int begin_event(const struct llq *llq, const struct zone *target, uint16_
 	return r;
 }
 
-int llq_message_plan(const struct llq *llq, const struct zone *current,
-		     const struct dns_tsig_key *key, struct zone **ret_offered)
+int llq_wire_plan(const struct llq *llq, const struct zone *current, const struct dns_tsig_key *key,
+		  struct zone **ret_offered)
 {
 	cleanup(zone_freep) struct zone *reached = NULL;
 	uint8_t octets[DNS_UDP_SIZE];
@@ -85,9 +85,8 @@ int llq_message_plan(const struct llq *llq, const struct zone *current,
 	return 0;
 }
 
-int llq_message_build_event(const struct llq *llq, uint16_t event_id,
-			    const struct dns_tsig_key *key, uint64_t seconds,
-			    struct octets *ret_octets, struct dns_tsig_mac *ret_mac)
+int llq_wire_build_event(const struct llq *llq, uint16_t event_id, const struct dns_tsig_key *key,
+			 uint64_t seconds, struct octets *ret_octets, struct dns_tsig_mac *ret_mac)
 {
 	uint8_t octets[DNS_UDP_SIZE], option[DNS_OPTION_LLQ_SIZE];
 	struct writer option_writer = writer_init(option, sizeof option);
@@ -108,7 +107,7 @@ int llq_message_build_event(const struct llq *llq, uint16_t event_id,
 	return octets_copy(octets, r, ret_octets);
 }
 
-uint16_t llq_message_event_id(const uint8_t secret[static 32], const struct llq *llq)
+uint16_t llq_wire_event_id(const uint8_t secret[static 32], const struct llq *llq)
 {
 	uint8_t text[16], digest[32];
 	struct writer writer = writer_init(text, sizeof text);
@@ -159,8 +158,8 @@ static int set_from_octets(const ldns_rdf *name, const struct octets *octets, st
 	return 0;
 }
 
-int llq_message_to_storage(const struct llq *llq, const struct zone *offered, uint32_t lease,
-			   uint64_t expires, const struct moment *moment, struct change *ret)
+int llq_wire_to_storage(const struct llq *llq, const struct zone *offered, uint32_t lease,
+			uint64_t expires, const struct moment *moment, struct change *ret)
 {
 	struct change change = { .kind = CHANGE_PUT_LLQ, .account = llq->account };
 	struct stored_llq *stored = &change.llq;
@@ -190,8 +189,8 @@ int llq_message_to_storage(const struct llq *llq, const struct zone *offered, ui
 	return 0;
 }
 
-int llq_message_from_storage(int64_t account, const struct stored_llq *stored,
-			     const struct moment *moment, struct llq **ret)
+int llq_wire_from_storage(int64_t account, const struct stored_llq *stored,
+			  const struct moment *moment, struct llq **ret)
 {
 	cleanup(llq_freep) struct llq *llq = NULL;
 	struct peer peer = { .remote = stored->remote, .local = stored->local };
