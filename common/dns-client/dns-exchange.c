@@ -2,7 +2,8 @@
 
 /*
  * udp --answer--> done      udp --TC, or BADKEY/BADSIG unsigned, or all attempts lost--> tcp
- * tcp --answer--> done      tcp --no answer in time--> done, with -ETIMEDOUT
+ * tcp --answer--> done      tcp --no answer in time, or no connection--> done, with an error
+ * A brief one: udp --three attempts lost--> done, with an error
  */
 #include "common/dns-client/dns-exchange.h"
 
@@ -12,6 +13,7 @@
 
 /* After each attempt over UDP, milliseconds until the next. */
 static const uint16_t udp_intervals[] = { 500, 1000, 2000, 4000, 4000 };
+#define N_BRIEF  3
 #define TCP_MSEC 6000
 
 struct dns_exchange {
@@ -24,11 +26,11 @@ struct dns_exchange {
 	struct loop_timer *timer;
 	struct loop_io *io;
 	int fd;
-	bool tcp;
+	bool brief, tcp;
 	unsigned int n_sent; /* over UDP */
 	unsigned int n_dropped;
 	int hint;       /* what an unsigned answer over UDP claimed: -ENOKEY, -EKEYREJECTED; or 0 */
-	int last_error; /* of the network */
+	int last_error; /* of the network, since start(); 0: silence */
 
 	uint8_t *request;    /* two octets of length, as TCP wants, and the message */
 	size_t request_size; /* with them */
@@ -57,6 +59,13 @@ static void fail(struct dns_exchange *exchange, int error)
 	struct dns_exchange_result result = { .error = error };
 
 	finish(exchange, &result);
+}
+
+/* Kept for the end: what the network said last is why there was no answer. */
+static void note_error(struct dns_exchange *exchange, int error)
+{
+	/* A route that is prohibited. To the caller -EACCES would be the server's word. */
+	exchange->last_error = error == -EACCES ? -EHOSTUNREACH : error;
 }
 
 /* What an unsigned error answer claims. */
@@ -145,7 +154,7 @@ static void on_datagram(void *userdata, int status, int events)
 		if (size < 0) {
 			/* An ICMP message; not proof of anything: the next attempt tells. */
 			if (errno != EAGAIN && errno != EINTR)
-				exchange->last_error = -errno;
+				note_error(exchange, -errno);
 			return;
 		}
 		if (take_answer(exchange, data, size))
@@ -182,11 +191,11 @@ static void send_datagram(struct dns_exchange *exchange)
 		int r = open_socket(exchange, SOCK_DGRAM, on_datagram, UV_READABLE);
 
 		if (r < 0)
-			exchange->last_error = r;
+			note_error(exchange, r);
 	}
 	if (exchange->fd >= 0 &&
 	    send(exchange->fd, exchange->request + 2, exchange->request_size - 2, MSG_DONTWAIT) < 0)
-		exchange->last_error = -errno;
+		note_error(exchange, -errno);
 	loop_timer_set_delay(exchange->timer, udp_intervals[exchange->n_sent++]);
 }
 
@@ -225,9 +234,9 @@ static void on_stream(void *userdata, int status, int events)
 	take_answer(exchange, exchange->answer + 2, wanted - 2);
 	return;
 broken:
-	/* Wait for the timer, which decides what a lost attempt means. */
-	exchange->last_error = -errno;
-	close_socket(exchange);
+	/* Refused, or ended before the answer: there is nothing more to wait for. */
+	note_error(exchange, -errno);
+	fail(exchange, exchange->hint ?: exchange->last_error);
 }
 
 static void start_tcp(struct dns_exchange *exchange)
@@ -240,20 +249,23 @@ static void start_tcp(struct dns_exchange *exchange)
 		exchange->answer = malloc(2 + DNS_MESSAGE_SIZE_MAX);
 	r = exchange->answer ? open_socket(exchange, SOCK_STREAM, on_stream, UV_WRITABLE) : -ENOMEM;
 	if (r < 0)
-		exchange->last_error = r;
-	loop_timer_set_delay(exchange->timer, TCP_MSEC);
+		note_error(exchange, r);
+	/* The answer has to come from the loop. */
+	loop_timer_set_delay(exchange->timer, r < 0 ? 0 : TCP_MSEC);
 }
 
 static void on_timer(void *userdata)
 {
 	struct dns_exchange *exchange = userdata;
 
-	if (!exchange->tcp && exchange->n_sent < ARRAY_SIZE(udp_intervals))
+	size_t n_attempts = exchange->brief ? N_BRIEF : ARRAY_SIZE(udp_intervals);
+
+	if (!exchange->tcp && exchange->n_sent < n_attempts)
 		send_datagram(exchange);
-	else if (!exchange->tcp)
+	else if (!exchange->tcp && !exchange->brief)
 		start_tcp(exchange);
 	else
-		fail(exchange, exchange->hint ?: -ETIMEDOUT);
+		fail(exchange, exchange->hint ?: exchange->last_error ?: -ETIMEDOUT);
 }
 
 static void start(struct dns_exchange *exchange)
@@ -261,6 +273,7 @@ static void start(struct dns_exchange *exchange)
 	exchange->n_sent = 0;
 	exchange->tcp = false;
 	exchange->hint = 0;
+	exchange->last_error = 0;
 	if (exchange->request_size - 2 > DNS_UDP_SIZE)
 		start_tcp(exchange);
 	else
@@ -316,6 +329,7 @@ int dns_exchange_new(struct loop *loop, const struct dns_exchange_options *optio
 	exchange->userdata = userdata;
 	exchange->server = options->server;
 	exchange->key = options->key;
+	exchange->brief = options->brief;
 	exchange->fd = -1;
 	r = prepare_request(exchange, options);
 	if (r < 0)

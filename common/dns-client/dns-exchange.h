@@ -7,7 +7,8 @@
  * Over UDP first, sent at 0, 0.5, 1.5, 3.5 and 7.5 s. RFC 1035 §4.2.1 thinks of 2 to 5 s between
  * attempts but leaves it to experience; a packet lost just after a change of network must not cost
  * two seconds, and the intervals double like the RFC's. Then, from 11.5 s on, and at once for an
- * answer that is truncated or a request too big for UDP, over TCP, for 6 s more.
+ * answer that is truncated or a request too big for UDP, over TCP, for 6 s more. A brief exchange
+ * gives up 3.5 s after it began.
  *
  * An answer to a signed request counts only when it is signed (RFC 8945 §5.4): anything else is as
  * if it had not come. An unsigned answer that says "unknown key" or "wrong signature" makes the
@@ -23,9 +24,10 @@
 struct dns_exchange;
 
 struct dns_exchange_result {
-	/* 0: answered, whatever the RCODE. -ETIMEDOUT. -ENOKEY: the server does not know the key.
-	 * -EKEYREJECTED: it knows the name, but its key is another one. -ETIME: the clocks differ,
-	 * see server_time. Others: what the network said last. */
+	/* 0: answered, whatever the RCODE. -ETIMEDOUT: nothing came back. -ENOKEY: the server does
+	 * not know the key. -EKEYREJECTED: it knows the name, but its key is another one. -ETIME:
+	 * the clocks differ, see server_time. Others: what the network said last, -ECONNREFUSED or
+	 * -ENETUNREACH for example. */
 	int error;
 	const struct dns_message *response; /* with error 0; lives until the callback returns */
 	uint64_t server_time;               /* with -ETIME: seconds, or 0 */
@@ -39,6 +41,7 @@ struct dns_exchange_options {
 	const uint8_t *message;
 	size_t size;
 	const struct dns_tsig_key *key; /* NULL: unsigned. Must live as long as the exchange. */
+	bool brief;                     /* there is another server to ask: see above */
 };
 
 /* Starts it. The callback comes once, from the loop, and may free the exchange. 0 or a negative
