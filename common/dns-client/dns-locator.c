@@ -36,7 +36,8 @@ struct dns_locator {
 	const struct dns_tsig_key *key;
 	ldns_rdf *members, *service, *asked; /* names; `asked` is the one whose address is wanted */
 	struct in_addr resolvers[RESOLV_CONF_SERVERS];
-	size_t n_resolvers, resolver;
+	size_t n_resolvers, n_tried, resolver;
+	struct in_addr answering; /* the resolver that answered last; 0.0.0.0: none did */
 	struct sockaddr_in first; /* the server asked for the service */
 	uint16_t port;            /* of the service; host order */
 	char words[160];
@@ -80,6 +81,7 @@ static int ask(struct dns_locator *locator, enum step step, const ldns_rdf *name
 		options.server.sin_family = AF_INET;
 		options.server.sin_addr = locator->resolvers[locator->resolver];
 		options.server.sin_port = htons(DNS_PORT);
+		options.brief = locator->n_tried + 1 < locator->n_resolvers;
 	}
 	locator->step = step;
 	locator->exchange = dns_exchange_free(locator->exchange);
@@ -121,6 +123,26 @@ static void describe(struct dns_locator *locator, const char *what, const ldns_r
 	if (name && dns_name_from_rdf(name, &plain) == 0)
 		dns_name_to_text(&plain, text, sizeof(text));
 	snprintf(locator->words, sizeof(locator->words), "%s %.100s", what, text);
+}
+
+static const char *error_words(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+		return "refuses to be spoken to";
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+		return "cannot be reached from this network";
+	default:
+		return "does not answer";
+	}
+}
+
+static const char *rcode_words(const struct dns_message *response)
+{
+	const ldns_lookup_table *entry = ldns_lookup_by_id(ldns_rcodes, response->rcode);
+
+	return entry ? entry->name : "an unknown error";
 }
 
 static void take_name_server(struct dns_locator *locator, const struct dns_message *response)
@@ -183,6 +205,31 @@ static const ldns_rdf *choose_service(struct dns_locator *locator,
 	return best;
 }
 
+static void report_no_service(struct dns_locator *locator, const struct dns_message *response)
+{
+	char what[64];
+	int error;
+
+	switch (response->rcode) {
+	case LDNS_RCODE_NOERROR:
+	case LDNS_RCODE_NXDOMAIN:
+		snprintf(what, sizeof(what), "the account's domain names no server:");
+		error = -ENOENT;
+		break;
+	case LDNS_RCODE_REFUSED:
+		snprintf(what, sizeof(what), "the server refuses questions for");
+		error = -EACCES;
+		break;
+	default:
+		snprintf(what, sizeof(what), "the name server answers %s for",
+			 rcode_words(response));
+		error = -EIO;
+		break;
+	}
+	describe(locator, what, locator->service);
+	report(locator, error, NULL);
+}
+
 static void take_service(struct dns_locator *locator, const struct dns_message *response)
 {
 	const ldns_rdf *target = choose_service(locator, response);
@@ -190,12 +237,7 @@ static void take_service(struct dns_locator *locator, const struct dns_message *
 	ldns_rr *a;
 
 	if (!target) {
-		describe(locator,
-			 response->rcode == LDNS_RCODE_REFUSED
-				 ? "the server refuses questions for"
-				 : "the account's domain names no server:",
-			 locator->service);
-		report(locator, response->rcode == LDNS_RCODE_REFUSED ? -EACCES : -ENOENT, NULL);
+		report_no_service(locator, response);
 		return;
 	}
 	server = locator->first;
@@ -223,30 +265,50 @@ static void take_service_address(struct dns_locator *locator, const struct dns_m
 /* Whether another resolver of the system was asked instead. */
 static bool try_next_resolver(struct dns_locator *locator)
 {
-	if (locator->step == STEP_NAME_SERVER || locator->step == STEP_NAME_SERVER_ADDRESS) {
-		if (++locator->resolver < locator->n_resolvers) {
-			ask_or_fail(locator, STEP_NAME_SERVER, locator->members, LDNS_RR_TYPE_NS);
-			return true;
-		}
-		snprintf(locator->words, sizeof(locator->words),
-			 "the system's DNS resolver does not answer");
+	if (locator->step >= STEP_SERVICE || locator->n_tried + 1 >= locator->n_resolvers)
+		return false;
+	locator->n_tried++;
+	locator->resolver = (locator->resolver + 1) % locator->n_resolvers;
+	ask_or_fail(locator, STEP_NAME_SERVER, locator->members, LDNS_RR_TYPE_NS);
+	return true;
+}
+
+static void describe_failure(struct dns_locator *locator, const struct dns_exchange_result *result)
+{
+	char what[64];
+
+	if (locator->step >= STEP_SERVICE) {
+		snprintf(what, sizeof(what), "the name server %s for", error_words(result->error));
+		describe(locator, what, locator->service);
+	} else if (result->error < 0) {
+		snprintf(locator->words, sizeof(locator->words), "the system's DNS resolver %s",
+			 error_words(result->error));
 	} else {
-		describe(locator, "the name server does not answer for", locator->service);
+		snprintf(what, sizeof(what), "the system's DNS resolver answers %s for",
+			 rcode_words(result->response));
+		describe(locator, what, locator->members);
 	}
-	return false;
+}
+
+static bool is_failure(const struct dns_locator *locator, const struct dns_exchange_result *result)
+{
+	return result->error < 0 ||
+	       (locator->step < STEP_SERVICE && result->response->rcode != LDNS_RCODE_NOERROR &&
+		result->response->rcode != LDNS_RCODE_NXDOMAIN);
 }
 
 static void on_answer(void *userdata, const struct dns_exchange_result *result)
 {
 	struct dns_locator *locator = userdata;
 
-	if (result->error < 0 ||
-	    (result->response->rcode != LDNS_RCODE_NOERROR &&
-	     result->response->rcode != LDNS_RCODE_NXDOMAIN && locator->step < STEP_SERVICE)) {
+	if (is_failure(locator, result)) {
+		describe_failure(locator, result);
 		if (!try_next_resolver(locator))
 			report(locator, result->error ?: -EIO, NULL);
 		return;
 	}
+	if (locator->step < STEP_SERVICE)
+		locator->answering = locator->resolvers[locator->resolver];
 	switch (locator->step) {
 	case STEP_IDLE:
 		return;
@@ -266,12 +328,16 @@ static void read_resolvers(struct dns_locator *locator)
 	uint8_t *text;
 	size_t size;
 
-	locator->resolver = locator->n_resolvers = 0;
+	locator->resolver = locator->n_tried = locator->n_resolvers = 0;
 	if (atomic_file_read(locator->options.resolv_conf ?: RESOLV_CONF_PATH, 65536, &text,
 			     &size) < 0)
 		return;
 	locator->n_resolvers = resolv_conf_parse((const char *)text, locator->resolvers);
 	free(text);
+	/* A dead one costs its time once only. */
+	for (size_t i = 0; i < locator->n_resolvers; i++)
+		if (locator->resolvers[i].s_addr == locator->answering.s_addr)
+			locator->resolver = i;
 }
 
 int dns_locator_start(struct dns_locator *locator, const struct dns_locator_target *target)

@@ -3,10 +3,10 @@
 
 /*
  * Finds the server of an account (docs/ARCHITECTURE.md, "Names in the zone"): a server set in the
- * configuration, or the first name server of the members zone, asked of the system's resolver;
- * then, signed, the SRV record of the service below the account and the address of its target,
- * asked of that server. When the target's address is not to be had, the server asked stands in for
- * it.
+ * configuration, or the first name server of the members zone, asked of the system's resolvers,
+ * first the one that answered last; then, signed, the SRV record of the service below the account
+ * and the address of its target, asked of that server. When the target's address is not to be had,
+ * the server asked stands in for it.
  */
 #include "common/dns-client/dns-exchange.h"
 

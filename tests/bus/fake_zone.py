@@ -108,7 +108,7 @@ def move(mapper, generation, external, **options):
 Request = collections.namedtuple("Request", "message source tcp octets")
 
 
-def _sockets_in(namespace):
+def _sockets_in(namespace, address, port):
     made = []
 
     def make():
@@ -118,7 +118,7 @@ def _sockets_in(namespace):
         for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
             made.append(socket.socket(socket.AF_INET, kind))
             made[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made[-1].bind((ADDRESS, PORT))
+            made[-1].bind((address, port))
         made[1].listen(8)
     thread = threading.Thread(target=make)
     thread.start()
@@ -131,11 +131,11 @@ class FakeZone:
     """records: {(name, type): [presentation of the data]}, names below the account. What it does with an UPDATE or
     an LLQ is for the test: see take_update and take_llq, which give a response or None (silence)."""
 
-    def __init__(self, host, names=("desktop",)):
+    def __init__(self, host, names=("desktop",), address=ADDRESS, port=PORT):
         self.keyring = {dns.name.from_text(key_name(name)): dns.tsig.Key(key_name(name), SECRET, "hmac-sha256")
                         for name in names}
-        self.records = {("_dns-update._udp", "SRV"): [f"0 0 {PORT} ns"], ("_dns-llq._udp", "SRV"): [f"0 0 {PORT} ns"],
-                        ("ns", "A"): [ADDRESS]}
+        self.records = {("_dns-update._udp", "SRV"): [f"0 0 {port} ns"], ("_dns-llq._udp", "SRV"): [f"0 0 {port} ns"],
+                        ("ns", "A"): [address]}
         self.requests = []
         self.changed = threading.Condition()
         self.update_rcode = dns.rcode.NOERROR
@@ -147,7 +147,7 @@ class FakeZone:
         self.ahead = 0          # seconds that the server's clock is ahead
         self.llqs = {}          # by id
         self.acks = []
-        self.udp, self.listener = _sockets_in(host)
+        self.udp, self.listener = _sockets_in(host, address, port)
         self.threads = [threading.Thread(target=target, daemon=True) for target in (self._serve_udp, self._serve_tcp)]
         for thread in self.threads:
             thread.start()
@@ -388,6 +388,24 @@ class FakeZone:
         acknowledged = wait_until(lambda: next((ack for ack in self.acks if ack[:2] == octets[:2]), None), 10,
                                   "an acknowledgement")
         return dns.message.from_wire(acknowledged, keyring=self.keyring, request_mac=mac)
+
+
+class Resolving(FakeZone):
+    """On port 53, where it is what the system's resolver knows of the members zone, too."""
+
+    def __init__(self, host, **options):
+        super().__init__(host, port=53, **options)
+        self.resolver_rcode = dns.rcode.NOERROR
+
+    def take_query(self, message):
+        response = super().take_query(message)
+        question = message.question[0]
+        if question.name == dns.name.from_text(DOMAIN):
+            response.set_rcode(self.resolver_rcode)
+            if question.rdtype == dns.rdatatype.NS and self.resolver_rcode == dns.rcode.NOERROR:
+                response.answer.append(dns.rrset.from_text(question.name, 10, "IN", "NS", f"ns.{ACCOUNT}."))
+                response.additional.append(dns.rrset.from_text(f"ns.{ACCOUNT}.", 10, "IN", "A", *self.records["ns", "A"]))
+        return response
 
 
 def added(update):

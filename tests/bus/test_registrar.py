@@ -5,7 +5,7 @@ import signal
 import dns.rcode
 import pytest
 
-from fake_zone import (ACCOUNT, CONFIG, HOST_ID, LABEL, SIGNED_OUT, FakeZone, added, deleted, fake_identity,
+from fake_zone import (ACCOUNT, CONFIG, HOST_ID, LABEL, SIGNED_OUT, FakeZone, Resolving, added, deleted, fake_identity,
                        fake_mapper, move, signed_in)
 
 SETTINGS = CONFIG + "[registration]\nstartup-delay-msec = 0\n"
@@ -218,6 +218,48 @@ def test_finds_the_server_by_the_resolver(host, zone):
     host.start_daemon("registrar", "[registration]\nstartup-delay-msec = 0\n")
     wait_state(host, "retrying")
     assert "names no name server" in get(host, "Reason")
+
+
+@pytest.fixture
+def resolving(host):
+    zone = Resolving(host)
+    yield zone
+    zone.close()
+
+
+def test_a_dead_resolver_is_asked_once(host, resolving):
+    dead = FakeZone(host, address="127.0.0.2", port=53)
+    dead.silent = True
+    fake_identity(host)
+    fake_mapper(host)
+    host.write("/etc/resolv.conf", "nameserver 127.0.0.2\nnameserver 127.0.0.1\n")
+    resolving.update_rcode = dns.rcode.SERVFAIL
+    host.start_daemon("registrar", "[registration]\nstartup-delay-msec = 0\n")
+    wait_state(host, "retrying")
+    assert dead.requests and not any(request.tcp for request in dead.requests)
+    n = len(dead.requests)
+    resolving.update_rcode = dns.rcode.NOERROR
+    wait_state(host, "published")
+    assert len(dead.requests) == n, "the one that answered is asked first"
+    dead.close()
+
+
+def test_a_resolver_in_trouble_is_told_from_a_silent_one(host, resolving):
+    fake_identity(host)
+    fake_mapper(host)
+    host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
+    resolving.resolver_rcode = dns.rcode.SERVFAIL
+    host.start_daemon("registrar", "[registration]\nstartup-delay-msec = 0\n")
+    wait_state(host, "retrying")
+    assert get(host, "Reason") == "the system's DNS resolver answers SERVFAIL for members.example.org; trying again"
+
+
+def test_no_route_to_the_server(host):
+    fake_identity(host)
+    fake_mapper(host)
+    host.start_daemon("registrar", "[server]\naddress = 192.0.2.1\n[registration]\nstartup-delay-msec = 0\n")
+    wait_state(host, "retrying")
+    assert "cannot be reached from this network" in get(host, "Reason")
 
 
 def test_configuration_is_checked(host):
