@@ -7,10 +7,10 @@
  * datagrams and time go in, datagrams come out.
  *
  * Where this differs from the RFC, and why:
- *  - Setup and challenge response are sent at 0, 0.5, 2 and 6 s and given up at 14 s; §5.1 has them
- * at 0, 2 and 6. A datagram lost just after a change of network must not cost two seconds.
- *  - After giving up, the caller tries again within a minute, where §5.1 has an hour: nobody waits
- * an hour for a machine to be reachable.
+ *  - Setup and challenge response are sent at 0, 0.5, 2 and 6 s and given up at 14 s; §5.1 has
+ *    them at 0, 2 and 6. A datagram lost just after a change of network must not cost two seconds.
+ *  - After giving up, the caller tries again within half a minute, where §5.1 has an hour: nobody
+ *    waits an hour for a machine to be reachable.
  *  - Each query is refreshed at short intervals: to notice that the server forgot it, because it
  *    restarted or because an event could not be delivered, and to keep a NAT's mapping alive where
  *    there is no port mapping. A query answered NO-SUCH-LLQ is set up anew. When a refresh goes
