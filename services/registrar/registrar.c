@@ -65,23 +65,27 @@ static void show_records(struct registrar *registrar)
 	}
 }
 
+/* The server has acknowledged what was sent. */
 static void show_published(struct registrar *registrar)
 {
 	const struct registrar_state *state = &registrar->state;
 	char text[32];
 
-	if (!state->published) {
-		if (!registrar->published.lease)
-			return;
-		memset(&registrar->published, 0, sizeof(registrar->published));
-		free_records(registrar);
-	} else {
-		registrar->published.generation = state->published_place.generation;
-		registrar->published.lease = state->lease;
-		registrar->published.expires = realtime_usec() / 1000000 + state->lease;
-		strcpy(registrar->published.server, endpoint_text(&registrar->server, text));
-		show_records(registrar);
-	}
+	registrar->published.generation = state->published_place.generation;
+	registrar->published.lease = state->lease;
+	registrar->published.expires = realtime_usec() / 1000000 + state->lease;
+	strcpy(registrar->published.server, endpoint_text(&registrar->server, text));
+	show_records(registrar);
+	registrar_bus_emit_published(registrar);
+}
+
+/* It has them no more. */
+static void show_unpublished(struct registrar *registrar)
+{
+	if (!registrar->published.lease)
+		return;
+	memset(&registrar->published, 0, sizeof(registrar->published));
+	free_records(registrar);
 	registrar_bus_emit_published(registrar);
 }
 
@@ -121,8 +125,8 @@ static void make_reason(struct registrar *registrar)
 		snprintf(reason, size, "telling %s where this host is", server);
 		return;
 	case REGISTRAR_PHASE_PUBLISHED:
-		snprintf(reason, size, "published as %s at %s for %u s", endpoint, server,
-			 state->lease);
+		snprintf(reason, size, "published as %s at %s for %u s", endpoint,
+			 registrar->published.server, state->lease);
 		return;
 	case REGISTRAR_PHASE_RETRYING:
 	case REGISTRAR_PHASE_REFUSED:
@@ -263,7 +267,8 @@ static void on_updated(void *userdata, const struct dns_exchange_result *answer)
 		note(registrar, "withdrawn");
 	else
 		note_published(registrar);
-	show_published(registrar);
+	if (result == REGISTRAR_RESULT_OK && !withdrawing)
+		show_published(registrar);
 	drive(registrar);
 }
 
@@ -340,7 +345,6 @@ static void carry_out(struct registrar *registrar, enum registrar_action action)
 		return;
 	case REGISTRAR_ACTION_FORGET_KEY:
 		forget_key(registrar);
-		show_published(registrar);
 		return;
 	case REGISTRAR_ACTION_LOCATE:
 		locate(registrar);
@@ -364,14 +368,13 @@ static void carry_out(struct registrar *registrar, enum registrar_action action)
 static void drive(struct registrar *registrar)
 {
 	enum registrar_action action;
-	bool published = registrar->state.published;
 
 	do {
 		action = registrar_state_step(&registrar->state, now(registrar));
 		carry_out(registrar, action);
 	} while (action != REGISTRAR_ACTION_NONE && action != REGISTRAR_ACTION_EXIT);
-	if (published && !registrar->state.published)
-		show_published(registrar);
+	if (!registrar->state.published)
+		show_unpublished(registrar);
 	loop_timer_set(registrar->timer, registrar->state.due);
 	make_reason(registrar);
 	registrar_bus_emit_state(registrar);

@@ -178,6 +178,19 @@ def test_server_in_trouble_is_asked_again(host, zone):
     wait_state(host, "published")
 
 
+def test_shows_what_the_server_acknowledged_and_nothing_else(host, zone):
+    identity, mapper = start(host)
+    wait_state(host, "published")
+    shown, records = get(host, "Published"), get(host, "Records")
+    zone.update_rcode = dns.rcode.SERVFAIL
+    move(mapper, 2, "198.51.100.7")
+    wait_state(host, "retrying")
+    assert get(host, "Published") == shown and get(host, "Records") == records
+    zone.update_rcode = dns.rcode.NOERROR
+    wait_state(host, "published")
+    assert get(host, "Published")[0] == 2 and any("198.51.100.7" in record for record in get(host, "Records"))
+
+
 def test_sign_out_withdraws_and_forgets(host, zone):
     identity, mapper = start(host)
     wait_state(host, "published")
