@@ -33,15 +33,17 @@ libdns_la_SOURCES = \
 	common/dns/dns-options.c common/dns/dns-options.h \
 	common/dns/dns-records.c common/dns/dns-records.h \
 	common/dns/dns-tsig.c common/dns/dns-tsig.h \
-	common/dns/dns-update.c common/dns/dns-update.h
+	common/dns/dns-update.c common/dns/dns-update.h \
+	common/dns/host-names.h
 libdns_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
 libdns_la_LIBADD = libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
 
 libdnsclient_la_SOURCES = \
 	common/dns-client/dns-exchange.c common/dns-client/dns-exchange.h \
 	common/dns-client/dns-locator.c common/dns-client/dns-locator.h \
-	common/dns-client/resolv-conf.c common/dns-client/resolv-conf.h
+	common/dns-client/resolv-conf.c common/dns-client/resolv-conf.h \
+	common/dns-client/signing-identity.c common/dns-client/signing-identity.h
 libdnsclient_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
-libdnsclient_la_LIBADD = libdns.la libloop.la
+libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la
 
 EXTRA_DIST += common/README

@@ -141,7 +141,7 @@ static void start_set(struct watcher *watcher)
 	}
 	mapper_client_want_port(watcher->mapper, llq_socket_port(watcher->socket));
 	host_view_want(&watcher->view, watcher->set, &time);
-	llq_set_start(watcher->set, &watcher->key, &time);
+	llq_set_start(watcher->set, &watcher->held.tsig, &time);
 	note(watcher, "setting up the queries");
 	follow_set(watcher);
 }
@@ -162,9 +162,7 @@ static void forget_key(struct watcher *watcher)
 	watcher->seen_changes = llq_set_changes(watcher->set);
 	host_view_clear(&watcher->view);
 	mapper_client_want_port(watcher->mapper, 0);
-	watcher->secret = secret_free(watcher->secret);
-	memset(&watcher->key, 0, sizeof(watcher->key));
-	memset(&watcher->held, 0, sizeof(watcher->held));
+	signing_key_deinit(&watcher->held);
 	watcher->server_text[0] = 0;
 	note(watcher, "key forgotten");
 }
@@ -172,9 +170,9 @@ static void forget_key(struct watcher *watcher)
 static void locate(struct watcher *watcher)
 {
 	struct dns_locator_target target = {
-		.members_domain = watcher->held.members_domain,
-		.account_domain = watcher->held.account_domain,
-		.key = &watcher->key,
+		.members_domain = watcher->held.names.members_domain,
+		.account_domain = watcher->held.names.account_domain,
+		.key = &watcher->held.tsig,
 	};
 	int r = dns_locator_start(watcher->locator, &target);
 
@@ -186,7 +184,7 @@ static void locate(struct watcher *watcher)
 static void describe_failure(struct watcher *watcher, int error, const char *found, char *words,
 			     size_t size)
 {
-	const char *name = watcher->held.account_domain;
+	const char *name = watcher->held.names.account_domain;
 
 	if (error == -ENOKEY || error == -EKEYREJECTED)
 		snprintf(words, size,
@@ -227,7 +225,7 @@ static void carry_out(struct watcher *watcher, enum watcher_action action)
 	case WATCHER_ACTION_NONE:
 		return;
 	case WATCHER_ACTION_GET_KEY:
-		if (identity_client_get_key(watcher->identity) < 0)
+		if (signing_identity_get_key(watcher->identity, &watcher->held) < 0)
 			watcher_state_on_key(&watcher->state, time_now(watcher).now, 0, false);
 		return;
 	case WATCHER_ACTION_FORGET_KEY:
@@ -276,7 +274,7 @@ static void make_reason(struct watcher *watcher)
 		return;
 	case WATCHER_PHASE_DISCOVERING:
 		snprintf(reason, size, "looking for the server of %s",
-			 watcher->held.account_domain);
+			 watcher->held.names.account_domain);
 		return;
 	case WATCHER_PHASE_CONNECTING:
 		snprintf(reason, size, "setting up queries at %s", watcher->server_text);
@@ -336,51 +334,25 @@ static void on_timer(void *userdata)
 static void on_identity(void *userdata)
 {
 	struct watcher *watcher = userdata;
-	struct identity_view view;
+	struct signing_identity_view view;
 
-	identity_client_read(watcher->identity, &view);
-	if (view.signed_in && memcmp(&view.names, &watcher->newest, sizeof(view.names)) != 0) {
-		watcher->newest = view.names;
-		watcher->newest_number++;
-	}
-	if (view.present && !view.signed_in)
-		memset(&watcher->newest, 0, sizeof(watcher->newest));
-	watcher_state_set_identity(&watcher->state, view.present,
-				   view.signed_in ? watcher->newest_number : 0);
+	signing_identity_read(watcher->identity, &view);
+	watcher_state_set_identity(&watcher->state, view.present, view.number);
 	drive(watcher);
 }
 
-static bool take_key(struct watcher *watcher, const char *key_name, const struct secret *secret)
-{
-	/* Signed out and in again meanwhile: this is the key of nobody. */
-	if (!secret || !watcher->state.identity || strcmp(key_name, watcher->newest.key_name) != 0)
-		return false;
-	watcher->secret = secret_free(watcher->secret);
-	if (secret_new_copy(secret->data, secret->size, &watcher->secret) < 0 ||
-	    dns_name_from_text(key_name, &watcher->key.name) < 0)
-		return false;
-	watcher->held = watcher->newest;
-	watcher->key.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256;
-	watcher->key.secret = watcher->secret->data;
-	watcher->key.secret_size = watcher->secret->size;
-	return true;
-}
-
-static void on_key(void *userdata, const char *key_name, const struct secret *secret,
-		   const char *words)
+static void on_key(void *userdata, struct signing_key *key, const char *words)
 {
 	struct watcher *watcher = userdata;
 	struct watcher_state *state = &watcher->state;
-	bool success = take_key(watcher, key_name, secret);
 
-	if (success) {
-		host_view_init(&watcher->view, watcher->held.account_domain,
-			       watcher->held.host_name);
+	if (words) {
+		snprintf(state->trouble, sizeof(state->trouble), "%s", words);
+		log_warning("identity gave no key: %s", words);
 	} else {
-		snprintf(state->trouble, sizeof(state->trouble), "%s", words ?: "no key yet");
-		log_warning("identity gave no key: %s", words ?: "it is another one's");
+		host_view_init(&watcher->view, key->names.account_domain, key->names.host_name);
 	}
-	watcher_state_on_key(state, time_now(watcher).now, watcher->newest_number, success);
+	watcher_state_on_key(state, time_now(watcher).now, key->number, !words);
 	drive(watcher);
 }
 
@@ -474,7 +446,7 @@ struct watcher *watcher_free(struct watcher *watcher)
 	for (size_t i = 0; i < watcher->view.n_hosts; i++)
 		sd_bus_slot_unref(watcher->view.hosts[i]->userdata);
 	host_view_clear(&watcher->view);
-	identity_client_free(watcher->identity);
+	signing_identity_free(watcher->identity);
 	mapper_client_free(watcher->mapper);
 	dns_locator_free(watcher->locator);
 	llq_socket_free(watcher->socket);
@@ -482,7 +454,7 @@ struct watcher *watcher_free(struct watcher *watcher)
 	loop_timer_free(watcher->timer);
 	loop_timer_free(watcher->settle);
 	sd_bus_slot_unref(watcher->bus_slot);
-	secret_free(watcher->secret);
+	signing_key_deinit(&watcher->held);
 	free(watcher);
 	return NULL;
 }

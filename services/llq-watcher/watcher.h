@@ -33,17 +33,13 @@ struct watcher {
 	struct loop_timer *timer;
 	struct loop_timer *settle; /* until what an update changed has come in whole */
 	uint64_t seen_changes, seen_heard;
-	struct identity_client *identity;
+	struct signing_identity *identity;
 	struct mapper_client *mapper;
 	struct dns_locator *locator;
 	struct llq_socket *socket;
 	struct sockaddr_in server;
 
-	/* The newest identity and its number; and the one whose key we hold. */
-	struct identity_names newest, held;
-	uint64_t newest_number;
-	struct secret *secret;
-	struct dns_tsig_key key;
+	struct signing_key held; /* whose hosts these are */
 
 	/* What the bus shows. */
 	char reason[320];

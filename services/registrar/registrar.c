@@ -119,7 +119,7 @@ static void make_reason(struct registrar *registrar)
 		return;
 	case REGISTRAR_PHASE_DISCOVERING:
 		snprintf(reason, size, "looking for the server of %s",
-			 registrar->held.account_domain);
+			 registrar->held.names.account_domain);
 		return;
 	case REGISTRAR_PHASE_PUBLISHING:
 		snprintf(reason, size, "telling %s where this host is", server);
@@ -150,16 +150,14 @@ static void cancel(struct registrar *registrar)
 static void forget_key(struct registrar *registrar)
 {
 	cancel(registrar);
-	registrar->secret = secret_free(registrar->secret);
-	memset(&registrar->key, 0, sizeof(registrar->key));
-	memset(&registrar->held, 0, sizeof(registrar->held));
+	signing_key_deinit(&registrar->held);
 	note(registrar, "key forgotten");
 }
 
 static enum registrar_result result_of_error(struct registrar *registrar, int error, char *words,
 					     size_t size)
 {
-	const char *name = registrar->held.account_domain;
+	const char *name = registrar->held.names.account_domain;
 
 	switch (error) {
 	case -ENOKEY:
@@ -191,7 +189,7 @@ static enum registrar_result result_of_error(struct registrar *registrar, int er
 static enum registrar_result result_of_rcode(struct registrar *registrar, uint16_t rcode,
 					     char *words, size_t size)
 {
-	const struct registration_identity *held = &registrar->held;
+	const struct host_names *held = &registrar->held.names;
 
 	switch (rcode) {
 	case LDNS_RCODE_NOERROR:
@@ -279,7 +277,7 @@ static void send_update(struct registrar *registrar, const uint8_t *message, int
 		.server = registrar->server,
 		.message = message,
 		.size = size < 0 ? 0 : size,
-		.key = &registrar->key,
+		.key = &registrar->held.tsig,
 	};
 	int r = size;
 
@@ -300,10 +298,10 @@ static void publish(struct registrar *registrar)
 	int size = -ENOMEM;
 
 	ldns_rr_list_deep_free(registrar->sent_records);
-	registrar->sent_records = registration_records(&registrar->held, &registrar->device,
+	registrar->sent_records = registration_records(&registrar->held.names, &registrar->device,
 						       &registrar->state.sent.endpoint);
 	if (registrar->sent_records)
-		size = registration_write_publish(&registrar->held, registrar->sent_records,
+		size = registration_write_publish(&registrar->held.names, registrar->sent_records,
 						  registrar->config->lease, message,
 						  sizeof(message));
 	timeline_note(&registrar->timeline, registrar->state.sent.generation, "update sent: %s",
@@ -314,7 +312,7 @@ static void publish(struct registrar *registrar)
 static void withdraw(struct registrar *registrar)
 {
 	uint8_t message[DNS_UDP_SIZE * 2];
-	int size = registration_write_withdraw(&registrar->held, message, sizeof(message));
+	int size = registration_write_withdraw(&registrar->held.names, message, sizeof(message));
 
 	note(registrar, "withdrawal sent");
 	send_update(registrar, message, size);
@@ -323,9 +321,9 @@ static void withdraw(struct registrar *registrar)
 static void locate(struct registrar *registrar)
 {
 	struct dns_locator_target target = {
-		.members_domain = registrar->held.members_domain,
-		.account_domain = registrar->held.account_domain,
-		.key = &registrar->key,
+		.members_domain = registrar->held.names.members_domain,
+		.account_domain = registrar->held.names.account_domain,
+		.key = &registrar->held.tsig,
 	};
 	int r = dns_locator_start(registrar->locator, &target);
 
@@ -340,7 +338,7 @@ static void carry_out(struct registrar *registrar, enum registrar_action action)
 	case REGISTRAR_ACTION_NONE:
 		return;
 	case REGISTRAR_ACTION_GET_KEY:
-		if (identity_client_get_key(registrar->identity) < 0)
+		if (signing_identity_get_key(registrar->identity, &registrar->held) < 0)
 			registrar_state_on_key(&registrar->state, now(registrar), 0, false);
 		return;
 	case REGISTRAR_ACTION_FORGET_KEY:
@@ -388,44 +386,23 @@ static void on_timer(void *userdata)
 static void on_identity(void *userdata)
 {
 	struct registrar *registrar = userdata;
-	struct identity_view view;
+	struct signing_identity_view view;
 
-	identity_client_read(registrar->identity, &view);
-	if (view.signed_in &&
-	    memcmp(&view.identity, &registrar->newest, sizeof(view.identity)) != 0) {
-		registrar->newest = view.identity;
-		registrar->newest_number++;
-	}
-	if (view.present && !view.signed_in)
-		memset(&registrar->newest, 0, sizeof(registrar->newest));
-	registrar_state_set_identity(&registrar->state, view.present,
-				     view.signed_in ? registrar->newest_number : 0);
+	signing_identity_read(registrar->identity, &view);
+	registrar_state_set_identity(&registrar->state, view.present, view.number);
 	drive(registrar);
 }
 
-static void on_key(void *userdata, const char *key_name, const struct secret *secret,
-		   const char *words)
+static void on_key(void *userdata, struct signing_key *key, const char *words)
 {
 	struct registrar *registrar = userdata;
 	struct registrar_state *state = &registrar->state;
-	bool success = false;
 
-	/* Signed out and in again meanwhile: this is the key of nobody. */
-	if (secret && state->identity && strcmp(key_name, registrar->newest.key_name) == 0) {
-		registrar->held = registrar->newest;
-		registrar->secret = secret_free(registrar->secret);
-		success = secret_new_copy(secret->data, secret->size, &registrar->secret) >= 0 &&
-			  dns_name_from_text(key_name, &registrar->key.name) >= 0;
+	if (words) {
+		snprintf(state->trouble, sizeof(state->trouble), "%s", words);
+		log_warning("identity gave no key: %s", words);
 	}
-	if (success) {
-		registrar->key.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256;
-		registrar->key.secret = registrar->secret->data;
-		registrar->key.secret_size = registrar->secret->size;
-	} else {
-		snprintf(state->trouble, sizeof(state->trouble), "%s", words ?: "no key yet");
-		log_warning("identity gave no key: %s", words ?: "it is another one's");
-	}
-	registrar_state_on_key(state, now(registrar), registrar->newest_number, success);
+	registrar_state_on_key(state, now(registrar), key->number, !words);
 	drive(registrar);
 }
 
@@ -505,7 +482,7 @@ struct registrar *registrar_free(struct registrar *registrar)
 {
 	if (!registrar)
 		return NULL;
-	identity_client_free(registrar->identity);
+	signing_identity_free(registrar->identity);
 	mapper_client_free(registrar->mapper);
 	dns_exchange_free(registrar->exchange);
 	dns_locator_free(registrar->locator);
@@ -513,7 +490,7 @@ struct registrar *registrar_free(struct registrar *registrar)
 	sd_bus_slot_unref(registrar->bus_slot);
 	ldns_rr_list_deep_free(registrar->sent_records);
 	free_records(registrar);
-	secret_free(registrar->secret);
+	signing_key_deinit(&registrar->held);
 	free(registrar);
 	return NULL;
 }

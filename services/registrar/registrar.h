@@ -26,7 +26,7 @@ struct registrar {
 	struct daemon *daemon;
 	struct registrar_state state;
 	struct loop_timer *timer;
-	struct identity_client *identity;
+	struct signing_identity *identity;
 	struct mapper_client *mapper;
 	struct dns_locator *locator;
 	struct dns_exchange *exchange;
@@ -34,11 +34,7 @@ struct registrar {
 	uint64_t mapper_incarnation;
 	uint64_t generation; /* the newest seen of the network */
 
-	/* The newest identity and its number; and the one whose key we hold. */
-	struct registration_identity newest, held;
-	uint64_t newest_number;
-	struct secret *secret;
-	struct dns_tsig_key key; /* of `held` */
+	struct signing_key held; /* whose records these are */
 
 	struct registration_device device;
 	ldns_rr_list *sent_records; /* by the last PUBLISH */

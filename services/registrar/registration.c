@@ -18,7 +18,7 @@ struct names {
 	char browse[NAME_SIZE];  /* _autotunnel._udp.alice.… */
 };
 
-static void make_names(const struct registration_identity *identity, struct names *names)
+static void make_names(const struct host_names *identity, struct names *names)
 {
 	snprintf(names->host, NAME_SIZE, "%s.%s", identity->host_name, identity->account_domain);
 	snprintf(names->service, NAME_SIZE, "_autotunnel._udp.%s.%s", identity->host_name,
@@ -37,7 +37,7 @@ static bool push(ldns_rr_list *list, ldns_rr *rr)
 	return false;
 }
 
-ldns_rr_list *registration_records(const struct registration_identity *identity,
+ldns_rr_list *registration_records(const struct host_names *identity,
 				   const struct registration_device *device,
 				   const struct sockaddr_in *endpoint)
 {
@@ -64,9 +64,8 @@ ldns_rr_list *registration_records(const struct registration_identity *identity,
 	return NULL;
 }
 
-int registration_write_publish(const struct registration_identity *identity,
-			       const ldns_rr_list *records, uint32_t lease, uint8_t *buffer,
-			       size_t capacity)
+int registration_write_publish(const struct host_names *identity, const ldns_rr_list *records,
+			       uint32_t lease, uint8_t *buffer, size_t capacity)
 {
 	cleanup(ldns_rdf_freep) ldns_rdf *zone = dns_record_name(identity->account_domain);
 	struct dns_update_lease wanted = { .lease = lease };
@@ -86,8 +85,7 @@ int registration_write_publish(const struct registration_identity *identity,
 	return dns_builder_finish(&builder);
 }
 
-int registration_write_withdraw(const struct registration_identity *identity, uint8_t *buffer,
-				size_t capacity)
+int registration_write_withdraw(const struct host_names *identity, uint8_t *buffer, size_t capacity)
 {
 	cleanup(ldns_rdf_freep) ldns_rdf *zone = dns_record_name(identity->account_domain);
 	struct sockaddr_in nowhere = { .sin_family = AF_INET };

@@ -12,21 +12,12 @@
  */
 #include "common/dns/dns-message.h"
 #include "common/dns/dns-tsig.h"
+#include "common/dns/host-names.h"
 
 #include <netinet/in.h>
 
 #define REGISTRATION_TTL   10
 #define REGISTRATION_LEASE 5400 /* seconds; RFC 6281 §5.2: 90 minutes */
-
-/* Who we are: what identity says, copied. Domains without the final dot. */
-struct registration_identity {
-	char host_name[64];       /* desktop */
-	char tunnel_label[64];    /* AutoTunnel-00-22-69-FF-FE-8E-34-2A */
-	char account_domain[256]; /* alice.members.example.org */
-	char members_domain[256]; /* members.example.org */
-	char key_name[256];
-	struct in6_addr host_id;
-};
 
 #define REGISTRATION_DEVICE_STRINGS 4
 struct registration_device {
@@ -36,15 +27,14 @@ struct registration_device {
 
 /* The records to be published at `endpoint` (network order). NULL: no memory, or a name that is
  * none. Freed with ldns_rr_list_deep_free(). */
-ldns_rr_list *registration_records(const struct registration_identity *identity,
+ldns_rr_list *registration_records(const struct host_names *identity,
 				   const struct registration_device *device,
 				   const struct sockaddr_in *endpoint);
 
 /* UPDATE messages, not yet signed, for dns_exchange. The size or a negative errno. */
-int registration_write_publish(const struct registration_identity *identity,
-			       const ldns_rr_list *records, uint32_t lease, uint8_t *buffer,
-			       size_t capacity);
-int registration_write_withdraw(const struct registration_identity *identity, uint8_t *buffer,
+int registration_write_publish(const struct host_names *identity, const ldns_rr_list *records,
+			       uint32_t lease, uint8_t *buffer, size_t capacity);
+int registration_write_withdraw(const struct host_names *identity, uint8_t *buffer,
 				size_t capacity);
 
 /* The lease in a response to an UPDATE that asked for `wanted`: what was granted, or what was

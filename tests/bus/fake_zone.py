@@ -62,20 +62,21 @@ def _sealed(octets):
 def signed_in(name, key=None):
     return {"State": ("s", "signed-in"), "SignedIn": ("b", True), "HostName": ("s", name), "HostId": ("s", HOST_ID),
             "TunnelLabel": ("s", LABEL), "Domain": ("s", DOMAIN), "Account": ("s", "alice"),
-            "TsigKeyName": ("s", key or key_name(name))}
+            "TsigKeyName": ("s", key or key_name(name)), "Certificate": ("ay", b"of the first sign-in")}
 
 
 SIGNED_OUT = {"State": ("s", "signed-out"), "SignedIn": ("b", False), "Domain": ("s", ""), "Account": ("s", ""),
-              "TsigKeyName": ("s", "")}
+              "TsigKeyName": ("s", ""), "Certificate": ("ay", b"")}
 
 
 def fake_identity(host, name="desktop", secret=SECRET):
     """Signed in."""
     identity = Fake(host, "identity", signed_in(name))
+    identity.secret = secret
     fds = []
 
     def give():
-        fds.append(_sealed(secret))
+        fds.append(_sealed(identity.secret))
         shown = identity.objects_shown["/org/homeward/Identity1"]["org.homeward.Identity1"]
         return "ssh", shown["TsigKeyName"][1], "hmac-sha256", fds[-1]
     identity.methods["GetTsigKey"] = give
@@ -88,6 +89,12 @@ def place(generation, external, local="192.168.1.10", port=4500):
              "ExternalAddress": ("s", external)},
             {"Label": ("s", "tunnel"), "Generation": ("t", generation), "External": ("(sq)", (external, port)),
              "State": ("s", "mapped" if external else "pending")})
+
+
+def sign_in_anew(identity, secret=SECRET):
+    """With another password, so fast that nobody sees it signed out."""
+    identity.secret = secret
+    identity.change(Certificate=("ay", b"of the next sign-in"))
 
 
 def fake_mapper(host, generation=1, external="203.0.113.5", **options):

@@ -3,7 +3,7 @@
 import pytest
 
 from fake_zone import (ACCOUNT, CONFIG, HOST_ID, LABEL, REFRESH, SECRET, SIGNED_OUT, FakeZone, fake_identity,
-                       fake_mapper, move)
+                       fake_mapper, move, sign_in_anew)
 
 HOST = "org.homeward.Watcher1.Host"
 SERVICE = "_autotunnel._udp.desktop"
@@ -182,12 +182,14 @@ def test_sign_out(host, zone):
     host.wait_for(lambda: not zone.llqs)
 
 
-def test_wrong_password(host, zone):
-    fake_identity(host, "laptop", secret=b"wrong" * 6)
+def test_wrong_password_and_then_the_right_one(host, zone):
+    identity = fake_identity(host, "laptop", secret=b"wrong" * 6)
     fake_mapper(host)
     host.start_daemon("llq-watcher", CONFIG)
     host.wait_for(("llq-watcher", "State", "refused"), 30)
     assert "wrong password or unknown account" in get(host, "Reason")
+    sign_in_anew(identity)
+    host.wait_for(("llq-watcher", "State", "watching"), 30)
 
 
 def test_orderly_end_says_goodbye(host, zone):

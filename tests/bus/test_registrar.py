@@ -6,7 +6,7 @@ import dns.rcode
 import pytest
 
 from fake_zone import (ACCOUNT, CONFIG, HOST_ID, LABEL, SIGNED_OUT, FakeZone, Resolving, added, deleted, fake_identity,
-                       fake_mapper, move, signed_in)
+                       fake_mapper, move, sign_in_anew, signed_in)
 
 SETTINGS = CONFIG + "[registration]\nstartup-delay-msec = 0\n"
 
@@ -138,6 +138,15 @@ def test_wrong_password(host, zone):
     # The unsigned word was believed only where it could not be forged from beside the path.
     identity.change(**SIGNED_OUT)
     wait_state(host, "signed-out")
+
+
+def test_another_password_is_seen_though_all_names_are_the_same(host, zone):
+    identity = fake_identity(host, secret=b"wrong" * 6)
+    fake_mapper(host)
+    host.start_daemon("registrar", SETTINGS)
+    wait_state(host, "refused")
+    sign_in_anew(identity)
+    wait_state(host, "published")
 
 
 def test_unknown_key(host, zone):

@@ -11,7 +11,7 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 
-static const struct registration_identity identity = {
+static const struct host_names identity = {
 	.host_name = "desktop",
 	.tunnel_label = "AutoTunnel-00-22-69-FF-FE-8E-34-2A",
 	.account_domain = "alice.members.example.org",
