@@ -71,8 +71,11 @@ static int ask(int terminal, const char *prompt, bool echo, char *line, size_t s
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaction(signals[i], &former[i], NULL);
-	if (interrupted)
+	if (interrupted) {
+		/* It may well end us, SIGQUIT even with a picture of our memory. */
+		explicit_bzero(line, size);
 		raise(interrupted);
+	}
 	return r;
 }
 
