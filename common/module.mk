@@ -6,6 +6,7 @@ libbase_la_SOURCES = \
 	common/base/config.c common/base/config.h \
 	common/base/counters.h \
 	common/base/log.c common/base/log.h \
+	common/base/wall-clock.c common/base/wall-clock.h \
 	common/wire/cursor.h
 libbase_la_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
 libbase_la_LIBADD = $(INIH_LIBS)

@@ -4,6 +4,7 @@
 #include "common/base/atomic-file.h"
 #include "common/base/cleanup.h"
 #include "common/base/config.h"
+#include "common/base/wall-clock.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -200,6 +201,25 @@ static void test_atomic_file_unfinished(void **state)
 	assert_int_equal(unlink(beside), 0);
 }
 
+#define SECOND UINT64_C(1000000) /* of CLOCK_REALTIME */
+
+static void test_wall_clock(void **state)
+{
+	struct wall_clock clock = {};
+
+	/* Ten seconds after the start, in 1970. */
+	assert_int_equal(wall_clock_seconds(&clock, 70000, 10000, 10 * SECOND), 70);
+	/* Steered a little: the same moment. */
+	assert_int_equal(wall_clock_seconds(&clock, 70000, 20000, 21 * SECOND + 900000), 70);
+	assert_int_equal(wall_clock_seconds(&clock, 70000, 20000, 18 * SECOND), 70);
+	/* Set: the moment is as far away as before. */
+	assert_int_equal(wall_clock_seconds(&clock, 70000, 20000, 1800000000 * SECOND), 1800000050);
+	assert_int_equal(wall_clock_seconds(&clock, 70000, 30000, 1800000012 * SECOND), 1800000050);
+	/* And set back, to before the start. */
+	assert_int_equal(wall_clock_seconds(&clock, 40000, 30000, 5 * SECOND), 15);
+	assert_int_equal(wall_clock_seconds(&clock, 10000, 30000, 5 * SECOND), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_atomic_file),
 		cmocka_unit_test(test_atomic_file_failures),
 		cmocka_unit_test(test_atomic_file_unfinished),
+		cmocka_unit_test(test_wall_clock),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, make_folder, remove_folder);
