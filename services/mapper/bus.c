@@ -12,6 +12,7 @@
 #include "services/mapper/wish-state.h"
 
 #include "bus-interfaces/errors.h"
+#include "common/base/wall-clock.h"
 #include "common/loop/bus-values.h"
 
 #include <arpa/inet.h>
@@ -65,7 +66,7 @@ struct mapping_object {
 	char path[64];
 	sd_bus_slot *slot;
 	struct shown_mapping shown;
-	uint64_t expires_at, expires; /* the state's and what became of it in CLOCK_REALTIME */
+	uint64_t expires_at; /* as announced, in the state's time; UINT64_MAX: never */
 };
 
 struct bus {
@@ -75,6 +76,7 @@ struct bus {
 	struct shown_network shown;
 	struct mapping_object *objects;
 	uint64_t n_objects_made;
+	struct wall_clock wall_clock;
 	bool finishing;
 };
 
@@ -107,10 +109,20 @@ static void fill_network(const struct mapper_state *state, struct shown_network 
 	strcpy(shown->protocol, words_protocol(state));
 }
 
+/* By the clock as it is now: it may have been set after the gateway granted the mapping. */
+static uint64_t expires_seconds(struct mapping_object *object)
+{
+	struct bus *bus = object->bus;
+
+	if (object->expires_at == UINT64_MAX)
+		return 0;
+	return wall_clock_seconds(&bus->wall_clock, object->expires_at, mapper_now(bus->mapper),
+				  realtime_usec());
+}
+
 static void fill_mapping(struct mapping_object *object, struct shown_mapping *shown)
 {
 	const struct mapping *mapping = object->mapping;
-	struct mapper *mapper = object->bus->mapper;
 
 	memset(shown, 0, sizeof *shown);
 	strcpy(shown->label, mapping->wish.label);
@@ -118,16 +130,10 @@ static void fill_mapping(struct mapping_object *object, struct shown_mapping *sh
 	shown->internal = mapping->internal;
 	shown->external = mapping->external;
 	strcpy(shown->protocol, mapping->condition == MAPPING_MAPPED
-					? words_protocol(mapper_state_of(mapper))
+					? words_protocol(mapper_state_of(object->bus->mapper))
 					: "none");
-	/* Made once from each grant: the clocks drift against each other. */
-	if (mapping->expires_at == UINT64_MAX)
-		object->expires = 0;
-	else if (mapping->expires_at != object->expires_at)
-		object->expires =
-			(realtime_usec() / 1000 + mapping->expires_at - mapper_now(mapper)) / 1000;
 	object->expires_at = mapping->expires_at;
-	shown->expires = object->expires;
+	shown->expires = expires_seconds(object);
 	strcpy(shown->state, words_condition(mapping->condition));
 	snprintf(shown->last_error, sizeof shown->last_error, "%s",
 		 words_trouble(mapping->trouble));
@@ -297,6 +303,13 @@ static int get_endpoint(sd_bus *connection, const char *path, const char *interf
 	return bus_append_endpoint(reply, userdata);
 }
 
+static int get_expires(sd_bus *connection, const char *path, const char *interface,
+		       const char *property, sd_bus_message *reply, void *userdata,
+		       sd_bus_error *error)
+{
+	return sd_bus_message_append(reply, "t", expires_seconds(userdata));
+}
+
 static int get_counters(sd_bus *connection, const char *path, const char *interface,
 			const char *property, sd_bus_message *reply, void *userdata,
 			sd_bus_error *error)
@@ -366,8 +379,7 @@ static const sd_bus_vtable mapping_vtable[] = {
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Protocol", "s", get_text, offsetof(struct mapping_object, shown.protocol),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Expires", "t", NULL, offsetof(struct mapping_object, shown.expires),
-			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Expires", "t", get_expires, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("State", "s", get_text, offsetof(struct mapping_object, shown.state),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastError", "s", get_text,

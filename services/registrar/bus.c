@@ -46,10 +46,17 @@ static int get_counters(sd_bus *bus, const char *path, const char *interface, co
 static int get_published(sd_bus *bus, const char *path, const char *interface, const char *property,
 			 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-	const struct registrar_published *published = &((struct registrar *)userdata)->published;
+	struct registrar *registrar = userdata;
+	const struct registrar_published *published = &registrar->published;
+	uint64_t expires = 0;
 
+	/* By the clock as it is now: it may have been set after the server granted the lease. */
+	if (published->lease)
+		expires = wall_clock_seconds(&registrar->wall_clock, published->expires,
+					     loop_now(daemon_loop(registrar->daemon)),
+					     realtime_usec());
 	return sd_bus_message_append(reply, "(ttts)", published->generation, published->lease,
-				     published->expires, published->server);
+				     expires, published->server);
 }
 
 static int get_records(sd_bus *bus, const char *path, const char *interface, const char *property,

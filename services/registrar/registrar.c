@@ -73,7 +73,7 @@ static void show_published(struct registrar *registrar)
 
 	registrar->published.generation = state->published_place.generation;
 	registrar->published.lease = state->lease;
-	registrar->published.expires = realtime_usec() / 1000000 + state->lease;
+	registrar->published.expires = state->expires;
 	strcpy(registrar->published.server, endpoint_text(&registrar->server, text));
 	show_records(registrar);
 	registrar_bus_emit_published(registrar);

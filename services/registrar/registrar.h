@@ -5,6 +5,7 @@
  * The context: carries facts from identity and mapper and answers from the server into the state,
  * and does what the state says. Everything runs on the daemon's loop.
  */
+#include "common/base/wall-clock.h"
 #include "common/dns-client/dns-locator.h"
 #include "common/loop/daemon.h"
 #include "common/loop/timeline.h"
@@ -43,9 +44,11 @@ struct registrar {
 	char reason[320];
 	char **records; /* published, ended by NULL; NULL when nothing is */
 	struct registrar_published {
-		uint64_t generation, lease, expires; /* expires: seconds of CLOCK_REALTIME */
+		uint64_t generation, lease;
+		uint64_t expires; /* as loop_now() */
 		char server[32];
 	} published;
+	struct wall_clock wall_clock;
 	struct timeline timeline;
 	sd_bus_slot *bus_slot;
 	enum registrar_phase shown_phase;
