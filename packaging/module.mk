@@ -17,7 +17,7 @@ EXTRA_DIST += $(UNITS:=.in)
 
 $(UNITS): %.service: %.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) \
-		-e 's|@libexecdir[@]|$(libexecdir)|g' -e 's|@sbindir[@]|$(sbindir)|g' \
+		-e 's|@pkglibexecdir[@]|$(pkglibexecdir)|g' -e 's|@sbindir[@]|$(sbindir)|g' \
 		-e 's|@docdir[@]|$(docdir)|g' $(top_srcdir)/$@.in > $@
 
 examplesdir = $(docdir)/examples

@@ -9,7 +9,7 @@ libidentity_core_la_SOURCES = \
 libidentity_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libidentity_core_la_LIBADD = libkeys.la libbase.la $(CRYPTO_LIBS)
 
-libexec_PROGRAMS += services/identity/identity
+pkglibexec_PROGRAMS += services/identity/identity
 services_identity_identity_SOURCES = \
 	services/identity/bus.c \
 	services/identity/identity.c services/identity/identity.h \

@@ -17,7 +17,7 @@ libkeyd_core_la_SOURCES = \
 libkeyd_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libkeyd_core_la_LIBADD = libbase.la $(CRYPTO_LIBS)
 
-libexec_PROGRAMS += services/keyd/keyd
+pkglibexec_PROGRAMS += services/keyd/keyd
 services_keyd_keyd_SOURCES = \
 	services/keyd/bus.c \
 	services/keyd/identity-client.c services/keyd/identity-client.h \

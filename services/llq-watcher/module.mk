@@ -7,7 +7,7 @@ libllqwatcher_core_la_SOURCES = \
 libllqwatcher_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 libllqwatcher_core_la_LIBADD = libdns.la
 
-libexec_PROGRAMS += services/llq-watcher/llq-watcher
+pkglibexec_PROGRAMS += services/llq-watcher/llq-watcher
 services_llq_watcher_llq_watcher_SOURCES = \
 	services/llq-watcher/bus.c \
 	services/llq-watcher/identity-client.c services/llq-watcher/identity-client.h \

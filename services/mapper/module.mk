@@ -1,5 +1,5 @@
 noinst_LTLIBRARIES += libmapper-core.la
-libexec_PROGRAMS += services/mapper/mapper
+pkglibexec_PROGRAMS += services/mapper/mapper
 
 libmapper_core_la_SOURCES = \
 	services/mapper/announcement-wire.c services/mapper/announcement-wire.h \

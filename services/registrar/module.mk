@@ -5,7 +5,7 @@ libregistrar_core_la_SOURCES = \
 libregistrar_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 libregistrar_core_la_LIBADD = libdns.la
 
-libexec_PROGRAMS += services/registrar/registrar
+pkglibexec_PROGRAMS += services/registrar/registrar
 services_registrar_registrar_SOURCES = \
 	services/registrar/bus.c \
 	services/registrar/device.c services/registrar/device.h \

@@ -1,5 +1,5 @@
 noinst_LTLIBRARIES += libtunneld-core.la
-libexec_PROGRAMS += services/tunneld/tunneld
+pkglibexec_PROGRAMS += services/tunneld/tunneld
 
 libtunneld_core_la_SOURCES = \
 	services/tunneld/datagram-wire.c services/tunneld/datagram-wire.h \
