@@ -1,4 +1,4 @@
-noinst_LTLIBRARIES += libbase.la libdns.la libdnsclient.la libkeys.la libloop.la
+noinst_LTLIBRARIES += libbase.la libdns.la libdnsclient.la libkeys.la libloop.la libnet.la
 
 libbase_la_SOURCES = \
 	common/base/atomic-file.c common/base/atomic-file.h \
@@ -46,5 +46,9 @@ libdnsclient_la_SOURCES = \
 	common/dns-client/signing-identity.c common/dns-client/signing-identity.h
 libdnsclient_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
 libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la
+
+libnet_la_SOURCES = common/net/network-route.c common/net/network-route.h
+libnet_la_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
+libnet_la_LIBADD = $(MNL_LIBS)
 
 EXTRA_DIST += common/README

@@ -23,8 +23,9 @@
 struct host_interface {
 	int index;
 	bool up;
+	bool carrier; /* and is up */
 	bool loopback;
-	bool default_route; /* the default route with the lowest metric leaves here */
+	bool default_route; /* of all on Ethernet, the one with the lowest metric leaves here */
 	bool ethernet;      /* `address` is a MAC-48 address */
 	uint8_t address[6];
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/identity/interface-watch.h"
 
+#include "common/net/network-route.h"
+
 #include <libmnl/libmnl.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
@@ -20,8 +22,7 @@ struct interface_watch {
 struct scan {
 	struct host_interface *interfaces;
 	size_t n_interfaces;
-	int default_index;
-	uint32_t default_metric;
+	struct network_route primary; /* link 0: none */
 };
 
 DEFINE_CLEANUP(struct mnl_socket *, mnl_socket_close)
@@ -51,6 +52,7 @@ static int on_link(const struct nlmsghdr *header, void *data)
 	struct host_interface interface = {
 		.index = link->ifi_index,
 		.up = link->ifi_flags & IFF_UP,
+		.carrier = network_link_is_up(link),
 		.loopback = link->ifi_flags & IFF_LOOPBACK,
 		.ethernet = link->ifi_type == ARPHRD_ETHER,
 	};
@@ -77,37 +79,25 @@ static int on_link(const struct nlmsghdr *header, void *data)
 	return MNL_CB_OK;
 }
 
+static bool can_be_primary(const struct scan *scan, int index)
+{
+	for (size_t i = 0; i < scan->n_interfaces; i++)
+		if (scan->interfaces[i].index == index)
+			return scan->interfaces[i].carrier && scan->interfaces[i].ethernet;
+	return false;
+}
+
+/* The interfaces have been read before. A route over something else, a tunnel for example, leaves
+ * the primary interface the primary one. */
 static int on_route(const struct nlmsghdr *header, void *data)
 {
-	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
-	const struct nlattr *attribute;
 	struct scan *scan = data;
-	uint32_t metric = 0;
-	int index = 0;
+	struct network_route route;
 
-	if (header->nlmsg_type != RTM_NEWROUTE || route->rtm_dst_len ||
-	    route->rtm_table != RT_TABLE_MAIN || route->rtm_type != RTN_UNICAST)
-		return MNL_CB_OK;
-	mnl_attr_for_each (attribute, header, sizeof *route) {
-		size_t size = mnl_attr_get_payload_len(attribute);
-		const struct rtnexthop *hop = mnl_attr_get_payload(attribute);
-
-		switch (mnl_attr_get_type(attribute)) {
-		case RTA_OIF:
-			index = size >= 4 ? (int)mnl_attr_get_u32(attribute) : 0;
-			break;
-		case RTA_PRIORITY:
-			metric = size >= 4 ? mnl_attr_get_u32(attribute) : 0;
-			break;
-		case RTA_MULTIPATH:
-			index = size >= sizeof *hop ? hop->rtnh_ifindex : 0;
-			break;
-		}
-	}
-	if (index && (!scan->default_index || metric < scan->default_metric)) {
-		scan->default_index = index;
-		scan->default_metric = metric;
-	}
+	if (header->nlmsg_type == RTM_NEWROUTE && network_route_read(header, &route) &&
+	    can_be_primary(scan, route.link) &&
+	    (!scan->primary.link || route.metric < scan->primary.metric))
+		scan->primary = route;
 	return MNL_CB_OK;
 }
 
@@ -159,7 +149,7 @@ int interface_scan(struct host_interface **ret_interfaces, size_t *ret_n_interfa
 		return r;
 	}
 	for (size_t i = 0; i < scan.n_interfaces; i++)
-		scan.interfaces[i].default_route = scan.interfaces[i].index == scan.default_index;
+		scan.interfaces[i].default_route = scan.interfaces[i].index == scan.primary.link;
 	*ret_interfaces = scan.interfaces;
 	*ret_n_interfaces = scan.n_interfaces;
 	return 0;

@@ -18,4 +18,4 @@ services_identity_identity_SOURCES = \
 	services/identity/sign-in.c services/identity/sign-in.h \
 	services/identity/store.c services/identity/store.h
 services_identity_identity_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
-services_identity_identity_LDADD = libidentity-core.la libloop.la $(CRYPTO_LIBS) $(MNL_LIBS)
+services_identity_identity_LDADD = libidentity-core.la libloop.la libnet.la $(CRYPTO_LIBS) $(MNL_LIBS)

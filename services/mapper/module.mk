@@ -18,4 +18,4 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/mapper.c services/mapper/mapper.h \
 	services/mapper/network-watch.c services/mapper/network-watch.h
 services_mapper_mapper_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
-services_mapper_mapper_LDADD = libmapper-core.la libloop.la $(MNL_LIBS) $(NATPMP_LIBS)
+services_mapper_mapper_LDADD = libmapper-core.la libloop.la libnet.la $(MNL_LIBS) $(NATPMP_LIBS)

@@ -10,6 +10,8 @@
  * A view with link, address and default route settles 20 ms after the last notification, one
  * without 100 ms after it, either at most 150 ms after the first one.
  */
+#include "common/net/network-route.h"
+
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -28,13 +30,6 @@ struct network_address {
 	struct in_addr address;
 	uint8_t prefix;
 	bool secondary;
-};
-
-/* A default route. */
-struct network_route {
-	int link;
-	struct in_addr gateway, source; /* 0.0.0.0: none */
-	uint32_t metric;
 };
 
 struct network_tables {

@@ -20,8 +20,6 @@
 #define BATCH_LIMIT 64
 #define RETRY_MSEC  200   /* until a request that the kernel did not take is made again */
 #define BUFFER_SIZE 32768 /* what the kernel puts into one piece of a dump at most */
-/* IFF_LOWER_UP of <linux/if.h>, which does not go together with <net/if.h>. */
-#define LINK_HAS_CARRIER 0x10000
 
 enum reading {
 	READING_NOTHING,
@@ -89,11 +87,6 @@ static void *grow(void **rows, size_t *n_rows, size_t size)
 	return more;
 }
 
-static bool link_is_up(const struct ifinfomsg *info)
-{
-	return (info->ifi_flags & (IFF_UP | LINK_HAS_CARRIER)) == (IFF_UP | LINK_HAS_CARRIER);
-}
-
 /* A name may hold any octets but '/' and white space; a string on the bus may not. It is only
  * shown: what is done to an interface is done by its index. */
 static void copy_name(char name[static IFNAMSIZ], const char *from)
@@ -114,7 +107,7 @@ static void add_link(struct network_watch *watch, const struct nlmsghdr *header)
 	if (!link)
 		return;
 	link->index = info->ifi_index;
-	link->up = link_is_up(info);
+	link->up = network_link_is_up(info);
 	mnl_attr_for_each (attribute, header, sizeof *info) {
 		if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
 		    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
@@ -169,58 +162,11 @@ static void add_address(struct network_watch *watch, const struct nlmsghdr *head
 	row->address = own_address(header);
 }
 
-/* Of several equal ways the first is as good as any. */
-static void read_next_hop(struct network_route *route, const struct nlattr *multipath)
-{
-	const struct rtnexthop *hop = mnl_attr_get_payload(multipath);
-	int left = mnl_attr_get_payload_len(multipath);
-	const struct nlattr *attribute = (const struct nlattr *)(hop + 1);
-	const char *end;
-
-	if (left < (int)sizeof *hop || hop->rtnh_len < sizeof *hop || hop->rtnh_len > left)
-		return;
-	route->link = hop->rtnh_ifindex;
-	end = (const char *)hop + hop->rtnh_len;
-	for (; mnl_attr_ok(attribute, end - (const char *)attribute);
-	     attribute = mnl_attr_next(attribute))
-		if (mnl_attr_get_type(attribute) == RTA_GATEWAY)
-			route->gateway = attribute_address(attribute);
-}
-
 static void add_route(struct network_watch *watch, const struct nlmsghdr *header)
 {
-	const struct rtmsg *info = mnl_nlmsg_get_payload(header);
-	struct network_route route = {};
-	struct network_route *row;
-	const struct nlattr *attribute;
-	uint32_t table = info->rtm_table;
+	struct network_route route, *row;
 
-	if (info->rtm_family != AF_INET || info->rtm_dst_len || info->rtm_src_len ||
-	    info->rtm_type != RTN_UNICAST || info->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD))
-		return;
-	mnl_attr_for_each (attribute, header, sizeof *info) {
-		switch (mnl_attr_get_type(attribute)) {
-		case RTA_TABLE:
-			table = mnl_attr_get_u32(attribute);
-			break;
-		case RTA_OIF:
-			route.link = mnl_attr_get_u32(attribute);
-			break;
-		case RTA_GATEWAY:
-			route.gateway = attribute_address(attribute);
-			break;
-		case RTA_PREFSRC:
-			route.source = attribute_address(attribute);
-			break;
-		case RTA_PRIORITY:
-			route.metric = mnl_attr_get_u32(attribute);
-			break;
-		case RTA_MULTIPATH:
-			read_next_hop(&route, attribute);
-			break;
-		}
-	}
-	if (table != RT_TABLE_MAIN)
+	if (!network_route_read(header, &route))
 		return;
 	row = grow((void **)&watch->tables.routes, &watch->tables.n_routes, sizeof *row);
 	if (row)
@@ -385,7 +331,7 @@ static int on_notification(const struct nlmsghdr *header, void *userdata)
 		network_state_note_address_gone(&watch->state, address->ifa_index,
 						own_address(header), now);
 	else if (header->nlmsg_type == RTM_DELLINK ||
-		 (header->nlmsg_type == RTM_NEWLINK && !link_is_up(link)))
+		 (header->nlmsg_type == RTM_NEWLINK && !network_link_is_up(link)))
 		network_state_note_link_down(&watch->state, link->ifi_index, now);
 	else
 		network_state_note_change(&watch->state, now);

@@ -161,6 +161,18 @@ def test_prefers_the_default_route(make_host):
     assert get(host, "Eui64").endswith("00-00-02")
 
 
+def test_default_route_of_another_table_or_over_a_tunnel_does_not_count(make_host):
+    host = make_host("desktop")
+    plug(host, mac="00:22:69:00:00:01", name="card1", route=False)
+    plug(host, mac="00:22:69:00:00:02", name="card2", route=True)
+    host.run(["ip", "tuntap", "add", "vpn", "mode", "tun"])
+    host.batch(["address add 10.0.1.2/24 dev card1", "link set vpn up", "route del default",
+                "route add default via 192.168.1.1 metric 100", "route add default dev vpn metric 1",
+                "route add default via 10.0.1.1 dev card1 table 1000"])
+    host.start_daemon("identity")
+    assert get(host, "Eui64").endswith("00-00-02")
+
+
 def test_takes_the_first_interface_without_a_default_route(make_host):
     host = make_host("desktop")
     plug(host, mac="00:22:69:00:00:01", name="card1", route=False)

@@ -4,7 +4,8 @@ UNIT_TESTS += \
 	tests/unit/common/test-cursor \
 	tests/unit/common/test-keys \
 	tests/unit/common/test-loop \
-	tests/unit/common/test-neighbour
+	tests/unit/common/test-neighbour \
+	tests/unit/common/test-network-route
 endif
 
 tests_unit_common_test_loop_SOURCES = tests/unit/common/test-loop.c
@@ -14,6 +15,10 @@ tests_unit_common_test_loop_LDADD = libloop.la $(CMOCKA_LIBS)
 tests_unit_common_test_neighbour_SOURCES = tests/unit/common/test-neighbour.c
 tests_unit_common_test_neighbour_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS)
 tests_unit_common_test_neighbour_LDADD = libloop.la $(CMOCKA_LIBS)
+
+tests_unit_common_test_network_route_SOURCES = tests/unit/common/test-network-route.c
+tests_unit_common_test_network_route_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(MNL_CFLAGS)
+tests_unit_common_test_network_route_LDADD = libnet.la $(MNL_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_common_test_base_SOURCES = tests/unit/common/test-base.c
 tests_unit_common_test_base_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

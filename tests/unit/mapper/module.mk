@@ -30,7 +30,7 @@ tests_unit_mapper_test_network_watch_SOURCES = \
 	tests/unit/mapper/test-network-watch.c services/mapper/network-watch.c
 tests_unit_mapper_test_network_watch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS) $(MNL_CFLAGS)
 tests_unit_mapper_test_network_watch_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mnl_socket_sendto
-tests_unit_mapper_test_network_watch_LDADD = libmapper-core.la libloop.la $(MNL_LIBS) $(CMOCKA_LIBS)
+tests_unit_mapper_test_network_watch_LDADD = libmapper-core.la libloop.la libnet.la $(MNL_LIBS) $(CMOCKA_LIBS)
 
 tests_fuzz_fuzz_natpmp_SOURCES = tests/fuzz/fuzz-natpmp.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_natpmp_LDADD = libmapper-core.la

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* How rtnetlink's rows are understood: what a default route is and when a link can carry it. One
+ * reading for all, so that two daemons do not take two interfaces for the primary one. */
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ifinfomsg;
+struct nlmsghdr;
+
+/* An IPv4 default route of the main table. */
+struct network_route {
+	int link;
+	struct in_addr gateway, source; /* 0.0.0.0: none */
+	uint32_t metric;                /* of several usable ones the lowest counts, or the first */
+};
+
+/* Reads an RTM_NEWROUTE with the fixed part of its type. False when it is another route, or one
+ * that is dead. Of several equal ways in one route the first that is not dead is as good as any. */
+bool network_route_read(const struct nlmsghdr *header, struct network_route *ret);
+
+/* Administratively up, and with a carrier. */
+bool network_link_is_up(const struct ifinfomsg *info);
