@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from homeward_lab import USERS, BusError, wait_until
+from homeward_lab import USERS, BusError, Capture, wait_until
 
 
 def ping(host, address, check=True):
@@ -138,3 +138,34 @@ def test_wait_until_tells_what_it_saw():
     with pytest.raises(TimeoutError, match="tea: not within 0.05 s; last: 0"):
         wait_until(lambda: 0, 0.05, "tea")
     assert time.monotonic() - begin >= 0.05
+
+
+def test_wire_check_sees_what_must_not_be(make_host, make_gateway):
+    """Clear text, inner addresses, a nonce used twice, other protocols and what is no message."""
+    gateway = make_gateway("A", 1)
+    capture = Capture(gateway.internet)
+    host, server = make_host("desktop"), make_host("server")
+    host.move(gateway)
+    server.attach_internet(gateway.internet, "11.0.9.9")
+    secret, inner = b"sixteen octets!!", "fd12:3456:789a:bcde:1122:33ff:fe44:5566"
+    program = textwrap.dedent(f"""
+        import socket, sys
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        to = ("11.0.9.9", 4500)
+        s.sendto(b"\\xff", to)
+        esp = b"\\x12\\x34\\x56\\x78" + bytes(4) + b"iv iv iv"
+        s.sendto(esp + {secret!r} + bytes(40), to)
+        s.sendto(esp + socket.inet_pton(socket.AF_INET6, "{inner}") + bytes(40), to)
+        s.sendto(b"what is this?", to)
+        s.sendto(b"\\0\\1\\1", ("11.0.9.9", 53))
+        """)
+    host.run([sys.executable, "-c", program])
+    assert ping(host, "11.0.9.9")
+    assert capture.stop() == 0
+    seen = capture.examine({"the secret": secret}, [inner])
+    problems = "\n".join(seen["problems"])
+    assert seen["frames"]["keepalive"] == 1 and seen["frames"]["esp"] == 2 and seen["frames"]["protocol 1"] >= 2
+    for words in ("the secret is in clear in a frame of kind esp", f"the inner address {inner} is in clear",
+                  "11.0.9.9 > 11.0.1.1 protocol 1", "77686174206973207468697", "nonce that was used before",
+                  "malformed"):
+        assert words in problems, problems
