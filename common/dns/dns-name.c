@@ -6,13 +6,15 @@
 
 #define LABEL_SIZE_MAX 63
 #define POINTER_FLAG   0xC0
+/* No name has more labels, and each needs one pointer at most to be found. */
+#define POINTERS_MAX 128
 
 void dns_name_read(struct reader *reader, bool compressed, struct dns_name *ret)
 {
 	struct dns_name name = { 0 };
 	struct reader at = *reader;
 	size_t lowest = reader->position;
-	bool jumped = false;
+	unsigned int n_jumps = 0;
 
 	for (;;) {
 		uint8_t size = reader_u8(&at);
@@ -22,12 +24,12 @@ void dns_name_read(struct reader *reader, bool compressed, struct dns_name *ret)
 		if ((size & POINTER_FLAG) == POINTER_FLAG) {
 			size_t target = (size & ~POINTER_FLAG) << 8 | reader_u8(&at);
 
-			/* Strictly backwards, so that it ends. */
-			if (at.failed || !compressed || target >= lowest)
+			/* Strictly backwards, so that it ends, and soon: a message can hold a chain
+			 * of thousands of pointers and thousands of names that begin with it. */
+			if (at.failed || !compressed || target >= lowest || n_jumps == POINTERS_MAX)
 				break;
-			if (!jumped)
+			if (n_jumps++ == 0)
 				reader->position = at.position;
-			jumped = true;
 			lowest = at.position = target;
 			continue;
 		}
@@ -39,7 +41,7 @@ void dns_name_read(struct reader *reader, bool compressed, struct dns_name *ret)
 			break;
 		name.size += size;
 		if (size == 0) {
-			if (!jumped)
+			if (n_jumps == 0)
 				reader->position = at.position;
 			*ret = name;
 			return;

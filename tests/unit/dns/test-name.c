@@ -84,6 +84,25 @@ static void malformed(void **state)
 	assert_false(read_at("", 0, true, &name, &position));
 }
 
+/* A pointer at each even octet, to the one before: the name at its end would take as many steps. */
+static void chain_of_pointers(void **state)
+{
+	uint8_t data[2 + 2 * 200] = { 0 };
+	struct dns_name name;
+
+	for (size_t i = 1; i <= 200; i++) {
+		data[2 * i] = 0xC0 | (2 * i - 2) >> 8;
+		data[2 * i + 1] = 2 * i - 2;
+	}
+	for (size_t i = 1; i <= 200; i++) {
+		struct reader reader = reader_init(data, sizeof(data));
+
+		reader.position = 2 * i;
+		dns_name_read(&reader, true, &name);
+		assert_int_equal(reader.failed, i > 128);
+	}
+}
+
 static void odd_octets_are_escaped(void **state)
 {
 	struct dns_name name;
@@ -100,11 +119,9 @@ static void odd_octets_are_escaped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_and_back),
-		cmocka_unit_test(refused_texts),
-		cmocka_unit_test(compressed),
-		cmocka_unit_test(malformed),
-		cmocka_unit_test(odd_octets_are_escaped),
+		cmocka_unit_test(text_and_back),     cmocka_unit_test(refused_texts),
+		cmocka_unit_test(compressed),        cmocka_unit_test(malformed),
+		cmocka_unit_test(chain_of_pointers), cmocka_unit_test(odd_octets_are_escaped),
 	};
 
 	return cmocka_run_group_tests_name("dns-name", tests, NULL, NULL);
