@@ -107,7 +107,7 @@ static int take_question(struct dns_message *message, struct reader *reader)
 }
 
 static int take_section(struct dns_message *message, enum dns_section section, unsigned int count,
-			struct reader *reader)
+			bool with_records, struct reader *reader)
 {
 	struct record record;
 	int r = 0;
@@ -131,12 +131,13 @@ static int take_section(struct dns_message *message, enum dns_section section, u
 				message->has_tsig = true;
 			continue;
 		}
-		r = take_record(message, section, reader, &record);
+		if (with_records)
+			r = take_record(message, section, reader, &record);
 	}
 	return r;
 }
 
-int dns_message_parse(const uint8_t *data, size_t size, struct dns_message **ret)
+static int parse(const uint8_t *data, size_t size, bool with_records, struct dns_message **ret)
 {
 	cleanup(dns_message_freep) struct dns_message *message = NULL;
 	struct reader reader = reader_init(data, size);
@@ -160,7 +161,7 @@ int dns_message_parse(const uint8_t *data, size_t size, struct dns_message **ret
 	if (reader.failed)
 		return -EBADMSG;
 	for (int i = 0; i < DNS_N_SECTIONS; i++) {
-		r = take_section(message, i, counts[i], &reader);
+		r = take_section(message, i, counts[i], with_records, &reader);
 		if (r < 0)
 			return r;
 	}
@@ -168,6 +169,16 @@ int dns_message_parse(const uint8_t *data, size_t size, struct dns_message **ret
 		return -EBADMSG;
 	*ret = steal_ptr(message);
 	return 0;
+}
+
+int dns_message_parse(const uint8_t *data, size_t size, struct dns_message **ret)
+{
+	return parse(data, size, true, ret);
+}
+
+int dns_message_parse_outline(const uint8_t *data, size_t size, struct dns_message **ret)
+{
+	return parse(data, size, false, ret);
 }
 
 struct dns_message *dns_message_free(struct dns_message *message)

@@ -170,7 +170,7 @@ void authority_receive_ack(struct authority *authority, const struct moment *mom
 	struct dns_llq option;
 	struct dns_tsig tsig;
 
-	if (dns_message_parse(data, size, &message) < 0) {
+	if (dns_message_parse_outline(data, size, &message) < 0) {
 		authority->counters.malformed++;
 		return;
 	}

@@ -462,6 +462,36 @@ static void truncated_at_every_length(void **state)
 	assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_A), -1);
 }
 
+/* ldns walks a name that points at itself for a long time: only for those who hold a key. */
+static void records_of_strangers_are_not_read(void **state)
+{
+	static const struct {
+		const char *key_name;
+		int rcode;
+	} senders[] = {
+		{ NULL, LDNS_RCODE_REFUSED },
+		{ DESKTOP_KEY, LDNS_RCODE_FORMERR },
+		{ FIXTURE_DOMAIN, LDNS_RCODE_FORMERR },
+	};
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+
+	for (size_t i = 0; i < ARRAY_SIZE(senders); i++) {
+		struct writer *writer = &exchange.builder.writer;
+
+		exchange_begin_update(&exchange);
+		exchange_add(&exchange, "desktop PTR x");
+		writer->data[writer->position - 2] = 0xC0 | (writer->position - 2) >> 8;
+		writer->data[writer->position - 1] = writer->position - 2;
+		assert_int_equal(fixture_send(fixture, &exchange, senders[i].key_name),
+				 senders[i].rcode);
+		exchange_clear(&exchange);
+		fixture_clear_outbox(fixture);
+	}
+	assert_int_equal(counters(fixture)->malformed, 2);
+	assert_int_equal(counters(fixture)->refused, 1);
+}
+
 static void odd_messages(void **state)
 {
 	struct fixture *fixture = *state;
@@ -545,6 +575,7 @@ int main(void)
 		TEST(bad_times),
 		TEST(every_bit_counts),
 		TEST(truncated_at_every_length),
+		TEST(records_of_strangers_are_not_read),
 		TEST(odd_messages),
 		TEST(removed_account_is_gone),
 		TEST(accounts_are_one_label_below),
