@@ -281,6 +281,15 @@ void authority_keep_listed(struct authority *authority, const struct moment *mom
 	}
 }
 
+void authority_forget_account(struct authority *authority, int64_t id)
+{
+	llq_table_forget_account(&authority->llqs, id);
+	keyring_forget(&authority->keyring, id);
+	for (size_t i = authority->accounts.n; i > 0; i--)
+		if (authority->accounts.items[i - 1]->id == id)
+			accounts_remove_at(&authority->accounts, i - 1);
+}
+
 void authority_set_last_record_id(struct authority *authority, int64_t id)
 {
 	authority->last_record_id = id;

@@ -91,6 +91,9 @@ int authority_add_record(struct authority *authority, int64_t account,
 int authority_add_llq(struct authority *authority, int64_t account, const struct stored_llq *llq,
 		      const struct moment *moment);
 int authority_complete_account(struct authority *authority, int64_t account);
+/* Takes it out of memory, without a word to the storage: it could not be read to its end. Not while
+ * a transaction is under way, unless the account was added since it began. */
+void authority_forget_account(struct authority *authority, int64_t account);
 bool authority_has_account(const struct authority *authority, int64_t id, const char *domain);
 /* Marks accounts for authority_keep_listed(): begin with none, list those that exist, and the
  * others go. Not while a transaction is under way. */

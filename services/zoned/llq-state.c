@@ -239,6 +239,19 @@ void llq_table_remove(struct llq_table *table, struct llq *llq, uint64_t now)
 	llq_free(llq);
 }
 
+void llq_table_forget_account(struct llq_table *table, int64_t account)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < table->n; i++) {
+		if (table->items[i]->account == account)
+			llq_free(table->items[i]);
+		else
+			table->items[n++] = table->items[i];
+	}
+	table->n = n;
+}
+
 void llq_table_settle_removed(struct llq_table *table, bool durable)
 {
 	if (durable && table->n_removing) {

@@ -115,6 +115,8 @@ struct llq *llq_table_find(const struct llq_table *table, uint64_t id);
 size_t llq_table_count_key(const struct llq_table *table, const char *key_name);
 /* Frees it and notes the id for the storage. */
 void llq_table_remove(struct llq_table *table, struct llq *llq, uint64_t now);
+/* Frees those of the account; the storage keeps them. */
+void llq_table_forget_account(struct llq_table *table, int64_t account);
 /* The transaction that removes the first ones is durable, or not. */
 void llq_table_settle_removed(struct llq_table *table, bool durable);
 void llq_table_clear(struct llq_table *table);

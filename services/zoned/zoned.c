@@ -134,6 +134,8 @@ static void start_transaction(struct zoned *zoned, struct change_list *changes)
 	finish(zoned, -ENOMEM);
 }
 
+static int refresh_accounts(struct zoned *zoned);
+
 /* Rings when a lease ends, an event has to be sent again, or after the burst of messages that
  * queued something: what came in that burst shares a transaction. */
 static void on_work(void *userdata)
@@ -143,6 +145,10 @@ static void on_work(void *userdata)
 	struct change_list changes = {};
 	struct outbox outbox = {};
 
+	/* Under load there may be a transaction at each burst, and only between two of them can an
+	 * account go. */
+	if (!authority_is_busy(zoned->authority))
+		(void)refresh_accounts(zoned);
 	authority_tick(zoned->authority, &moment, &outbox);
 	send_all(zoned, &outbox);
 	if (!zoned->is_stopping && authority_begin(zoned->authority, &moment, &changes) > 0)
@@ -208,6 +214,9 @@ static int take_account(void *userdata, int64_t id, const char *domain, const vo
 		r = authority_complete_account(zoned->authority, id);
 	if (r >= 0)
 		log_info("account %s", domain);
+	else
+		/* Half of it would be served as if it were all, and never be read again. */
+		authority_forget_account(zoned->authority, id);
 	return r;
 }
 
@@ -226,6 +235,10 @@ static int refresh_accounts(struct zoned *zoned)
 	if (r < 0 || authority_is_busy(zoned->authority))
 		return r;
 	authority_keep_listed(zoned->authority, &moment);
+	/* What was removed and made again could not come in before the old one had gone. */
+	r = storage_walk_accounts(zoned->reader, take_account, zoned);
+	if (r < 0)
+		return r;
 	zoned->accounts_generation = generation;
 	return 0;
 }

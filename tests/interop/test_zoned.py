@@ -306,6 +306,17 @@ def test_account_is_seen_and_gone_at_once(server):
     assert server.serial() == 1
 
 
+def test_account_made_again_before_its_end_was_noticed(server):
+    server.nsupdate(f"update add host.{ALICE} 10 A 192.0.2.1")
+    server.host.daemons["zoned"].process.send_signal(signal.SIGSTOP)
+    server.zonectl("account", "remove", "alice")
+    server.zonectl("account", "add", "alice", "--password-fd", "0", input=PASSWORD)
+    server.host.daemons["zoned"].process.send_signal(signal.SIGCONT)
+    assert status(server.dig(f"host.{ALICE}", "A")) == "NXDOMAIN"
+    server.nsupdate(f"update add host.{ALICE} 10 A 192.0.2.2")
+    assert server.short(f"host.{ALICE}", "A") == ["192.0.2.2"]
+
+
 def test_configuration_errors(make_host):
     host = make_host("zone", bus=False)
     for text, wanted in (("[zone]\nname = x.example\nserver-adress = 1.2.3.4\n", ":3:"),

@@ -77,6 +77,9 @@ class Process(subprocess.Popen):
         if self.poll() is None:
             try:
                 os.kill(self.inner_pid, number)
+                # The helper stopped itself together with the process.
+                if number == signal.SIGCONT:
+                    os.kill(self.pid, number)
             except ProcessLookupError:
                 pass
 

@@ -536,6 +536,20 @@ static void removed_account_is_gone(void **state)
 		DNS_TSIG_ERROR_BADKEY);
 }
 
+/* What the storage could not tell to its end is read anew. */
+static void forgotten_account_can_be_read_again(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(fixture_add(fixture, DESKTOP_KEY, 5400, "desktop A 192.0.2.1"), 0);
+	authority_forget_account(fixture->authority, FIXTURE_ACCOUNT);
+	assert_int_equal(authority_n_accounts(fixture->authority), 0);
+	assert_false(authority_has_account(fixture->authority, FIXTURE_ACCOUNT, FIXTURE_DOMAIN));
+	authority_forget_account(fixture->authority, FIXTURE_ACCOUNT);
+	fixture_restart(fixture);
+	assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_A), 1);
+}
+
 static void accounts_are_one_label_below(void **state)
 {
 	static const char *const wrong[] = {
@@ -578,6 +592,7 @@ int main(void)
 		TEST(records_of_strangers_are_not_read),
 		TEST(odd_messages),
 		TEST(removed_account_is_gone),
+		TEST(forgotten_account_can_be_read_again),
 		TEST(accounts_are_one_label_below),
 	};
 
