@@ -58,6 +58,7 @@ struct authority {
 	struct zone *public_zone;
 	struct accounts accounts;
 	struct keyring keyring;
+	struct secret *decoy; /* the key of accounts that are not there */
 	struct replay_guard replays;
 	struct llq_table llqs;
 	struct operation_queue waiting;

@@ -132,22 +132,38 @@ static void receive_update(struct authority *authority, struct request *request,
 	answer_rcode(authority, request, rcode, moment, outbox);
 }
 
+/* The key the message claims. Whether an account exists is nobody's business, and BADKEY for one
+ * that does not where BADSIG is for one that does would tell: so in our zone every name that could
+ * be a key's has a key, if only one that nobody has; then there is no account. Returns as
+ * keyring_find(). */
+static int find_key(struct authority *authority, struct request *request)
+{
+	const struct dns_name *name = &request->tsig.key_name;
+	int r = keyring_find(&authority->keyring, &authority->accounts, name, &request->identity);
+
+	if (r == 0)
+		r = keyring_find_decoy(&authority->keyring, &authority->zone_name, authority->decoy,
+				       name, &request->identity);
+	return r;
+}
+
 /* Looks at the signature. True to go on; otherwise it has been answered. */
 static bool authenticate(struct authority *authority, struct request *request,
 			 const struct moment *moment, struct outbox *outbox)
 {
 	const struct dns_tsig_key *key = &request->identity.key;
 	enum dns_tsig_result result;
-	int r;
+	int r = find_key(authority, request);
 
-	r = keyring_find(&authority->keyring, &authority->accounts, &request->tsig.key_name,
-			 &request->identity);
 	if (r < 0) {
 		answer_rcode(authority, request, LDNS_RCODE_SERVFAIL, moment, outbox);
 		return false;
 	}
 	result = dns_tsig_verify(request->octets, &request->tsig, r > 0 ? key : NULL, NULL,
 				 moment->date / 1000, 0);
+	/* Nobody can have made it; but if so, it is worth nothing. */
+	if (result == DNS_TSIG_RESULT_OK && !request->identity.account)
+		result = DNS_TSIG_RESULT_BADSIG;
 	switch (result) {
 	case DNS_TSIG_RESULT_OK:
 		request->is_signed = true;
@@ -162,7 +178,10 @@ static bool authenticate(struct authority *authority, struct request *request,
 		break;
 	case DNS_TSIG_RESULT_BADSIG:
 	case DNS_TSIG_RESULT_BADTRUNC:
-		authority->counters.bad_signature++;
+		if (request->identity.account)
+			authority->counters.bad_signature++;
+		else
+			authority->counters.bad_key++;
 		break;
 	case DNS_TSIG_RESULT_BADTIME:
 		authority->counters.bad_time++;

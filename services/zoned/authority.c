@@ -105,6 +105,9 @@ int authority_new(const struct authority_options *options, struct authority **re
 	name_key_from_rdf(options->zone, &authority->zone_name);
 	name_key_from_rdf(options->server_name, &authority->server_name);
 	r = make_public_zone(authority);
+	if (r >= 0)
+		r = secret_new_copy(options->llq_secret, sizeof options->llq_secret,
+				    &authority->decoy);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(authority);
@@ -119,6 +122,7 @@ struct authority *authority_free(struct authority *authority)
 	operation_queue_clear(&authority->under_way);
 	llq_table_clear(&authority->llqs);
 	keyring_forget(&authority->keyring, -1);
+	secret_free(authority->decoy);
 	accounts_clear(&authority->accounts);
 	zone_free(authority->public_zone);
 	free(authority);

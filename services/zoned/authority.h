@@ -30,7 +30,7 @@ struct authority_options {
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
 	uint32_t llqs_total;
-	uint8_t llq_secret[32]; /* random, for as long as the process lives */
+	uint8_t llq_secret[32]; /* random, for as long as the process lives; the decoy's key too */
 };
 
 struct authority_counters {

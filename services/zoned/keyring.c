@@ -7,10 +7,11 @@
 
 #define HOST_ID_DIGITS 8
 
-static struct keyring_entry *find_entry(struct keyring *keyring, const char *key_name)
+static struct keyring_entry *find_entry(struct keyring *keyring, int64_t account,
+					const char *key_name)
 {
 	for (size_t i = 0; i < KEYRING_SIZE; i++)
-		if (keyring->entries[i].secret &&
+		if (keyring->entries[i].secret && keyring->entries[i].account == account &&
 		    strcmp(keyring->entries[i].key_name, key_name) == 0)
 			return &keyring->entries[i];
 	return NULL;
@@ -33,7 +34,7 @@ static struct keyring_entry *free_entry(struct keyring *keyring)
 static int derive_host_secret(struct keyring *keyring, const struct account *account,
 			      const char *key_name, struct secret **ret)
 {
-	struct keyring_entry *entry = find_entry(keyring, key_name);
+	struct keyring_entry *entry = find_entry(keyring, account->id, key_name);
 	struct secret *secret;
 	int r;
 
@@ -76,40 +77,68 @@ static bool parse_host(const struct dns_name *name, const struct account *accoun
 	return true;
 }
 
-int keyring_find(struct keyring *keyring, const struct accounts *accounts,
-		 const struct dns_name *key_name, struct identity *ret)
+/* The key of this name in lower case, which is an account's or below it. */
+static int find_of_account(struct keyring *keyring, struct account *account,
+			   const struct dns_name *name, struct identity *ret)
 {
-	struct dns_name name = *key_name;
-	struct identity identity = {};
+	struct identity identity = { .account = account };
+	struct secret *secret = account->key;
 	char text[DNS_NAME_TEXT_SIZE];
 	struct name_key whole;
-	struct secret *secret;
 	int r;
 
-	dns_name_lower(&name);
-	name_key_from_wire(name.octets, name.size, &whole);
-	identity.account = accounts_find(accounts, &whole);
-	if (!identity.account || dns_name_to_text(&name, text, sizeof text) < 0 ||
+	if (dns_name_to_text(name, text, sizeof text) < 0 ||
 	    strlen(text) >= sizeof identity.key_name)
 		return 0;
 	strcpy(identity.key_name, text);
-	secret = identity.account->key;
-	if (!name_key_equal(&whole, &identity.account->name)) {
-		if (!parse_host(&name, identity.account, &identity.host))
+	name_key_from_wire(name->octets, name->size, &whole);
+	if (!name_key_equal(&whole, &account->name)) {
+		if (!parse_host(name, account, &identity.host))
 			return 0;
 		identity.is_host = true;
-		r = derive_host_secret(keyring, identity.account, identity.key_name, &secret);
+		r = derive_host_secret(keyring, account, identity.key_name, &secret);
 		if (r < 0)
 			return r;
 	}
 	identity.key = (struct dns_tsig_key){
-		.name = name,
+		.name = *name,
 		.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256,
 		.secret = secret->data,
 		.secret_size = secret->size,
 	};
 	*ret = identity;
 	return 1;
+}
+
+int keyring_find(struct keyring *keyring, const struct accounts *accounts,
+		 const struct dns_name *key_name, struct identity *ret)
+{
+	struct dns_name name = *key_name;
+	struct account *account;
+	struct name_key whole;
+
+	dns_name_lower(&name);
+	name_key_from_wire(name.octets, name.size, &whole);
+	account = accounts_find(accounts, &whole);
+	return account ? find_of_account(keyring, account, &name, ret) : 0;
+}
+
+int keyring_find_decoy(struct keyring *keyring, const struct name_key *zone, struct secret *secret,
+		       const struct dns_name *key_name, struct identity *ret)
+{
+	struct account decoy = { .key = secret };
+	struct dns_name name = *key_name;
+	int r;
+
+	dns_name_lower(&name);
+	name_key_from_wire(name.octets, name.size, &decoy.name);
+	if (!name_key_is_within(&decoy.name, zone) || decoy.name.size == zone->size)
+		return 0;
+	decoy.name.size = zone->size + 1 + decoy.name.octets[zone->size];
+	r = find_of_account(keyring, &decoy, &name, ret);
+	if (r > 0)
+		ret->account = NULL;
+	return r;
 }
 
 int keyring_find_text(struct keyring *keyring, const struct accounts *accounts,

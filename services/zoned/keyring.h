@@ -34,7 +34,12 @@ struct keyring {
 /* 1: found. 0: no such key (TSIG error BADKEY). Or -ENOMEM. */
 int keyring_find(struct keyring *keyring, const struct accounts *accounts,
 		 const struct dns_name *key_name, struct identity *ret);
-/* The same by the name as text, as records and LLQs keep it. */
+/* What keyring_find() would say if there were such an account in the zone, with `secret` for its
+ * key; ret->account is NULL. Nobody has this key, and what it would prove counts for nothing: it is
+ * there for the work and the answer to be the same whether the account exists or not. */
+int keyring_find_decoy(struct keyring *keyring, const struct name_key *zone, struct secret *secret,
+		       const struct dns_name *key_name, struct identity *ret);
+/* keyring_find() by the name as text, as records and LLQs keep it. */
 int keyring_find_text(struct keyring *keyring, const struct accounts *accounts,
 		      const char *key_name, struct identity *ret);
 /* Forgets the derived secrets of an account that is gone or has another key; -1: all. */

@@ -6,15 +6,20 @@
 
 static uint8_t account_secret[ACCOUNT_KEY_SIZE];
 
-static void make_authority(struct fixture *fixture)
+void fixture_add_account(struct fixture *fixture)
 {
-	assert_int_equal(authority_new(&fixture->options, &fixture->authority), 0);
 	assert_int_equal(authority_add_account(fixture->authority, FIXTURE_ACCOUNT, FIXTURE_DOMAIN,
 					       account_secret, sizeof account_secret),
 			 0);
 	memory_storage_load(&fixture->storage, fixture->authority, FIXTURE_ACCOUNT,
 			    &fixture->moment);
 	assert_int_equal(authority_complete_account(fixture->authority, FIXTURE_ACCOUNT), 0);
+}
+
+static void make_authority(struct fixture *fixture)
+{
+	assert_int_equal(authority_new(&fixture->options, &fixture->authority), 0);
+	fixture_add_account(fixture);
 }
 
 void fixture_start(struct fixture *fixture)

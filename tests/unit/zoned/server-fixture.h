@@ -22,6 +22,8 @@ struct fixture {
 };
 
 void fixture_start(struct fixture *fixture);
+/* The account with what is stored of it, after authority_forget_account(). */
+void fixture_add_account(struct fixture *fixture);
 void fixture_stop(struct fixture *fixture);
 /* The process is killed and started again. */
 void fixture_restart(struct fixture *fixture);

@@ -302,16 +302,17 @@ static size_t build_signed(struct fixture *fixture, struct exchange *exchange,
 				&exchange->mac);
 }
 
+/* Names that are no key's, in an account or anywhere. */
 static void unknown_keys(void **state)
 {
 	static const char *const names[] = {
-		"carol.members.example.org",
-		"1a2b3c4d.desktop.carol.members.example.org",
 		"desktop.alice.members.example.org",
 		"1a2b3c4.desktop.alice.members.example.org",
 		"1a2b3c4g.desktop.alice.members.example.org",
 		"1a2b3c4d.x.desktop.alice.members.example.org",
 		"1a2b3c4d.alice.members.example.org",
+		"desktop.carol.members.example.org",
+		"1a2b3c4d.carol.members.example.org",
 		"members.example.org",
 		"key",
 	};
@@ -333,6 +334,76 @@ static void unknown_keys(void **state)
 		assert_true(dns_name_equal(&answer.tsig.key_name, &key.name));
 	}
 	assert_int_equal(counters(fixture)->bad_key, ARRAY_SIZE(names));
+}
+
+/* Whoever guesses at keys learns nothing about which accounts there are: each octet of the answer
+ * is the same, but for the name. */
+static void guessing_shows_no_account(void **state)
+{
+	static const char *const prefixes[] = { "", "1a2b3c4d.desktop.", "desktop.", "1a2b3c4d.",
+						"1a2b3c4d.x.desktop." };
+	static const size_t mac_sizes[] = { 32, 31, 16, 15, 0, 40 };
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes) * ARRAY_SIZE(mac_sizes); i++) {
+		static const char *const accounts[] = { "alice", "carol" };
+		struct octets answers[2];
+
+		for (size_t k = 0; k < ARRAY_SIZE(accounts); k++) {
+			const uint8_t secret[32] = "nothing";
+			struct dns_tsig_key key = *fixture_key(FIXTURE_DOMAIN);
+			struct writer *writer = &exchange.builder.writer;
+			size_t mac_size = mac_sizes[i % ARRAY_SIZE(mac_sizes)];
+			char name[100];
+
+			snprintf(name, sizeof name, "%s%s.members.example.org",
+				 prefixes[i / ARRAY_SIZE(mac_sizes)], accounts[k]);
+			dns_name_from_text(name, &key.name);
+			key.secret = secret;
+			build_signed(fixture, &exchange, &key, 0);
+			/* Another size of the MAC. Before it, its own and that of the data; after
+			 * it, six octets. */
+			writer->position -= 32 + 6;
+			writer_patch_u16(writer, writer->position - 2, mac_size);
+			writer_patch_u16(writer, writer->position - 25, 13 + 16 + mac_size);
+			for (size_t n = 0; n < mac_size; n++)
+				writer_u8(writer, 1);
+			writer_u16(writer, 0x1234);
+			writer_u32(writer, 0);
+			fixture_clear_outbox(fixture);
+			authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
+					  exchange.octets, writer->position, &fixture->outbox);
+			assert_int_equal(fixture->outbox.n, 1);
+			octets_copy(fixture->outbox.items[0].data, fixture->outbox.items[0].size,
+				    &answers[k]);
+		}
+		assert_int_equal(answers[0].size, answers[1].size);
+		for (size_t n = 0; n < answers[0].size; n++)
+			if (answers[0].data[n] != answers[1].data[n])
+				assert_non_null(memchr("alice", answers[0].data[n], 5));
+		free(answers[0].data);
+		free(answers[1].data);
+	}
+	/* Of two names that could be keys: four sizes that can be and two that cannot. */
+	assert_int_equal(counters(fixture)->bad_signature, 2 * 4);
+	assert_int_equal(counters(fixture)->malformed, 2 * 2 * 2);
+}
+
+/* A guess before there is such an account does not stand in its way. */
+static void guessing_spoils_no_key(void **state)
+{
+	struct fixture *fixture = *state;
+	struct dns_tsig_key key = *fixture_key(DESKTOP_KEY);
+	struct exchange exchange;
+
+	authority_forget_account(fixture->authority, FIXTURE_ACCOUNT);
+	assert_int_equal(
+		send_raw(fixture, exchange.octets, build_signed(fixture, &exchange, &key, 0))
+			.tsig.error,
+		DNS_TSIG_ERROR_BADSIG);
+	fixture_add_account(fixture);
+	assert_int_equal(fixture_add(fixture, DESKTOP_KEY, 5400, "desktop A 192.0.2.1"), 0);
 }
 
 static void wrong_algorithm(void **state)
@@ -533,7 +604,7 @@ static void removed_account_is_gone(void **state)
 	assert_int_equal(
 		send_raw(fixture, exchange.octets, build_signed(fixture, &exchange, &key, 0))
 			.tsig.error,
-		DNS_TSIG_ERROR_BADKEY);
+		DNS_TSIG_ERROR_BADSIG);
 }
 
 /* What the storage could not tell to its end is read anew. */
@@ -584,6 +655,8 @@ int main(void)
 		TEST(answers_fit_what_the_client_takes),
 		TEST(longest_names_are_answered),
 		TEST(unknown_keys),
+		TEST(guessing_shows_no_account),
+		TEST(guessing_spoils_no_key),
 		TEST(wrong_algorithm),
 		TEST(bad_signatures),
 		TEST(bad_times),
