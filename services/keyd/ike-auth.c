@@ -294,6 +294,7 @@ static const EVP_MD *read_pss(const X509_ALGOR *algorithm, int *ret_salt_size)
 	parameters = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(RSA_PSS_PARAMS), type);
 	if (!parameters || !parameters->hashAlgorithm || !parameters->maskGenAlgorithm ||
 	    OBJ_obj2nid(parameters->maskGenAlgorithm->algorithm) != NID_mgf1 ||
+	    !parameters->maskGenAlgorithm->parameter ||
 	    ASN1_TYPE_get(parameters->maskGenAlgorithm->parameter) != V_ASN1_SEQUENCE)
 		return NULL;
 	mask = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(X509_ALGOR),

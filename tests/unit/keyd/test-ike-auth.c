@@ -246,6 +246,34 @@ static void test_rsa(void **state)
 	test_host_drop(&host);
 }
 
+/* RSASSA-PSS parameters that lack what they must have: whoever has seen a certificate of the account
+ * can send them with it. */
+static void test_pss_without_parameters(void **state)
+{
+	static const char *const identifiers[] = {
+		"300b06092a864886f70d01010a",
+		"300d06092a864886f70d01010a0500",
+		"300d06092a864886f70d01010a3000",
+		/* MGF1 without its hash, and with NULL for it. */
+		"303206092a864886f70d01010a3025a00f300d06096086480165030402010500"
+		"a10d300b06092a864886f70d010108a203020120",
+		"303406092a864886f70d01010a3027a00f300d06096086480165030402010500"
+		"a10f300d06092a864886f70d0101080500a203020120",
+	};
+	struct fixture *fixture = *state;
+	struct test_host host;
+	uint8_t data[128] = {};
+
+	test_host_make(&host, &fixture->account,
+		       &(struct test_host_options){ .names = NAMES, .rsa = true });
+	for (size_t i = 0; i < ARRAY_SIZE(identifiers); i++) {
+		data[0] = from_hex(identifiers[i], data + 1);
+		assert_int_equal(ike_signature_check(host.key, data, sizeof data, data, 1),
+				 -EOPNOTSUPP);
+	}
+	test_host_drop(&host);
+}
+
 static void test_signed_octets(void **state)
 {
 	const struct ike_octets message = { (const uint8_t *)"message", 7 };
@@ -286,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_signature),
 		cmocka_unit_test(test_ed25519),
 		cmocka_unit_test(test_rsa),
+		cmocka_unit_test(test_pss_without_parameters),
 		cmocka_unit_test(test_signed_octets),
 		cmocka_unit_test(test_hash_algorithms),
 	};
