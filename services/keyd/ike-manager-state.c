@@ -515,9 +515,11 @@ void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)
 {
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next) {
+		/* What is still being agreed will be installed in the tunneld that is there then. */
+		if (ike_sa_is_connecting(sa) && sa->state != IKE_SA_INSTALLING)
+			continue;
 		ike_sa_forget_child(sa);
-		if (sa->state == IKE_SA_ESTABLISHED || sa->state == IKE_SA_INSTALLING)
-			ike_sa_delete(sa, now);
+		ike_sa_delete(sa, now);
 	}
 	reap(manager, now);
 }

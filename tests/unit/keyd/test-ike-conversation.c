@@ -559,6 +559,31 @@ static void test_restart_of_tunneld(void **state)
 	assert_true(world_agrees(world));
 }
 
+/* tunneld of either host is killed while they negotiate: what is agreed is not there yet, so nothing
+ * is lost and the negotiation goes on. */
+static void test_restart_of_tunneld_while_connecting(void **state)
+{
+	for (int which = 0; which < 2; which++) {
+		for (uint64_t when = 10; when < 80; when += 20) {
+			struct world *world = world_new();
+			struct host *host = world_host(world, which);
+
+			want(world_host(world, 0));
+			world_run_until(world, when);
+			memset(host->pairs, 0, sizeof host->pairs);
+			ike_manager_tunnel_restarted(host->manager, world->now);
+			host_show(host);
+			host_run(host);
+			world_run_until(world, 8000);
+			assert_true(world_agrees(world));
+			assert_int_equal(world_host(world, 0)->n_failed, 0);
+			assert_int_equal(host_counters(world_host(world, 0))->negotiations_failed,
+					 0);
+			world_free(world);
+		}
+	}
+}
+
 static void test_sign_out(void **state)
 {
 	struct world *world = *state;
@@ -830,6 +855,7 @@ int main(void)
 		test(test_other_host_id),
 		test(test_restart_of_both),
 		test(test_restart_of_tunneld),
+		cmocka_unit_test(test_restart_of_tunneld_while_connecting),
 		test(test_sign_out),
 		test(test_terminate_and_rekey),
 		test(test_strangers),
