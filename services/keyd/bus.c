@@ -72,6 +72,7 @@ static const struct counter_description counter_descriptions[] = {
 	COUNTER("NotReady", not_ready),
 	COUNTER("HalfOpenDropped", half_open_dropped),
 	COUNTER("HalfOpenExpired", half_open_expired),
+	COUNTER("CookiesSent", cookies_sent),
 	COUNTER("RefusedPeers", refused_peers),
 	COUNTER("NegotiationsBegun", negotiations_begun),
 	COUNTER("NegotiationsFailed", negotiations_failed),

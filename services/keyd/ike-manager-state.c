@@ -217,6 +217,8 @@ int ike_manager_new(const struct ike_random *random, struct ike_manager **ret)
 	if (!manager)
 		return -ENOMEM;
 	manager->context.random = *random;
+	random->fill(random->userdata, manager->context.cookie_secret,
+		     sizeof manager->context.cookie_secret);
 	manager->context.surroundings = &surroundings;
 	manager->context.userdata = manager;
 	ike_actions_init(&manager->context.actions);
@@ -242,6 +244,7 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager)
 	}
 	ike_actions_deinit(&manager->context.actions);
 	local_free(manager->context.local);
+	explicit_bzero(manager->context.cookie_secret, sizeof manager->context.cookie_secret);
 	free(manager);
 	return NULL;
 }
@@ -515,7 +518,8 @@ void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)
 {
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next) {
-		/* What is still being agreed will be installed in the tunneld that is there then. */
+		/* What is still being agreed will be installed in the tunneld that is there then.
+		 */
 		if (ike_sa_is_connecting(sa) && sa->state != IKE_SA_INSTALLING)
 			continue;
 		ike_sa_forget_child(sa);
@@ -540,18 +544,25 @@ static bool is_first_request(const struct ike_header *header)
 	       (header->flags & IKE_FLAG_INITIATOR) && !(header->flags & IKE_FLAG_RESPONSE);
 }
 
-/* Room for one more stranger. */
-static void bound_half_open(struct ike_manager *manager, uint64_t now)
+/* How many SAs strangers have. */
+static unsigned int count_half_open(const struct ike_manager *manager, struct ike_sa **ret_oldest)
 {
-	struct ike_sa *oldest = NULL;
 	unsigned int n = 0;
 
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
 		if (!sa->initiator && !sa->authenticated && sa->state != IKE_SA_DEAD) {
 			n++;
-			oldest = sa;
+			*ret_oldest = sa;
 		}
-	if (n < IKE_HALF_OPEN_MAXIMUM)
+	return n;
+}
+
+/* Room for one more stranger. */
+static void bound_half_open(struct ike_manager *manager, uint64_t now)
+{
+	struct ike_sa *oldest = NULL;
+
+	if (count_half_open(manager, &oldest) < IKE_HALF_OPEN_MAXIMUM)
 		return;
 	manager->context.counters.half_open_dropped++;
 	ike_sa_drop(oldest);
@@ -571,6 +582,9 @@ static void receive_first(struct ike_manager *manager, uint64_t now, const struc
 		manager->context.counters.not_ready++;
 		return;
 	}
+	if (count_half_open(manager, &sa) >= IKE_HALF_OPEN_EASY &&
+	    !ike_sa_has_cookie(&manager->context, now, from, header, data, size))
+		return;
 	sa = ike_sa_respond(&manager->context, now, from, header, data, size);
 	if (!sa)
 		return;

@@ -30,6 +30,7 @@
 #define IKE_LIVENESS_DEADLINE 36000 /* twelve repetitions later it is dead */
 #define IKE_DELETE_DEADLINE   6000
 #define IKE_HALF_OPEN_LIMIT   30000
+#define IKE_COOKIE_PERIOD     60000 /* a cookie is good for one to two of these */
 #define IKE_INTERNAL_LIMIT    20000 /* for a signature, and for installing */
 #define IKE_CLOSED_LINGER     10000
 #define IKE_RETIRE_DELAY      5000 /* between a new pair and the end of the one before it */
@@ -49,7 +50,7 @@ enum ike_sa_state {
 struct ike_counters {
 	uint64_t received, sent, retransmitted, repeated_responses;
 	uint64_t malformed, unauthentic, unknown_spi, out_of_window, unexpected, wrong_version;
-	uint64_t half_open_dropped, half_open_expired, refused_peers, not_ready;
+	uint64_t half_open_dropped, half_open_expired, cookies_sent, refused_peers, not_ready;
 	uint64_t negotiations_begun, negotiations_failed, established, deleted, dead_peers;
 };
 
@@ -91,7 +92,8 @@ struct ike_context {
 	struct ike_actions actions;
 	struct ike_counters counters;
 	struct ike_local *local; /* NULL: signed out */
-	int64_t realtime;        /* seconds; for certificates */
+	uint8_t cookie_secret[32];
+	int64_t realtime; /* seconds; for certificates */
 	const struct ike_surroundings *surroundings;
 	void *userdata;
 };
@@ -170,6 +172,10 @@ struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const 
 struct ike_sa *ike_sa_respond(struct ike_context *context, uint64_t now,
 			      const struct sockaddr_in *from, const struct ike_header *header,
 			      const uint8_t *data, size_t size);
+/* Whether a first request brings the cookie we would give its sender; if not, it is answered with
+ * the cookie, and nothing is kept (§2.6). */
+bool ike_sa_has_cookie(struct ike_context *context, uint64_t now, const struct sockaddr_in *from,
+		       const struct ike_header *header, const uint8_t *data, size_t size);
 /* Wipes; takes NULL; returns NULL. */
 struct ike_sa *ike_sa_free(struct ike_sa *sa);
 

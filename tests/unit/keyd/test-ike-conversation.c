@@ -559,8 +559,8 @@ static void test_restart_of_tunneld(void **state)
 	assert_true(world_agrees(world));
 }
 
-/* tunneld of either host is killed while they negotiate: what is agreed is not there yet, so nothing
- * is lost and the negotiation goes on. */
+/* tunneld of either host is killed while they negotiate: what is agreed is not there yet, so
+ * nothing is lost and the negotiation goes on. */
 static void test_restart_of_tunneld_while_connecting(void **state)
 {
 	for (int which = 0; which < 2; which++) {
@@ -636,32 +636,107 @@ static void test_terminate_and_rekey(void **state)
 	assert_null(ike_manager_find(desktop->manager, 2));
 }
 
-/* Requests of strangers are bounded, and do not keep the peer out for long. */
+/* First requests from many places; `n_recorded` has the one they are made of. */
+static void send_strangers(struct world *world, unsigned int n)
+{
+	struct sockaddr_in stranger = world_host(world, 0)->address;
+
+	for (unsigned int i = 0; i < n; i++) {
+		stranger.sin_port = htons(10000 + i);
+		recorded[0].data[0] = 1 + i;
+		recorded[0].data[1] = 1 + i / 256;
+		world_inject(world, &stranger, &world_host(world, 1)->address, recorded[0].data,
+			     recorded[0].size);
+	}
+}
+
+static void record_first_request(struct world *world)
+{
+	n_recorded = 0;
+	world->network = record;
+	want(world_host(world, 0));
+	host_restart(world_host(world, 0));
+	world_host(world, 0)->wants_traffic = false;
+	world_run_until(world, 100);
+}
+
+/* Whoever cannot be answered where it says it is takes little, and keeps nobody out. */
 static void test_strangers(void **state)
 {
 	struct world *world = *state;
 	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
-	struct sockaddr_in stranger = desktop->address;
 
-	n_recorded = 0;
-	world->network = record;
-	want(desktop);
+	record_first_request(world);
 	world->network = NULL;
-	for (unsigned int i = 0; i < 3 * IKE_HALF_OPEN_MAXIMUM; i++) {
-		stranger.sin_port = htons(10000 + i);
-		recorded[0].data[0] = 1 + i;
-		recorded[0].data[1] = 1 + i / 256;
-		world_inject(world, &stranger, &laptop->address, recorded[0].data,
-			     recorded[0].size);
-	}
-	/* The first attempt is among what was dropped; the next one is not. */
-	world_run_until(world, 25000);
+	send_strangers(world, 3 * IKE_HALF_OPEN_MAXIMUM);
+	world_run_until(world, 200);
+	assert_int_equal(host_counters(laptop)->half_open_dropped, 0);
+	assert_int_equal(host_counters(laptop)->cookies_sent,
+			 3 * IKE_HALF_OPEN_MAXIMUM - IKE_HALF_OPEN_EASY + 1);
+	want(desktop);
+	world_run_until(world, 400);
 	assert_true(world_agrees(world));
-	assert_in_range(host_counters(laptop)->half_open_dropped, 2 * IKE_HALF_OPEN_MAXIMUM - 2,
-			2 * IKE_HALF_OPEN_MAXIMUM + 2);
 	world_run_until(world, 40000);
-	assert_in_range(host_counters(laptop)->half_open_expired, IKE_HALF_OPEN_MAXIMUM - 2,
-			IKE_HALF_OPEN_MAXIMUM);
+	assert_int_equal(host_counters(laptop)->half_open_expired, IKE_HALF_OPEN_EASY);
+}
+
+/* A stranger that does get what is sent to it comes again with the cookie. */
+static unsigned int pay_cookie(struct world *world, struct datagram *datagram)
+{
+	const uint8_t next = recorded[0].data[16];
+	uint8_t request[1024];
+	struct ike_header header;
+	size_t extra = datagram->size - IKE_HEADER_SIZE, size = recorded[0].size + extra;
+
+	if (ntohs(datagram->to.sin_port) < 10000 || datagram->data[16] != IKE_PAYLOAD_NOTIFY)
+		return 1;
+	ike_header_read(datagram->data, datagram->size, &header);
+	memcpy(request, recorded[0].data, IKE_HEADER_SIZE);
+	memcpy(request, datagram->data, 8);
+	request[16] = IKE_PAYLOAD_NOTIFY;
+	request[26] = size >> 8;
+	request[27] = size;
+	memcpy(request + IKE_HEADER_SIZE, datagram->data + IKE_HEADER_SIZE, extra);
+	request[IKE_HEADER_SIZE] = next;
+	memcpy(request + IKE_HEADER_SIZE + extra, recorded[0].data + IKE_HEADER_SIZE,
+	       recorded[0].size - IKE_HEADER_SIZE);
+	if (world->userdata)
+		datagram->to.sin_port ^= htons(1);
+	world_inject(world, &datagram->to, &datagram->from, request, size);
+	return 0;
+}
+
+/* They are bounded too, and do not keep the peer out for long. */
+static void test_strangers_with_cookies(void **state)
+{
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
+
+	record_first_request(world);
+	world->network = pay_cookie;
+	send_strangers(world, 3 * IKE_HALF_OPEN_MAXIMUM);
+	world_run_until(world, 200);
+	assert_int_equal(host_counters(laptop)->half_open_dropped, 2 * IKE_HALF_OPEN_MAXIMUM + 1);
+	want(desktop);
+	world_run_until(world, 400);
+	assert_true(world_agrees(world));
+}
+
+/* A cookie is for one place. */
+static void test_stolen_cookies(void **state)
+{
+	struct world *world = *state;
+	struct host *laptop = world_host(world, 1);
+
+	record_first_request(world);
+	world->network = pay_cookie;
+	world->userdata = world;
+	send_strangers(world, IKE_HALF_OPEN_EASY + 8);
+	world_run_until(world, 150);
+	assert_int_equal(host_counters(laptop)->half_open_dropped, 0);
+	world->network = NULL;
+	world_run_until(world, 40000);
+	assert_int_equal(host_counters(laptop)->half_open_expired, IKE_HALF_OPEN_EASY);
 }
 
 /* A responder that wants a cookie first: the request comes again with it, and is what AUTH signs.
@@ -859,6 +934,8 @@ int main(void)
 		test(test_sign_out),
 		test(test_terminate_and_rekey),
 		test(test_strangers),
+		test(test_strangers_with_cookies),
+		test(test_stolen_cookies),
 		test(test_cookie),
 		test(test_forged_error),
 		test(test_error_without_answer),
