@@ -292,6 +292,25 @@ static void initiate(struct ike_manager *manager, uint64_t now, struct peer *pee
 		add_sa(manager, sa);
 }
 
+/* A pair that no SA of ours made: a former keyd's. Both ends may have lost theirs; the delay
+ * differs. */
+static void watch_orphan(struct ike_manager *manager, uint64_t now, struct peer *peer)
+{
+	uint16_t spread;
+
+	if (peer->shown.state != IKE_PEER_ESTABLISHED ||
+	    is_established_with(manager, &peer->shown)) {
+		peer->orphan_at = UINT64_MAX;
+		return;
+	}
+	if (peer->orphan_at != UINT64_MAX)
+		return;
+	manager->context.random.fill(manager->context.random.userdata, &spread, sizeof spread);
+	peer->orphan_at = now + ORPHAN_DELAY + spread % ORPHAN_SPREAD;
+	if (peer->orphan_at < peer->not_before)
+		peer->orphan_at = peer->not_before;
+}
+
 static void fail(struct ike_manager *manager, uint64_t now, struct ike_sa *sa)
 {
 	struct peer *peer = find_peer(manager, sa->peer, sa->peer_host_id);
@@ -300,8 +319,10 @@ static void fail(struct ike_manager *manager, uint64_t now, struct ike_sa *sa)
 	if (sa->retry_soon) {
 		/* The peer's own negotiation is under way; only if it comes to nothing we begin
 		 * again. */
-		if (peer)
+		if (peer) {
 			peer->not_before = now + RETRY_SOON;
+			watch_orphan(manager, now, peer);
+		}
 		return;
 	}
 	manager->context.counters.negotiations_failed++;
@@ -313,6 +334,7 @@ static void fail(struct ike_manager *manager, uint64_t now, struct ike_sa *sa)
 		peer->backoff = BACKOFF_LAST;
 	peer->not_before = now + peer->backoff;
 	peer->acquiring_since = UINT64_MAX;
+	watch_orphan(manager, now, peer);
 	if (peer->shown.state == IKE_PEER_ACQUIRING) {
 		report_failure(manager, peer, sa->failure);
 		/* Until tunneld shows it; otherwise we would begin again on what it showed before.
@@ -450,25 +472,6 @@ static struct peer *add_peer(struct ike_manager *manager, const struct ike_tunne
 	peer->next = manager->peers;
 	manager->peers = peer;
 	return peer;
-}
-
-/* A pair that no SA of ours made: a former keyd's. Both ends may have lost theirs; the delay
- * differs. */
-static void watch_orphan(struct ike_manager *manager, uint64_t now, struct peer *peer)
-{
-	uint16_t spread;
-
-	if (peer->shown.state != IKE_PEER_ESTABLISHED ||
-	    is_established_with(manager, &peer->shown)) {
-		peer->orphan_at = UINT64_MAX;
-		return;
-	}
-	if (peer->orphan_at != UINT64_MAX)
-		return;
-	manager->context.random.fill(manager->context.random.userdata, &spread, sizeof spread);
-	peer->orphan_at = now + ORPHAN_DELAY + spread % ORPHAN_SPREAD;
-	if (peer->orphan_at < peer->not_before)
-		peer->orphan_at = peer->not_before;
 }
 
 static void move_sas(struct ike_manager *manager, uint64_t now, const struct peer *peer)

@@ -504,6 +504,26 @@ static void test_restart_of_keyd(void **state)
 	assert_true(world_agrees(world));
 }
 
+/* keyd of laptop is killed while desktop is out of reach: its tunnel still sends on a pair that
+ * nobody looks after, so it does not stop trying. */
+static void test_restart_of_keyd_out_of_reach(void **state)
+{
+	struct world *world = *state;
+	struct host *laptop = world_host(world, 1);
+
+	establish(world);
+	world->network = lose_all;
+	host_restart(laptop);
+	for (int i = 0; i < WORLD_PAIRS; i++)
+		laptop->pairs[i].child.id = 0;
+	world_run_until(world, 300000);
+	assert_int_equal(laptop->n_installed, 1);
+	world->network = NULL;
+	world_run_until(world, 340000);
+	assert_int_equal(laptop->n_installed, 2);
+	assert_true(world_agrees(world));
+}
+
 /* laptop was switched off and on, and has another host id. */
 static void test_other_host_id(void **state)
 {
@@ -927,6 +947,7 @@ int main(void)
 		test(test_dead_peer),
 		test(test_liveness_follows_move),
 		test(test_restart_of_keyd),
+		test(test_restart_of_keyd_out_of_reach),
 		test(test_other_host_id),
 		test(test_restart_of_both),
 		test(test_restart_of_tunneld),
