@@ -301,6 +301,7 @@ unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *p
 	peer->answer_due = PEER_NEVER;
 	/* What it has under way is no wish for new ones. */
 	peer->unknown_after = now + ACQUIRE_SPI_MSEC;
+	recent_packets_clear(&peer->recent);
 	end_doubt(peer);
 	return PEER_ANNOUNCE | PEER_DROP_HELD;
 }

@@ -573,6 +573,25 @@ static void test_move_before_doubt_sends_the_last_packets_again(void **state)
 	peer_free(peer);
 }
 
+/* What was sent on associations that are gone is not sent again on later ones. */
+static void test_recent_packets_end_with_the_associations(void **state)
+{
+	struct peer *peer = make_established(0);
+	struct sa_pair *pair = peer->current;
+
+	out(peer, 1000, NULL);
+	out(peer, 1001, NULL);
+	peer_remove_pair(peer, 1010, pair);
+	sa_pair_free(pair);
+	install(peer, 600000, true);
+	out(peer, 600000, NULL);
+	/* Doubt: only what was sent since is held. */
+	peer_timer(peer, 600000 + 150);
+	assert_true(peer->doubt_since);
+	assert_int_equal(peer->held.n_packets, 1);
+	peer_free(peer);
+}
+
 static void test_recent_packets_are_the_last_ones(void **state)
 {
 	struct recent_packets recent = { 0 };
@@ -733,6 +752,7 @@ int main(void)
 		cmocka_unit_test(test_without_network_packets_wait),
 		cmocka_unit_test(test_move_by_packet_sends_held_at_once),
 		cmocka_unit_test(test_move_before_doubt_sends_the_last_packets_again),
+		cmocka_unit_test(test_recent_packets_end_with_the_associations),
 		cmocka_unit_test(test_recent_packets_are_the_last_ones),
 		cmocka_unit_test(test_send_failure_keeps_the_packet),
 		cmocka_unit_test(test_answers),
