@@ -175,8 +175,11 @@ static void on_timer(void *userdata)
 }
 
 /* A packet of this host. */
-static void forward_out(struct tunneld *tunneld, const uint8_t *packet, size_t size, uint64_t now)
+static void forward_out(struct tunneld *tunneld, const uint8_t *packet, size_t size)
 {
+	/* Of this packet: what an earlier one of the batch led to, such as a failure to send, has
+	 * noted its own time, and time must not go back. */
+	uint64_t now = loop_now(tunneld->loop);
 	struct inner_packet inner;
 	struct peer *peer;
 	bool send;
@@ -211,7 +214,6 @@ static void forward_out(struct tunneld *tunneld, const uint8_t *packet, size_t s
 static void on_device_ready(void *userdata, int status, int events)
 {
 	struct tunneld *tunneld = userdata;
-	uint64_t now = loop_now(tunneld->loop);
 
 	for (unsigned int i = 0; i < TUN_BATCH; i++) {
 		uint8_t *packet = tunneld->tun_data + (size_t)i * TUN_PACKET_SIZE;
@@ -234,7 +236,7 @@ static void on_device_ready(void *userdata, int status, int events)
 			tunneld->counters.tun_errors += n != -EAGAIN;
 			break;
 		}
-		forward_out(tunneld, packet, n, now);
+		forward_out(tunneld, packet, n);
 	}
 	udp_port_flush(tunneld->udp);
 	if (udp_port_blocked(tunneld->udp))
