@@ -151,7 +151,7 @@ int authority_add_account(struct authority *authority, int64_t id, const char *d
 }
 
 static int record_from_storage(const struct stored_record *stored, const struct moment *moment,
-			       struct zone_record **ret)
+			       uint32_t lease_maximum, struct zone_record **ret)
 {
 	size_t size = stored->owner.size + 10 + stored->data.size;
 	cleanup(freep) uint8_t *octets = malloc(size);
@@ -170,7 +170,8 @@ static int record_from_storage(const struct stored_record *stored, const struct 
 	writer_copy(&writer, stored->data.data, stored->data.size);
 	if (ldns_wire2rr(&rr, octets, size, &position, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
 		return -EINVAL;
-	r = zone_record_new(rr, lease_from_date(moment, stored->expires), stored->writer, ret);
+	r = zone_record_new(rr, lease_from_date(moment, stored->expires, lease_maximum),
+			    stored->writer, ret);
 	if (r >= 0)
 		(*ret)->id = stored->id;
 	return r;
@@ -186,7 +187,7 @@ int authority_add_record(struct authority *authority, int64_t id,
 
 	if (!account)
 		return -ENOENT;
-	r = record_from_storage(stored, moment, &record);
+	r = record_from_storage(stored, moment, authority->options->update_lease.maximum, &record);
 	if (r < 0)
 		return r;
 	name_key_from_rdf(ldns_rr_owner(record->rr), &owner);

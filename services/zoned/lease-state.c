@@ -25,13 +25,14 @@ int64_t lease_to_date(const struct moment *moment, uint64_t expires)
 	return (int64_t)(moment->date + expires - moment->now);
 }
 
-uint64_t lease_from_date(const struct moment *moment, int64_t date)
+uint64_t lease_from_date(const struct moment *moment, int64_t date, uint32_t maximum)
 {
 	int64_t left = date - (int64_t)moment->date;
+	int64_t longest = (int64_t)maximum * 1000;
 
 	if (date == STORED_NEVER)
 		return ZONE_NEVER;
 	if (left < 0 && (uint64_t)-left >= moment->now)
 		return 1;
-	return moment->now + left;
+	return moment->now + (left < longest ? left : longest);
 }

@@ -26,6 +26,7 @@ uint64_t lease_end(uint64_t now, uint32_t seconds);
 uint32_t lease_left(uint64_t now, uint64_t expires);
 
 /* Between the end of a lease and its date; ZONE_NEVER and STORED_NEVER mean each other. A date in
- * the past is an end in the past, 1 at the least. */
+ * the past is an end in the past, 1 at the least. No lease is longer than `maximum` seconds: when
+ * the end seems farther away, the clock was wrong then or is wrong now. */
 int64_t lease_to_date(const struct moment *moment, uint64_t expires);
-uint64_t lease_from_date(const struct moment *moment, int64_t date);
+uint64_t lease_from_date(const struct moment *moment, int64_t date, uint32_t maximum);

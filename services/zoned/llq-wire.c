@@ -213,7 +213,7 @@ int llq_wire_from_storage(int64_t account, const struct stored_llq *stored,
 	if (r < 0)
 		return r;
 	llq->lease = stored->lease;
-	llq->expires = lease_from_date(moment, stored->expires);
+	llq->expires = lease_from_date(moment, stored->expires, stored->lease);
 	llq->n_events = stored->n_events;
 	llq->wants_event = true;
 	*ret = steal_ptr(llq);

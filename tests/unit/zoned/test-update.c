@@ -475,6 +475,23 @@ static void lease_ends_while_we_are_down(void **state)
 	assert_int_equal(fixture->storage.n, 1);
 }
 
+/* A machine without a battery believes it is 1970 until the network tells it the time. */
+static void lease_does_not_wait_for_the_clock(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_add(fixture, FIXTURE_DOMAIN, 1800, "leased A 192.0.2.1");
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, "stays A 192.0.2.1");
+	fixture->moment.now = 5;
+	fixture->moment.date = 20000;
+	fixture_restart(fixture);
+	fixture_sleep(fixture, 7199 * 1000);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), 1);
+	fixture_sleep(fixture, 1000);
+	assert_int_equal(fixture_count(fixture, "leased", LDNS_RR_TYPE_A), -1);
+	assert_int_equal(fixture_count(fixture, "stays", LDNS_RR_TYPE_A), 1);
+}
+
 /* Durability
  * ----------------------------------------------------------------------------------------- */
 
@@ -765,6 +782,7 @@ int main(void)
 		TEST(refresh_is_no_change),
 		TEST(lease_outlives_a_restart),
 		TEST(lease_ends_while_we_are_down),
+		TEST(lease_does_not_wait_for_the_clock),
 		TEST(disk_failure_changes_nothing),
 		TEST(queries_do_not_see_what_is_not_durable),
 		TEST(updates_share_a_transaction),

@@ -228,11 +228,12 @@ static void lease_dates(void **state)
 	int64_t date = lease_to_date(&before, 5000000 + 300000);
 
 	assert_true(date == 1700000300000);
-	assert_true(lease_from_date(&before, date) == 5300000);
-	assert_true(lease_from_date(&after, date) == 10 + 200000);
+	assert_true(lease_from_date(&before, date, 300) == 5300000);
+	assert_true(lease_from_date(&after, date, 200) == 10 + 200000);
+	assert_true(lease_from_date(&after, date, 199) == 10 + 199000);
 	assert_int_equal(lease_to_date(&before, ZONE_NEVER), STORED_NEVER);
-	assert_true(lease_from_date(&after, STORED_NEVER) == ZONE_NEVER);
-	assert_int_equal(lease_from_date(&after, 1), 1);
+	assert_true(lease_from_date(&after, STORED_NEVER, 1) == ZONE_NEVER);
+	assert_int_equal(lease_from_date(&after, 1, 1), 1);
 }
 
 int main(void)
