@@ -109,6 +109,11 @@ static enum dns_llq_error refresh(struct authority *authority, struct operation 
 void authority_apply_llq(struct authority *authority, struct operation *operation,
 			 const struct moment *moment)
 {
+	/* Removed while this waited. There is nobody to answer, and nothing to be looked at. */
+	if (!accounts_find_id(&authority->accounts, operation->request.account_id)) {
+		operation->rcode = LDNS_RCODE_REFUSED;
+		return;
+	}
 	for (size_t i = 0; i < operation->n_llqs; i++) {
 		struct dns_llq *option = &operation->llqs[i];
 		enum dns_llq_error error = operation->kind == OPERATION_LLQ_CONFIRM

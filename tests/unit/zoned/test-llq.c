@@ -763,6 +763,42 @@ static void disk_failure_makes_no_query(void **state)
 	assert_int_equal(authority_n_llqs(fixture->authority), 1);
 }
 
+/* The account is removed, and perhaps made again, while the third step waits for its transaction.
+ */
+static void removed_account_gets_no_query(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int again = 0; again < 2; again++) {
+		struct talk step = first_step(fixture, DESKTOP_KEY, 5400);
+		uint8_t option[DNS_OPTION_LLQ_SIZE];
+		struct writer writer = writer_init(option, sizeof option);
+		struct exchange exchange;
+		int size;
+
+		fixture_clear_outbox(fixture);
+		exchange_begin_query(&exchange, step.name, step.type);
+		dns_option_write_llq(&writer, &step.llq);
+		dns_builder_add_edns(&exchange.builder, 0, 0, option, sizeof option);
+		size = dns_builder_sign(&exchange.builder, fixture_key(DESKTOP_KEY), NULL,
+					fixture->moment.date / 1000, NULL);
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
+				  exchange.octets, size, &fixture->outbox);
+		authority_unlist_accounts(fixture->authority);
+		authority_keep_listed(fixture->authority, &fixture->moment);
+		if (again)
+			assert_int_equal(authority_add_account(fixture->authority,
+							       FIXTURE_ACCOUNT + 1, FIXTURE_DOMAIN,
+							       "another key", 11),
+					 0);
+		fixture_work(fixture);
+		assert_int_equal(fixture->outbox.n, again);
+		assert_int_equal(authority_n_llqs(fixture->authority), 0);
+		if (!again)
+			fixture_add_account(fixture);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -792,6 +828,7 @@ int main(void)
 		TEST(event_outlives_a_restart),
 		TEST(expiry_during_absence_is_an_event),
 		TEST(acknowledgement_is_saved_soon),
+		TEST(removed_account_gets_no_query),
 		TEST(disk_failure_makes_no_query),
 	};
 
