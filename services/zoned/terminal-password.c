@@ -2,6 +2,7 @@
 #include "services/zoned/terminal-password.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,14 @@
 
 #define PASSWORD_SIZE 1024
 #define ROUNDS        3
+
+/* A signal handler has no argument: what interrupted the typing. */
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
+{
+	interrupted = number;
+}
 
 /* Reads octet by octet: what stdio buffers cannot be wiped. */
 static int read_line(int fd, struct secret *line, size_t *ret_size)
@@ -19,7 +28,7 @@ static int read_line(int fd, struct secret *line, size_t *ret_size)
 		char c;
 		ssize_t r = read(fd, &c, 1);
 
-		if (r < 0 && errno != EINTR)
+		if (r < 0 && (errno != EINTR || interrupted))
 			return -errno;
 		if (r == 0 || (r == 1 && c == '\n'))
 			break;
@@ -32,25 +41,44 @@ static int read_line(int fd, struct secret *line, size_t *ret_size)
 	return 0;
 }
 
+/* Echo is off meanwhile, and on again before a signal does its work. */
+static int read_silently(int fd, const char *prompt, struct secret *line, size_t *ret_size)
+{
+	struct termios saved, silent;
+	int r;
+
+	if (tcgetattr(fd, &saved) < 0)
+		return -errno;
+	silent = saved;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	if (tcsetattr(fd, TCSAFLUSH, &silent) < 0)
+		return -errno;
+	dprintf(fd, "%s: ", prompt);
+	r = read_line(fd, line, ret_size);
+	tcsetattr(fd, TCSAFLUSH, &saved);
+	dprintf(fd, "\n");
+	return r;
+}
+
 static int ask_once(int fd, const char *prompt, struct secret **ret)
 {
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction former[ARRAY_SIZE(signals)], action = { .sa_handler = on_signal };
 	cleanup(secret_freep) struct secret *line = NULL;
-	struct termios saved, silent;
 	size_t size = 0;
 	int r = secret_new(PASSWORD_SIZE, &line);
 
 	if (r < 0)
 		return r;
-	if (tcgetattr(fd, &saved) < 0)
-		return -errno;
-	silent = saved;
-	silent.c_lflag &= ~(tcflag_t)ECHO;
-	dprintf(fd, "%s: ", prompt);
-	if (tcsetattr(fd, TCSAFLUSH, &silent) < 0)
-		return -errno;
-	r = read_line(fd, line, &size);
-	tcsetattr(fd, TCSAFLUSH, &saved);
-	dprintf(fd, "\n");
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &action, &former[i]);
+	r = read_silently(fd, prompt, line, &size);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &former[i], NULL);
+	if (interrupted) {
+		explicit_bzero(line->data, line->size);
+		raise(interrupted);
+	}
 	if (r < 0)
 		return r;
 	return size ? secret_new_copy(line->data, size, ret) : -ENODATA;
@@ -78,5 +106,5 @@ int terminal_password_ask(const char *prompt, struct secret **ret)
 		}
 		dprintf(fd, "They are not the same.\n");
 	}
-	return -EINVAL;
+	return -EKEYREJECTED;
 }

@@ -98,6 +98,8 @@ static int read_password(const struct arguments *arguments, const char *domain, 
 		return 0;
 	case ENOTTY:
 		return fail("there is no terminal to ask on; use --password-fd");
+	case EKEYREJECTED:
+		return fail("three times two different passwords; nothing was made");
 	case ENODATA:
 		return fail("the password is empty");
 	case EFBIG:
@@ -112,10 +114,15 @@ static int account_add(const struct arguments *arguments, const struct zoned_con
 {
 	cleanup(storage_freep) struct storage *storage = NULL;
 	cleanup(secret_freep) struct secret *password = NULL, *master = NULL, *key = NULL;
+	cleanup(secret_freep) struct secret *present = NULL;
 	int r;
 
-	if (open_database(config, STORAGE_CREATE, &storage) ||
-	    read_password(arguments, domain, &password))
+	if (open_database(config, STORAGE_CREATE, &storage))
+		return 1;
+	/* Said before anybody types a password twice. */
+	if (storage_read_account_key(storage, domain, &present) >= 0)
+		return fail("the account %s exists already", domain);
+	if (read_password(arguments, domain, &password))
 		return 1;
 	r = account_keys_derive_master(password, domain, &master);
 	if (r >= 0)
@@ -195,8 +202,12 @@ static int write_key_file(const char *path, const char *domain, const struct sec
 	explicit_bzero(encoded, sizeof encoded);
 	explicit_bzero(text, sizeof text);
 	if (n != size || fsync(fd) < 0) {
+		int error = n >= 0 && n != size ? ENOSPC : errno;
+
 		close_fd(fd);
-		return fail("cannot write %s: %s", path, strerror(errno));
+		/* It would stand in the way of the next try. */
+		unlink(path);
+		return fail("cannot write %s: %s", path, strerror(error));
 	}
 	close_fd(fd);
 	return 0;

@@ -3,9 +3,12 @@
 import concurrent.futures
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
+import termios
 import threading
 
 import pytest
@@ -291,6 +294,86 @@ def test_zonectl(server):
     empty = server.zonectl("account", "add", "dora", "--password-fd", "0", check=False, input="")
     assert empty.returncode == 1 and "empty" in empty.stderr
     assert "Usage: zonectl" in server.zonectl("--help").stdout
+
+
+class Terminal:
+    """zonectl on a terminal of its own."""
+
+    def __init__(self, server, *words):
+        argv = server.host.enter_argv(server.host.as_user("homeward-zone") + [
+            "/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", *words])
+        environment = {**os.environ, **server.host.sanitizer_environment("zonectl")}
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execvpe(argv[0], argv, environment)
+        self.shown = ""
+
+    def read_until(self, text):
+        while text not in self.shown:
+            assert select.select([self.fd], [], [], 30)[0], self.shown
+            self.shown += os.read(self.fd, 4096).decode()
+        before, _, self.shown = self.shown.partition(text)
+        return before
+
+    def type(self, prompt, text):
+        self.read_until(prompt)
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        """What was shown last, and the exit status."""
+        try:
+            while select.select([self.fd], [], [], 30)[0]:
+                self.shown += os.read(self.fd, 4096).decode()
+        except OSError:
+            pass
+        _, status = os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return self.shown, os.waitstatus_to_exitcode(status)
+
+
+def test_zonectl_asks_on_the_terminal(server):
+    terminal = Terminal(server, "account", "add", "bob")
+    terminal.type(f"Password for bob.{ZONE}: ", "correct horse\n")
+    terminal.type("The same again: ", "correct house\n")
+    terminal.read_until("They are not the same.")
+    terminal.type(f"Password for bob.{ZONE}: ", PASSWORD + "\n")
+    terminal.type("The same again: ", PASSWORD + "\n")
+    shown, exited = terminal.end()
+    assert exited == 0 and shown.strip() == f"made bob.{ZONE}"
+    # The key is the one that follows from the password, however it was given.
+    server.zonectl("account", "remove", "alice")
+    server.zonectl("account", "remove", "bob")
+    terminal = Terminal(server, "account", "add", "alice")
+    terminal.type(": ", PASSWORD + "\n")
+    terminal.type(": ", PASSWORD + "\n")
+    assert terminal.end()[1] == 0
+    assert status(server.dig(ALICE, "SOA")) == "NOERROR"
+    # Told before anything is typed.
+    shown, exited = Terminal(server, "account", "add", "alice").end()
+    assert exited == 1 and shown.strip() == f"zonectl: the account {ALICE} exists already"
+
+
+def test_zonectl_on_the_terminal_without_success(server):
+    terminal = Terminal(server, "account", "add", "bob")
+    for i in range(3):
+        terminal.type(f"Password for bob.{ZONE}: ", f"first {i}\n")
+        terminal.type("The same again: ", f"second {i}\n")
+    shown, exited = terminal.end()
+    assert exited == 1 and "two different passwords" in shown and "first" not in shown and "second" not in shown
+    terminal = Terminal(server, "account", "add", "bob")
+    terminal.type(f"Password for bob.{ZONE}: ", "\n")
+    shown, exited = terminal.end()
+    assert exited == 1 and "the password is empty" in shown
+    terminal = Terminal(server, "account", "add", "bob")
+    terminal.read_until(f"Password for bob.{ZONE}: ")
+    assert not termios.tcgetattr(terminal.fd)[3] & termios.ECHO
+    # The line's end shows that echo is on again before the signal does its work.
+    os.write(terminal.fd, b"corr\x03")
+    terminal.read_until("\n")
+    assert termios.tcgetattr(terminal.fd)[3] & termios.ECHO
+    shown, exited = terminal.end()
+    assert exited != 0 and "corr" not in shown
+    assert "bob" not in server.zonectl("account", "list").stdout
 
 
 def test_account_is_seen_and_gone_at_once(server):
