@@ -582,7 +582,11 @@ static void on_error(struct llq_set *set, struct query *query, const struct llq_
 		fail(set, LLQ_STATUS_FULL);
 		return;
 	}
-	fail(set, rcode == LDNS_RCODE_SERVFAIL ? LLQ_STATUS_FAILED : LLQ_STATUS_REFUSED);
+	/* One of the clocks was set meanwhile. Looking for the server anew tells of it, and sees
+	 * soon when it is right again. */
+	fail(set, rcode == LDNS_RCODE_SERVFAIL || message->tsig.error == DNS_TSIG_ERROR_BADTIME
+			  ? LLQ_STATUS_FAILED
+			  : LLQ_STATUS_REFUSED);
 }
 
 static void on_answer(struct llq_set *set, struct query *query, const struct llq_message *message,

@@ -522,6 +522,29 @@ static void refusing_server(void **state)
 	assert_int_equal(llq_set_status(set), LLQ_STATUS_REFUSED);
 }
 
+/* No word about what this host may do: the clocks differ, which will be put right. */
+static void server_of_another_time(void **state)
+{
+	struct got got;
+	struct dns_builder builder;
+	struct dns_tsig request;
+	uint8_t octets[512];
+
+	llq_set_start(set, &key, &now);
+	got = expect_setup();
+	assert_int_equal(dns_tsig_find(got.data, got.size, &request), 1);
+	dns_builder_init(&builder, octets, sizeof(octets), got.message_id,
+			 DNS_FLAG_QR | LDNS_RCODE_NOTAUTH);
+	dns_builder_add_question(&builder, got.name, got.type, LDNS_RR_CLASS_IN);
+	assert_true(dns_builder_finish(&builder) > 0);
+	assert_int_equal(dns_tsig_sign_error(&builder.writer, &request, &key,
+					     DNS_TSIG_ERROR_BADTIME, now.realtime + 3600),
+			 0);
+	llq_set_receive(set, &now, octets, builder.writer.position);
+	forget(&got);
+	assert_int_equal(llq_set_status(set), LLQ_STATUS_FAILED);
+}
+
 static void challenge_response_refused(void **state)
 {
 	struct got got;
@@ -640,6 +663,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(full_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusing_server, setup, teardown),
+		cmocka_unit_test_setup_teardown(server_of_another_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(challenge_response_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(goodbye, setup, teardown),
 		cmocka_unit_test_setup_teardown(abandoned_without_a_word, setup, teardown),
