@@ -8,7 +8,8 @@
 #define INPUT_SIZE    (LENGTH_SIZE + 65535)
 /* How long answers may take that a client still waits for after its last question. */
 #define FINISHED_MSEC 5000
-/* A client that sends questions but takes no answers is not read from beyond this. */
+/* A client that sends questions but takes no answers is not listened to beyond this, be it what it
+ * has sent already: one read can hold hundreds of questions with an answer of 64 kB each. */
 #define OUTPUT_LIMIT (256 << 10)
 
 struct listener {
@@ -29,6 +30,7 @@ struct connection {
 	uint8_t *out;
 	size_t n_out;
 	bool is_finished; /* the client sends no more; what it asked is still answered */
+	bool is_held;     /* `in` may hold complete messages that wait for `out` to be taken */
 	bool is_broken;
 	uint8_t in[INPUT_SIZE];
 };
@@ -129,11 +131,11 @@ static void break_connection(struct connection *connection)
 
 static void update_events(struct connection *connection)
 {
-	int events = connection->n_out ? UV_WRITABLE : 0;
+	int events = connection->n_out || connection->is_held ? UV_WRITABLE : 0;
 
 	if (connection->is_broken)
 		return;
-	if (!connection->is_finished && connection->n_out < OUTPUT_LIMIT)
+	if (!connection->is_finished && !connection->is_held && connection->n_out < OUTPUT_LIMIT)
 		events |= UV_READABLE;
 	loop_io_set(connection->io, events);
 }
@@ -155,17 +157,20 @@ static void write_out(struct connection *connection)
 	memmove(connection->out, connection->out + n, connection->n_out);
 }
 
-/* Hands over the messages that are complete. */
+/* Hands over the messages that are complete, as long as their answers are taken. */
 static void take_messages(struct connection *connection)
 {
 	struct server_tcp *server = connection->server;
 	size_t position = 0;
 
+	connection->is_held = false;
+	server->callbacks->begin(server->userdata);
 	while (connection->n_in - position >= LENGTH_SIZE && !connection->is_broken) {
 		const uint8_t *start = connection->in + position;
 		size_t size = (size_t)start[0] << 8 | start[1];
 
-		if (connection->n_in - position - LENGTH_SIZE < size)
+		connection->is_held = connection->n_out >= OUTPUT_LIMIT;
+		if (connection->is_held || connection->n_in - position - LENGTH_SIZE < size)
 			break;
 		server->callbacks->receive(server->userdata, &connection->peer, start + LENGTH_SIZE,
 					   size);
@@ -173,6 +178,7 @@ static void take_messages(struct connection *connection)
 	}
 	connection->n_in -= position;
 	memmove(connection->in, connection->in + position, connection->n_in);
+	server->callbacks->end(server->userdata);
 }
 
 static void read_in(struct connection *connection)
@@ -193,9 +199,7 @@ static void read_in(struct connection *connection)
 	}
 	connection->last_used = loop_now(connection->server->loop);
 	connection->n_in += n;
-	connection->server->callbacks->begin(connection->server->userdata);
 	take_messages(connection);
-	connection->server->callbacks->end(connection->server->userdata);
 }
 
 static void on_connection(void *userdata, int status, int events)
@@ -204,7 +208,9 @@ static void on_connection(void *userdata, int status, int events)
 
 	if (events & UV_WRITABLE)
 		write_out(connection);
-	if (events & UV_READABLE && !connection->is_broken)
+	if (connection->is_held && !connection->is_broken)
+		take_messages(connection);
+	else if (events & UV_READABLE && !connection->is_broken)
 		read_in(connection);
 	update_events(connection);
 }

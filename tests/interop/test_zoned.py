@@ -242,6 +242,50 @@ def test_hostile_clients_take_nothing_from_others(server):
     assert server.counters()["Malformed"] > 100
 
 
+PIPELINE_SCRIPT = """
+import base64, select, socket, sys
+import dns.message, dns.query, dns.tsig
+key = dns.tsig.Key(sys.argv[1], base64.b64decode(sys.argv[2]), dns.tsig.HMAC_SHA256)
+query = dns.message.make_query("big." + sys.argv[1], "TXT")
+query.use_tsig(key)
+octets = query.to_wire()
+tcp = socket.create_connection(("127.0.0.1", 53))
+tcp.setblocking(False)
+N = 1500
+rest = (len(octets).to_bytes(2, "big") + octets) * N
+# As much as it lets us, without a look at the answers.
+while rest and select.select([], [tcp], [], 1)[1]:
+    rest = rest[tcp.send(rest):]
+print("sent", flush=True)
+input()
+tcp.setblocking(True)
+tcp.settimeout(30)
+stream = tcp.makefile("rb")
+for i in range(N):
+    if rest:
+        rest = rest[tcp.send(rest):]
+    size = int.from_bytes(stream.read(2), "big")
+    answer = stream.read(size)
+    assert answer[:2] == octets[:2] and size > 40000, (i, size)
+print("all", flush=True)
+"""
+
+
+def test_answers_that_nobody_takes(server):
+    """A customer of the server with many questions and no ears."""
+    server.nsupdate("update add " + f"big.{ALICE} 10 TXT " + " ".join(f'"{i:0250d}"' for i in range(180)), options=("-v",))
+    client = server.host.popen(["/usr/bin/python3", "-c", PIPELINE_SCRIPT, ALICE, server.secret],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert client.stdout.readline() == b"sent\n"
+    # Others are served meanwhile, and the answers wait with the client, not with the server.
+    assert server.short(ALICE, "NS") == [f"ns.{ZONE}."]
+    assert server.counters()["Queries"] < 500
+    client.stdin.write(b"\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == b"all\n"
+    client.wait(10)
+
+
 def test_kill_loses_nothing_acknowledged(server):
     """Several people update at once while the server is killed again and again."""
     stop = threading.Event()
