@@ -109,12 +109,9 @@ const char *ike_trust_domain(const struct ike_trust *trust)
 
 bool ike_trust_has_name(const struct ike_trust *trust, const char *name)
 {
-	const char *dot = strchr(name, '.');
+	size_t size = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
 
-	for (const char *at = name; *at; at++)
-		if (*at >= 'A' && *at <= 'Z')
-			return false;
-	return dot && dot != name && dot - name < 64 && !strcmp(dot + 1, trust->domain);
+	return size && size < 64 && name[size] == '.' && !strcmp(name + size + 1, trust->domain);
 }
 
 /* "AutoTunnel-00-22-69-FF-FE-8E-34-2A.<domain>" in either case. */

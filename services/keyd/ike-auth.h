@@ -51,7 +51,7 @@ int ike_certificate_check(const struct ike_trust *trust, const uint8_t *certific
 			  const char *name, int64_t realtime, struct ike_holder *ret,
 			  const char **ret_reason);
 
-/* Whether `name` is `<label>.<domain of the account>`, in lower case. */
+/* Whether `name` is `<label>.<domain of the account>`, in lower case: letters, digits and "-". */
 bool ike_trust_has_name(const struct ike_trust *trust, const char *name);
 
 /*

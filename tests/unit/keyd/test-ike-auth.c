@@ -104,6 +104,29 @@ static void test_certificates(void **state)
 			    "its certificate is for another name");
 }
 
+/* Names go to the bus and into lines for people. */
+static void test_names(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"." TEST_DOMAIN,
+		TEST_DOMAIN,
+		"Desktop." TEST_DOMAIN,
+		"desk top." TEST_DOMAIN,
+		"desk\ntop." TEST_DOMAIN,
+		"d\xc3\xa9sktop." TEST_DOMAIN,
+		"desk\xfftop." TEST_DOMAIN,
+		"a.desktop." TEST_DOMAIN,
+		"desktop." TEST_DOMAIN ".",
+	};
+	struct fixture *fixture = *state;
+
+	assert_true(ike_trust_has_name(fixture->trust, NAME));
+	assert_true(ike_trust_has_name(fixture->trust, "my-2nd-laptop." TEST_DOMAIN));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_false(ike_trust_has_name(fixture->trust, bad[i]));
+}
+
 static void test_other_account(void **state)
 {
 	struct fixture *fixture = *state;
@@ -309,6 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_certificates),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_other_account),
 		cmocka_unit_test(test_damaged_certificates),
 		cmocka_unit_test(test_signature),
