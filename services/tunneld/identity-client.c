@@ -4,6 +4,7 @@
 #include "common/loop/neighbour.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #define PATH      "/org/homeward/Identity1"
@@ -12,7 +13,29 @@
 struct identity_client {
 	struct tunneld *tunneld;
 	struct neighbour *neighbour;
+	char account[512]; /* with its domain; empty: none yet */
 };
+
+static const char *read_text(const struct identity_client *client, const char *property)
+{
+	return neighbour_string(client->neighbour, PATH, INTERFACE, property) ?: "";
+}
+
+/* Whether another account than before is signed in. The host id is the machine's: it alone does not
+ * tell, and the sign-out in between may have been too short to be seen. */
+static bool take_account(struct identity_client *client)
+{
+	char account[sizeof client->account];
+	bool other;
+
+	if (!*read_text(client, "Account"))
+		return false;
+	snprintf(account, sizeof account, "%s.%s", read_text(client, "Account"),
+		 read_text(client, "Domain"));
+	other = *client->account && strcmp(account, client->account);
+	strcpy(client->account, account);
+	return other;
+}
 
 static void on_change(struct neighbour *neighbour, void *userdata)
 {
@@ -27,10 +50,15 @@ static void on_change(struct neighbour *neighbour, void *userdata)
 	text = neighbour_string(neighbour, PATH, INTERFACE, "HostId");
 	if (!state)
 		return;
-	if (!strcmp(state, "signed-out"))
+	if (!strcmp(state, "signed-out")) {
 		tunneld_set_host_id(client->tunneld, NULL);
-	else if (!strcmp(state, "signed-in") && text && inet_pton(AF_INET6, text, &host_id) == 1)
+	} else if (!strcmp(state, "signed-in") && text &&
+		   inet_pton(AF_INET6, text, &host_id) == 1) {
+		/* Nobody of the former account reaches us from here on. */
+		if (take_account(client))
+			tunneld_set_host_id(client->tunneld, NULL);
 		tunneld_set_host_id(client->tunneld, &host_id);
+	}
 }
 
 int identity_client_new(sd_bus *bus, struct tunneld *tunneld, struct identity_client **ret)

@@ -747,6 +747,18 @@ def test_sign_out_ends_the_tunnels(tunnel):
     desktop.ping(laptop)
 
 
+def test_another_account_ends_the_tunnels(tunnel):
+    """Also where keyd is not there to say so, and nobody saw a sign-out: the host id is the machine's."""
+    desktop, laptop, _ = tunnel
+    desktop.identity.change(Account=("s", "alice"), Domain=("s", "members.example.org"))
+    desktop.ping(laptop)
+    desktop.keyd.close()
+    desktop.watcher.change(State=("s", "connecting"))
+    desktop.identity.change(Account=("s", "bob"))
+    wait_until(lambda: not any(peer["Spis"] for peer in desktop.peers().values()), 10, "no associations")
+    assert addresses(desktop.host) == [desktop.id]
+
+
 # IKE.
 
 def test_ike_channel(ends):
