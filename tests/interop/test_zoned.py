@@ -319,6 +319,38 @@ def test_kill_loses_nothing_acknowledged(server):
     assert sorted(line.split()[0].rstrip(".") for line in found.splitlines()) == sorted(done)
 
 
+def test_full_disk(make_host):
+    host = make_host("zone", bus=False)
+    folder = "/var/lib/homeward/zoned"
+    host.run(["sh", "-c", f"mkdir -p {folder} && mount -t tmpfs -o size=1m tmpfs {folder} && "
+                          f"chown homeward-zone: {folder}"])
+    server = Server(host)
+    server.nsupdate(f"update add before.{ALICE} 10 A 192.0.2.1")
+    host.run(["sh", "-c", f"cat /dev/zero > {folder}/ballast"], check=False)
+    # The journal has a little room left.
+    results = []
+    while not results or (results[-1].returncode == 0 and len(results) < 20):
+        results.append(server.nsupdate(*(f'update add r{len(results)}-{i}.{ALICE} 10 TXT "{i:0200d}"' for i in range(40)),
+                                       check=False, options=("-v",)))
+    assert "SERVFAIL" in results[-1].stderr
+    failed = len(results) - 1
+    # Nothing of it is there, and what was there still is.
+    assert status(server.dig(f"r{failed}-0.{ALICE}", "TXT")) == "NXDOMAIN"
+    assert server.short(f"before.{ALICE}", "A") == ["192.0.2.1"]
+    added = server.zonectl("account", "add", "bob", "--password-fd", "0", input=PASSWORD, check=False)
+    assert added.returncode == 1 and "full" in added.stderr
+    host.run(["rm", f"{folder}/ballast"])
+    server.nsupdate(f"update add after.{ALICE} 10 A 192.0.2.2", options=("-v",))
+    server.kill()
+    server.wait_up()
+    assert server.short(f"before.{ALICE}", "A") == ["192.0.2.1"]
+    assert server.short(f"after.{ALICE}", "A") == ["192.0.2.2"]
+    assert status(server.dig(f"r{failed}-0.{ALICE}", "TXT")) == "NXDOMAIN"
+    for i in range(failed):
+        assert len(server.short(f"r{i}-39.{ALICE}", "TXT")) == 1
+    assert host.stop_daemon("zoned") == 0
+
+
 def test_zonectl(server):
     listing = server.zonectl("account", "list").stdout
     assert listing.startswith(ALICE + " ")
