@@ -83,8 +83,19 @@ static bool first_label(const ldns_rdf *name, char label[64])
 	return true;
 }
 
-/* The target of the SRV record with the lowest priority. */
-static const ldns_rdf *choose_target(const ldns_rr_list *records, uint16_t *ret_port)
+static bool is_of_account(const struct host_view *view, const ldns_rdf *name)
+{
+	ldns_rdf *domain = dns_record_name(view->account_domain);
+	bool is_below = domain && ldns_dname_is_subdomain(name, domain);
+
+	ldns_rdf_deep_free(domain);
+	return is_below;
+}
+
+/* The target of the SRV record with the lowest priority. Only names of the account: the server
+ * tells us of no others, and would refuse to be watched at all if one host named one. */
+static const ldns_rdf *choose_target(const struct host_view *view, const ldns_rr_list *records,
+				     uint16_t *ret_port)
 {
 	const ldns_rdf *best = NULL, *target;
 	uint16_t best_priority = 0, priority, port;
@@ -92,7 +103,7 @@ static const ldns_rdf *choose_target(const ldns_rr_list *records, uint16_t *ret_
 	for (size_t i = 0; records && i < ldns_rr_list_rr_count(records); i++) {
 		if (dns_record_read_srv(ldns_rr_list_rr(records, i), &priority, &port, &target) <
 			    0 ||
-		    port == 0 || ldns_rdf_size(target) <= 1)
+		    port == 0 || !is_of_account(view, target))
 			continue;
 		if (!best || priority < best_priority) {
 			best = target;
@@ -117,7 +128,8 @@ static void want_host(const struct host_view *view, struct llq_set *set, const c
 		llq_set_want(set, service, LDNS_RR_TYPE_SRV);
 		llq_set_want(set, name, LDNS_RR_TYPE_AAAA);
 		llq_set_want(set, name, LDNS_RR_TYPE_TXT);
-		target = choose_target(llq_set_records(set, service, LDNS_RR_TYPE_SRV), &port);
+		target =
+			choose_target(view, llq_set_records(set, service, LDNS_RR_TYPE_SRV), &port);
 		if (target)
 			llq_set_want(set, target, LDNS_RR_TYPE_A);
 	}
@@ -245,8 +257,8 @@ static void set_endpoint(struct host *host, const struct sockaddr_in *endpoint)
 	}
 }
 
-static void update_endpoint(struct host *host, const struct llq_set *set,
-			    const ldns_rr_list *services)
+static void update_endpoint(const struct host_view *view, struct host *host,
+			    const struct llq_set *set, const ldns_rr_list *services)
 {
 	struct sockaddr_in endpoint = { 0 };
 	const ldns_rr_list *addresses;
@@ -256,7 +268,7 @@ static void update_endpoint(struct host *host, const struct llq_set *set,
 
 	if (!services)
 		return;
-	target = choose_target(services, &port);
+	target = choose_target(view, services, &port);
 	if (!target || !first_label(target, label)) {
 		set_endpoint(host, &endpoint);
 		return;
@@ -283,7 +295,7 @@ static void update_host(const struct host_view *view, struct host *host, const s
 	if (name && service) {
 		update_id(host, llq_set_records(set, name, LDNS_RR_TYPE_AAAA));
 		update_device(host, llq_set_records(set, name, LDNS_RR_TYPE_TXT));
-		update_endpoint(host, set, llq_set_records(set, service, LDNS_RR_TYPE_SRV));
+		update_endpoint(view, host, set, llq_set_records(set, service, LDNS_RR_TYPE_SRV));
 	}
 	ldns_rdf_deep_free(name);
 	ldns_rdf_deep_free(service);

@@ -11,7 +11,7 @@
 #define LAPTOP  BROWSE "laptop.alice.example."
 #define DESKTOP BROWSE "desktop.alice.example."
 #define TARGET  "AutoTunnel-00-22-69-FF-FE-8E-34-2A.alice.example."
-#define OTHER   "AutoTunnel-00-22-69-FF-FE-8E-34-2B.alice.example."
+#define OTHER   "AutoTunnel-00-22-69-FF-FE-8E-34-2B.Alice.EXAMPLE."
 
 static struct host_view view;
 static const char *zone[16]; /* records, ended by NULL */
@@ -204,6 +204,29 @@ static void other_target(void **state)
 	ldns_rdf_deep_free(service);
 }
 
+/* The server lets an account watch its own names only; a host that names another one must not make
+ * it refuse all. */
+static void target_elsewhere(void **state)
+{
+	static const char *const targets[] = { "www.example.com.", "alice.example.", "." };
+
+	begin();
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		char service[200];
+
+		snprintf(service, sizeof(service),
+			 "_autotunnel._udp.desktop.alice.example. 10 IN SRV 0 0 4500 %s",
+			 targets[i]);
+		set_zone(RECORDS(LAPTOP, DESKTOP, service));
+		llq_set_abandon(set);
+		llq_set_start(set, &key, &now);
+		/* The list, and of the one host SRV, AAAA and TXT: no A. */
+		assert_int_equal(serve(), 4);
+		assert_int_equal(llq_set_status(set), LLQ_STATUS_WATCHING);
+		assert_false(only_host()->live);
+	}
+}
+
 static void host_without_endpoint(void **state)
 {
 	set_zone(RECORDS(DESKTOP, "desktop.alice.example. 10 IN AAAA fd01::1"));
@@ -237,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(odd_entries_are_passed_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(host_moves, setup, teardown),
 		cmocka_unit_test_setup_teardown(other_target, setup, teardown),
+		cmocka_unit_test_setup_teardown(target_elsewhere, setup, teardown),
 		cmocka_unit_test_setup_teardown(host_without_endpoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(lease_ended, setup, teardown),
 	};
