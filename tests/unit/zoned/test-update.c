@@ -614,6 +614,10 @@ static void host_writes_nothing_else(void **state)
 		"x.AutoTunnel-00-11 A 192.0.2.1",
 		"_dns-update._udp SRV 0 0 53 evil.example.com.",
 		"* A 192.0.2.1",
+		"LAPTOP AAAA fd00::2",
+		"laptop CNAME desktop",
+		"@ NS desktop",
+		"@ SOA desktop desktop 9 1 1 1 1",
 	};
 	struct fixture *fixture = *state;
 	struct exchange exchange;
