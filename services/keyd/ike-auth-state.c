@@ -255,8 +255,11 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 			 : !sa->peer_takes_sha256   ? "it takes no signatures with SHA-256"
 						    : NULL;
 	if (reason) {
-		ike_actions_note(&sa->context->actions, "refused a peer at %s: %s",
-				 ike_endpoint_text(&sa->answer.to, address), reason);
+		if (now >= sa->context->note_refusals_after) {
+			sa->context->note_refusals_after = now + IKE_REFUSAL_NOTES;
+			ike_actions_note(&sa->context->actions, "refused a peer at %s: %s",
+					 ike_endpoint_text(&sa->answer.to, address), reason);
+		}
 		refuse(sa, now, IKE_NOTIFY_AUTHENTICATION_FAILED);
 		return;
 	}

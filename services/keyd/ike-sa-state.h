@@ -30,6 +30,7 @@
 #define IKE_LIVENESS_DEADLINE 36000 /* twelve repetitions later it is dead */
 #define IKE_DELETE_DEADLINE   6000
 #define IKE_HALF_OPEN_LIMIT   30000
+#define IKE_REFUSAL_NOTES     10000 /* between notes of refused strangers, who may be many */
 #define IKE_COOKIE_PERIOD     60000 /* a cookie is good for one to two of these */
 #define IKE_INTERNAL_LIMIT    20000 /* for a signature, and for installing */
 #define IKE_CLOSED_LINGER     10000
@@ -93,7 +94,8 @@ struct ike_context {
 	struct ike_counters counters;
 	struct ike_local *local; /* NULL: signed out */
 	uint8_t cookie_secret[32];
-	int64_t realtime; /* seconds; for certificates */
+	uint64_t note_refusals_after; /* ms */
+	int64_t realtime;             /* seconds; for certificates */
 	const struct ike_surroundings *surroundings;
 	void *userdata;
 };

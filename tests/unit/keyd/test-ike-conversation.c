@@ -253,6 +253,25 @@ static void test_initiator_of_other_account(void **state)
 	test_account_drop(&other);
 }
 
+/* Strangers that are refused do not fill the timeline. */
+static void test_strangers_are_noted_seldom(void **state)
+{
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
+	struct test_account other;
+
+	test_account_make(&other, TEST_DOMAIN);
+	with_certificate(desktop, &other, DESKTOP_NAMES);
+	for (unsigned int i = 0; i < 60; i++) {
+		host_restart(desktop);
+		want(desktop);
+		world_run_until(world, 300 * (i + 1));
+	}
+	assert_int_equal(host_counters(laptop)->refused_peers, 60);
+	assert_int_equal(laptop->n_notes, 2);
+	test_account_drop(&other);
+}
+
 static void test_responder_of_other_account(void **state)
 {
 	struct world *world = *state;
@@ -931,6 +950,7 @@ int main(void)
 		test(test_flips),
 		test(test_replay),
 		test(test_initiator_of_other_account),
+		test(test_strangers_are_noted_seldom),
 		test(test_responder_of_other_account),
 		test(test_wrong_host_answers),
 		test(test_wrong_signature),

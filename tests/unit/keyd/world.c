@@ -272,8 +272,10 @@ static void carry_out(struct host *host, const struct ike_action *action)
 		host->wants_traffic = false;
 		host_show(host);
 		break;
-	case IKE_ACTION_CHANGED:
 	case IKE_ACTION_NOTE:
+		host->n_notes++;
+		break;
+	case IKE_ACTION_CHANGED:
 		break;
 	}
 }

@@ -39,6 +39,7 @@ struct host {
 	unsigned int n_installed; /* ever */
 	unsigned int n_failed;    /* AcquireFailed, ever */
 	char failure[160];
+	unsigned int n_notes; /* ever */
 	uint64_t random;
 };
 
