@@ -27,6 +27,11 @@ def full_name(name):
     return f"{name}.alice.members.example.org"
 
 
+def resent(one, other):
+    """Packets that either sent twice. A silence of 100 ms is doubt, and a busy machine has such silences."""
+    return sum(a.peer(b)["Counters"]["Resent"] for a, b in ((one, other), (other, one)))
+
+
 class End:
     """A host with tunneld and the four who talk to it."""
 
@@ -206,7 +211,8 @@ def test_ping_through(ends, algorithm, esn):
     desktop, laptop = ends
     Keys(algorithm, esn).install(desktop, laptop)
     assert "3 received" in desktop.ping(laptop, "-i", "0.05", count=3).stdout
-    assert "DUP" not in laptop.ping(desktop, "-i", "0.05", "-s", "1300", count=3).stdout
+    said = laptop.ping(desktop, "-i", "0.05", "-s", "1300", count=3).stdout
+    assert "DUP" not in said or resent(desktop, laptop), said
     for here, there in (desktop, laptop), (laptop, desktop):
         peer = here.peer(there)
         assert peer["State"] == "established" and len(peer["Spis"]) == 1
@@ -475,7 +481,8 @@ def test_rekey_loses_nothing(tunnel):
         wait_until(lambda: initiator.peer(responder)["Spis"][0] == keys.spis[0], 10)
         wait_until(lambda: responder.peer(initiator)["Spis"][0] == keys.spis[1], 10)
     text = ping.communicate(timeout=30)[0].decode()
-    assert "300 received" in text and "duplicates" not in text, text
+    assert "300 received" in text, text
+    assert "duplicates" not in text or resent(desktop, laptop), text
     assert len(desktop.peer(laptop)["Spis"]) == 7
     for spi in desktop.peer(laptop)["Spis"][1:]:
         desktop.call("RemoveSa", "u", spi)
