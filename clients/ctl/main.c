@@ -140,7 +140,7 @@ static int take_common_options(struct ctl *ctl, int argc, char **argv)
 static enum ctl_status run(struct ctl *ctl, int argc, char **argv)
 {
 	if (argc < 2)
-		return ctl_misuse("which command?");
+		return ctl_misuse("a command is missing");
 	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		fputs(help, stdout);
 		return CTL_DONE;

@@ -110,7 +110,7 @@ def test_help_and_version(host):
 
 
 @pytest.mark.parametrize("arguments, said", [
-    ([], "which command"), (["stauts"], '"stauts" is not a command'), (["status", "now"], '"now"'),
+    ([], "a command is missing"), (["stauts"], '"stauts" is not a command'), (["status", "now"], '"now"'),
     (["trace", "--generation"], "needs a value"), (["trace", "--generation", "-1"], "not a generation"),
     (["trace", "--generation", "18446744073709551616"], "not a generation"), (["trace", "--bad"], '"--bad"'),
     (["trace", "--all", "x"], '"x"'), (["sign-in"], "which account"), (["sign-in", "a@b.c", "d"], '"d"'),
