@@ -14,9 +14,9 @@
 #include "services/keyd/ike-sa-state.h"
 
 #define IKE_HALF_OPEN_MAXIMUM 64 /* SAs of strangers; the oldest goes */
-#define IKE_HALF_OPEN_EASY    16 /* from so many on, a stranger shows first that it is where it says \
-				  */
-#define IKE_PEER_SAS_MAXIMUM 6   /* of one proved peer; the oldest goes */
+/* From so many on, a stranger shows first that it is where it says it is. */
+#define IKE_HALF_OPEN_EASY   16
+#define IKE_PEER_SAS_MAXIMUM 6 /* of one proved peer; the oldest goes */
 
 enum ike_peer_state {
 	IKE_PEER_IDLE,
