@@ -50,7 +50,8 @@ static const char help[] =
 	"taken;\n"
 	"7 signed in, but the zone server has not confirmed it yet.\n";
 
-static void print_complaint(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void print_complaint(const char *format,
+								  va_list arguments)
 {
 	fputs("homewardctl: ", stderr);
 	vfprintf(stderr, format, arguments);
