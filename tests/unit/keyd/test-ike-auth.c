@@ -269,8 +269,8 @@ static void test_rsa(void **state)
 	test_host_drop(&host);
 }
 
-/* RSASSA-PSS parameters that lack what they must have: whoever has seen a certificate of the account
- * can send them with it. */
+/* RSASSA-PSS parameters that lack what they must have: whoever has seen a certificate of the
+ * account can send them with it. */
 static void test_pss_without_parameters(void **state)
 {
 	static const char *const identifiers[] = {
@@ -331,16 +331,11 @@ static void test_hash_algorithms(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_certificates),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_other_account),
-		cmocka_unit_test(test_damaged_certificates),
-		cmocka_unit_test(test_signature),
-		cmocka_unit_test(test_ed25519),
-		cmocka_unit_test(test_rsa),
-		cmocka_unit_test(test_pss_without_parameters),
-		cmocka_unit_test(test_signed_octets),
-		cmocka_unit_test(test_hash_algorithms),
+		cmocka_unit_test(test_certificates),  cmocka_unit_test(test_names),
+		cmocka_unit_test(test_other_account), cmocka_unit_test(test_damaged_certificates),
+		cmocka_unit_test(test_signature),     cmocka_unit_test(test_ed25519),
+		cmocka_unit_test(test_rsa),           cmocka_unit_test(test_pss_without_parameters),
+		cmocka_unit_test(test_signed_octets), cmocka_unit_test(test_hash_algorithms),
 	};
 
 	return cmocka_run_group_tests_name("ike-auth", tests, set_up, tear_down);
