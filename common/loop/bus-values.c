@@ -24,3 +24,16 @@ int bus_append_endpoint(sd_bus_message *message, const struct sockaddr_in *endpo
 	return sd_bus_message_append(message, "(sq)", address,
 				     *address ? ntohs(endpoint->sin_port) : 0);
 }
+
+int bus_property_text(sd_bus *bus, const char *path, const char *interface, const char *property,
+		      sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	return sd_bus_message_append(reply, "s", (const char *)userdata);
+}
+
+int bus_property_endpoint(sd_bus *bus, const char *path, const char *interface,
+			  const char *property, sd_bus_message *reply, void *userdata,
+			  sd_bus_error *ret_error)
+{
+	return bus_append_endpoint(reply, userdata);
+}

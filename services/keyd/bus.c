@@ -130,20 +130,6 @@ static int get_text(sd_bus *connection, const char *path, const char *interface,
 	return sd_bus_message_append(reply, "s", *(const char **)userdata);
 }
 
-static int get_array(sd_bus *connection, const char *path, const char *interface,
-		     const char *property, sd_bus_message *reply, void *userdata,
-		     sd_bus_error *ret_error)
-{
-	return sd_bus_message_append(reply, "s", (const char *)userdata);
-}
-
-static int get_endpoint(sd_bus *connection, const char *path, const char *interface,
-			const char *property, sd_bus_message *reply, void *userdata,
-			sd_bus_error *ret_error)
-{
-	return bus_append_endpoint(reply, userdata);
-}
-
 static int get_path(sd_bus *connection, const char *path, const char *interface,
 		    const char *property, sd_bus_message *reply, void *userdata,
 		    sd_bus_error *ret_error)
@@ -180,14 +166,14 @@ static int on_terminate(sd_bus_message *call, void *userdata, sd_bus_error *ret_
 
 static const sd_bus_vtable ike_vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	SD_BUS_PROPERTY("Peer", "s", get_array, IKE(peer), CHANGES),
-	SD_BUS_PROPERTY("HostId", "s", get_array, IKE(host_id), CHANGES),
+	SD_BUS_PROPERTY("Peer", "s", bus_property_text, IKE(peer), CHANGES),
+	SD_BUS_PROPERTY("HostId", "s", bus_property_text, IKE(host_id), CHANGES),
 	SD_BUS_PROPERTY("State", "s", get_text, IKE(state), CHANGES),
 	SD_BUS_PROPERTY("Role", "s", get_text, IKE(role), CHANGES),
 	SD_BUS_PROPERTY("SpiInitiator", "t", NULL, IKE(spi_initiator), CHANGES),
 	SD_BUS_PROPERTY("SpiResponder", "t", NULL, IKE(spi_responder), CHANGES),
-	SD_BUS_PROPERTY("Endpoint", "(sq)", get_endpoint, IKE(endpoint), CHANGES),
-	SD_BUS_PROPERTY("Proposal", "s", get_array, IKE(proposal), CHANGES),
+	SD_BUS_PROPERTY("Endpoint", "(sq)", bus_property_endpoint, IKE(endpoint), CHANGES),
+	SD_BUS_PROPERTY("Proposal", "s", bus_property_text, IKE(proposal), CHANGES),
 	SD_BUS_PROPERTY("Established", "t", NULL, IKE(established), CHANGES),
 	SD_BUS_METHOD("Rekey", "", "", on_rekey, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Terminate", "", "", on_terminate, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -289,20 +289,6 @@ void bus_announce(struct bus *bus)
 
 /* Getters. */
 
-static int get_text(sd_bus *connection, const char *path, const char *interface,
-		    const char *property, sd_bus_message *reply, void *userdata,
-		    sd_bus_error *error)
-{
-	return sd_bus_message_append(reply, "s", (const char *)userdata);
-}
-
-static int get_endpoint(sd_bus *connection, const char *path, const char *interface,
-			const char *property, sd_bus_message *reply, void *userdata,
-			sd_bus_error *error)
-{
-	return bus_append_endpoint(reply, userdata);
-}
-
 static int get_expires(sd_bus *connection, const char *path, const char *interface,
 		       const char *property, sd_bus_message *reply, void *userdata,
 		       sd_bus_error *error)
@@ -367,22 +353,25 @@ static int method_release(sd_bus_message *call, void *userdata, sd_bus_error *er
 
 static const sd_bus_vtable mapping_vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	SD_BUS_PROPERTY("Label", "s", get_text, offsetof(struct mapping_object, shown.label),
+	SD_BUS_PROPERTY("Label", "s", bus_property_text,
+			offsetof(struct mapping_object, shown.label),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct mapping_object, shown.generation),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Internal", "(sq)", get_endpoint,
+	SD_BUS_PROPERTY("Internal", "(sq)", bus_property_endpoint,
 			offsetof(struct mapping_object, shown.internal),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("External", "(sq)", get_endpoint,
+	SD_BUS_PROPERTY("External", "(sq)", bus_property_endpoint,
 			offsetof(struct mapping_object, shown.external),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Protocol", "s", get_text, offsetof(struct mapping_object, shown.protocol),
+	SD_BUS_PROPERTY("Protocol", "s", bus_property_text,
+			offsetof(struct mapping_object, shown.protocol),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Expires", "t", get_expires, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("State", "s", get_text, offsetof(struct mapping_object, shown.state),
+	SD_BUS_PROPERTY("State", "s", bus_property_text,
+			offsetof(struct mapping_object, shown.state),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("LastError", "s", get_text,
+	SD_BUS_PROPERTY("LastError", "s", bus_property_text,
 			offsetof(struct mapping_object, shown.last_error),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_METHOD_WITH_ARGS("Release", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_release,
@@ -573,17 +562,17 @@ static int on_name_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_
 
 static const sd_bus_vtable root_vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	NETWORK_PROPERTY("State", "s", get_text, state),
-	NETWORK_PROPERTY("Reason", "s", get_text, reason),
+	NETWORK_PROPERTY("State", "s", bus_property_text, state),
+	NETWORK_PROPERTY("Reason", "s", bus_property_text, reason),
 	SD_BUS_PROPERTY("Counters", "a{st}", get_counters, 0, 0),
 	SD_BUS_PROPERTY("Timeline", "a(tts)", get_timeline, 0, 0),
 	NETWORK_PROPERTY("NetworkGeneration", "t", NULL, generation),
-	NETWORK_PROPERTY("PrimaryInterface", "s", get_text, interface),
-	NETWORK_PROPERTY("LocalAddress", "s", get_text, local_address),
-	NETWORK_PROPERTY("Gateway", "s", get_text, gateway),
-	NETWORK_PROPERTY("ExternalAddress", "s", get_text, external_address),
-	NETWORK_PROPERTY("NatKind", "s", get_text, nat_kind),
-	NETWORK_PROPERTY("Protocol", "s", get_text, protocol),
+	NETWORK_PROPERTY("PrimaryInterface", "s", bus_property_text, interface),
+	NETWORK_PROPERTY("LocalAddress", "s", bus_property_text, local_address),
+	NETWORK_PROPERTY("Gateway", "s", bus_property_text, gateway),
+	NETWORK_PROPERTY("ExternalAddress", "s", bus_property_text, external_address),
+	NETWORK_PROPERTY("NatKind", "s", bus_property_text, nat_kind),
+	NETWORK_PROPERTY("Protocol", "s", bus_property_text, protocol),
 	SD_BUS_METHOD_WITH_ARGS("AddMapping",
 				SD_BUS_ARGS("s", label, "s", protocol, "q", internal_port, "q",
 					    external_port, "u", lifetime),
