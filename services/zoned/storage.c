@@ -1,43 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/storage.h"
 
+#include "services/zoned/storage-schema.h"
+
 #include <fcntl.h>
 #include <libgen.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
-#define SCHEMA_VERSION 1
 /* How long a writer waits for the other process's transaction. */
 #define BUSY_MSEC 5000
-
-static const char schema[] =
-	"BEGIN IMMEDIATE;"
-	"CREATE TABLE IF NOT EXISTS accounts ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT, domain TEXT NOT NULL UNIQUE,"
-	" key BLOB NOT NULL, created INTEGER NOT NULL) STRICT;"
-	"CREATE TABLE IF NOT EXISTS records ("
-	" id INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
-	" owner BLOB NOT NULL, type INTEGER NOT NULL, ttl INTEGER NOT NULL, data BLOB NOT NULL,"
-	" expires INTEGER NOT NULL, writer TEXT) STRICT;"
-	"CREATE INDEX IF NOT EXISTS records_by_account ON records(account);"
-	"CREATE TABLE IF NOT EXISTS llqs ("
-	" id INTEGER PRIMARY KEY,"
-	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
-	" name BLOB NOT NULL, type INTEGER NOT NULL, key_name TEXT NOT NULL,"
-	" remote BLOB NOT NULL, local BLOB NOT NULL, lease INTEGER NOT NULL,"
-	" expires INTEGER NOT NULL, n_events INTEGER NOT NULL, known BLOB NOT NULL, offered BLOB"
-	") STRICT;"
-	"CREATE INDEX IF NOT EXISTS llqs_by_account ON llqs(account);"
-	"CREATE TABLE IF NOT EXISTS generation (accounts INTEGER NOT NULL) STRICT;"
-	"INSERT INTO generation SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM generation);"
-	"CREATE TRIGGER IF NOT EXISTS account_added AFTER INSERT ON accounts"
-	" BEGIN UPDATE generation SET accounts = accounts + 1; END;"
-	"CREATE TRIGGER IF NOT EXISTS account_removed AFTER DELETE ON accounts"
-	" BEGIN UPDATE generation SET accounts = accounts + 1; END;"
-	"PRAGMA user_version = 1;"
-	"COMMIT;";
 
 enum statement {
 	STATEMENT_PUT_RECORD,
@@ -173,36 +145,28 @@ static int create_file(const char *path)
 
 static int set_up(struct storage *storage)
 {
-	sqlite3 *database = storage->database;
-	sqlite3_stmt *statement = NULL;
-	int version = 0;
 	int result;
 
-	sqlite3_busy_timeout(database, BUSY_MSEC);
-	result = sqlite3_exec(database,
+	sqlite3_busy_timeout(storage->database, BUSY_MSEC);
+	result = sqlite3_exec(storage->database,
 			      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 			      "PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
 			      "PRAGMA trusted_schema = OFF;",
 			      NULL, NULL, NULL);
-	if (result == SQLITE_OK)
-		result = sqlite3_prepare_v2(database, "PRAGMA user_version", -1, &statement, NULL);
-	if (result == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW)
-		version = sqlite3_column_int(statement, 0);
-	sqlite3_finalize(statement);
-	if (result != SQLITE_OK)
-		return to_errno(result);
-	if (version > SCHEMA_VERSION)
+	if (result == SQLITE_OK &&
+	    storage_schema_upgrade(storage->database, storage_schema_version()) == -EPROTONOSUPPORT)
 		return -EPROTONOSUPPORT;
-	if (version < SCHEMA_VERSION)
-		result = sqlite3_exec(database, schema, NULL, NULL, NULL);
-	return to_errno(result);
+	return to_errno(sqlite3_errcode(storage->database));
 }
 
 static int complain(int error, const char *path, struct storage *storage, char **ret_message)
 {
-	const char *words = error == -EPROTONOSUPPORT      ? "it was made by a newer version"
-			    : storage && storage->database ? sqlite3_errmsg(storage->database)
-							   : strerror(-error);
+	const char *words =
+		error == -EPROTONOSUPPORT
+			? "it was made by a newer version of zoned; use that, or another "
+			  "database"
+		: storage && storage->database ? sqlite3_errmsg(storage->database)
+					       : strerror(-error);
 
 	if (asprintf(ret_message, "cannot open the database %s: %s", path, words) < 0)
 		*ret_message = NULL;

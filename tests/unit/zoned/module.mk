@@ -27,7 +27,8 @@ tests_unit_zoned_test_zone_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_zone_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_storage_SOURCES = \
 	tests/unit/zoned/test-storage.c tests/unit/zoned/unit.h \
-	services/zoned/storage.c services/zoned/storage.h
+	services/zoned/storage.c services/zoned/storage.h \
+	services/zoned/storage-schema.c services/zoned/storage-schema.h
 tests_unit_zoned_test_storage_CFLAGS = $(zoned_test_cflags) $(SQLITE_CFLAGS)
 tests_unit_zoned_test_storage_LDADD = $(zoned_test_libs) $(SQLITE_LIBS)
 

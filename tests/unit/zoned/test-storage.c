@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/zoned/unit.h"
 
+#include "services/zoned/storage-schema.h"
 #include "services/zoned/storage.h"
 
 #include <stdio.h>
@@ -286,6 +287,62 @@ static void not_a_database(void **state)
 	unlink(other.path);
 }
 
+static sqlite3 *open_raw(const char *path)
+{
+	sqlite3 *database;
+
+	assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+	return database;
+}
+
+/* A file of every earlier version, with an account and a record in it, becomes one of today. */
+static void old_versions(void **state)
+{
+	struct place *place = *state;
+
+	for (int version = 1; version < storage_schema_version(); version++) {
+		struct place other = *place;
+		struct found found = {};
+		sqlite3 *database;
+
+		strcat(other.path, ".old");
+		database = open_raw(other.path);
+		assert_int_equal(storage_schema_upgrade(database, version), 0);
+		assert_int_equal(
+			sqlite3_exec(
+				database,
+				"INSERT INTO accounts(domain, key, created) VALUES ('alice.z',"
+				" CAST('0123456789abcdef0123456789abcdef' AS BLOB), 1700000000);"
+				"INSERT INTO records VALUES (1, 1, x'0161017a00', 1, 10,"
+				" x'c0000201', 0, 'key')",
+				NULL, NULL, NULL),
+			SQLITE_OK);
+		sqlite3_close(database);
+		assert_int_equal(open_storage(&other, STORAGE_EXISTING), 0);
+		assert_int_equal(storage_walk_accounts(other.storage, find_account, &found), 0);
+		assert_int_equal(storage_walk_records(other.storage, 1, find_record, &found), 0);
+		assert_int_equal(found.n, 2);
+		storage_free(other.storage);
+		unlink(other.path);
+	}
+}
+
+/* Its words could be misread, so it is left alone. */
+static void newer_version(void **state)
+{
+	struct place *place = *state;
+	cleanup(freep) char *message = NULL;
+	sqlite3 *database = open_raw(place->path);
+
+	place->storage = storage_free(place->storage);
+	assert_int_equal(sqlite3_exec(database, "PRAGMA user_version = 10000", NULL, NULL, NULL),
+			 SQLITE_OK);
+	sqlite3_close(database);
+	assert_int_equal(storage_open(place->path, STORAGE_CREATE, &place->storage, &message),
+			 -EPROTONOSUPPORT);
+	assert_non_null(strstr(message, "newer version"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -294,7 +351,8 @@ int main(void)
 		TEST(file_is_private),     TEST(accounts),
 		TEST(records_and_queries), TEST(changes_of_a_removed_account),
 		TEST(two_at_once),         TEST(no_such_file),
-		TEST(not_a_database),
+		TEST(not_a_database),      TEST(old_versions),
+		TEST(newer_version),
 	};
 
 	return cmocka_run_group_tests_name("zoned storage", tests, NULL, NULL);
