@@ -50,7 +50,7 @@ GETTER(get_counters)
 		{ NULL },
 	};
 	struct watcher *watcher = userdata;
-	struct watcher_counts counts = { .llq = *llq_set_counts(watcher->set),
+	struct watcher_counts counts = { .llq = *watch_set_counts(watcher->set),
 					 .strangers = llq_socket_strangers(watcher->socket) };
 
 	return bus_append_counters(reply, counters, &counts);

@@ -114,7 +114,7 @@ static const ldns_rdf *choose_target(const struct host_view *view, const ldns_rr
 	return best;
 }
 
-static void want_host(const struct host_view *view, struct llq_set *set, const char *label)
+static void want_host(const struct host_view *view, struct watch_set *set, const char *label)
 {
 	struct host host = { 0 };
 	const ldns_rdf *target;
@@ -125,13 +125,13 @@ static void want_host(const struct host_view *view, struct llq_set *set, const c
 	name = dns_record_name(host.name);
 	service = service_name(view, &host);
 	if (name && service) {
-		llq_set_want(set, service, LDNS_RR_TYPE_SRV);
-		llq_set_want(set, name, LDNS_RR_TYPE_AAAA);
-		llq_set_want(set, name, LDNS_RR_TYPE_TXT);
-		target =
-			choose_target(view, llq_set_records(set, service, LDNS_RR_TYPE_SRV), &port);
+		watch_set_want(set, service, LDNS_RR_TYPE_SRV);
+		watch_set_want(set, name, LDNS_RR_TYPE_AAAA);
+		watch_set_want(set, name, LDNS_RR_TYPE_TXT);
+		target = choose_target(view, watch_set_records(set, service, LDNS_RR_TYPE_SRV),
+				       &port);
 		if (target)
-			llq_set_want(set, target, LDNS_RR_TYPE_A);
+			watch_set_want(set, target, LDNS_RR_TYPE_A);
 	}
 	ldns_rdf_deep_free(name);
 	ldns_rdf_deep_free(service);
@@ -151,7 +151,7 @@ static bool read_listed(const struct host_view *view, const ldns_rr *ptr, char l
 	       strcasecmp(label, view->own_label) != 0;
 }
 
-void host_view_want(struct host_view *view, struct llq_set *set, const struct llq_time *time)
+void host_view_want(const struct host_view *view, struct watch_set *set)
 {
 	ldns_rdf *browse = service_name(view, NULL);
 	const ldns_rr_list *list;
@@ -159,11 +159,9 @@ void host_view_want(struct host_view *view, struct llq_set *set, const struct ll
 
 	if (!browse)
 		return;
-	list = llq_set_records(set, browse, LDNS_RR_TYPE_PTR);
-	llq_set_want_begin(set);
-	llq_set_want(set, browse, LDNS_RR_TYPE_PTR);
+	list = watch_set_records(set, browse, LDNS_RR_TYPE_PTR);
+	watch_set_want(set, browse, LDNS_RR_TYPE_PTR);
 	for_each_listed(view, list, i, n, label) want_host(view, set, label);
-	llq_set_want_end(set, time);
 	ldns_rdf_deep_free(browse);
 }
 
@@ -258,7 +256,7 @@ static void set_endpoint(struct host *host, const struct sockaddr_in *endpoint)
 }
 
 static void update_endpoint(const struct host_view *view, struct host *host,
-			    const struct llq_set *set, const ldns_rr_list *services)
+			    const struct watch_set *set, const ldns_rr_list *services)
 {
 	struct sockaddr_in endpoint = { 0 };
 	const ldns_rr_list *addresses;
@@ -277,7 +275,7 @@ static void update_endpoint(const struct host_view *view, struct host *host,
 		strcpy(host->tunnel_label, label);
 		host->changes |= HOST_CHANGE_TUNNEL_LABEL;
 	}
-	addresses = llq_set_records(set, target, LDNS_RR_TYPE_A);
+	addresses = watch_set_records(set, target, LDNS_RR_TYPE_A);
 	if (!addresses)
 		return;
 	if (ldns_rr_list_rr_count(addresses) > 0 &&
@@ -288,23 +286,24 @@ static void update_endpoint(const struct host_view *view, struct host *host,
 	set_endpoint(host, &endpoint);
 }
 
-static void update_host(const struct host_view *view, struct host *host, const struct llq_set *set)
+static void update_host(const struct host_view *view, struct host *host,
+			const struct watch_set *set)
 {
 	ldns_rdf *name = dns_record_name(host->name), *service = service_name(view, host);
 
 	if (name && service) {
-		update_id(host, llq_set_records(set, name, LDNS_RR_TYPE_AAAA));
-		update_device(host, llq_set_records(set, name, LDNS_RR_TYPE_TXT));
-		update_endpoint(view, host, set, llq_set_records(set, service, LDNS_RR_TYPE_SRV));
+		update_id(host, watch_set_records(set, name, LDNS_RR_TYPE_AAAA));
+		update_device(host, watch_set_records(set, name, LDNS_RR_TYPE_TXT));
+		update_endpoint(view, host, set, watch_set_records(set, service, LDNS_RR_TYPE_SRV));
 	}
 	ldns_rdf_deep_free(name);
 	ldns_rdf_deep_free(service);
 }
 
-void host_view_update(struct host_view *view, const struct llq_set *set)
+void host_view_update(struct host_view *view, const struct watch_set *set)
 {
 	ldns_rdf *browse = service_name(view, NULL);
-	const ldns_rr_list *list = browse ? llq_set_records(set, browse, LDNS_RR_TYPE_PTR) : NULL;
+	const ldns_rr_list *list = browse ? watch_set_records(set, browse, LDNS_RR_TYPE_PTR) : NULL;
 	char label[64];
 
 	ldns_rdf_deep_free(browse);

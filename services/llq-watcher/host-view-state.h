@@ -2,14 +2,14 @@
 #pragma once
 
 /*
- * The account's other hosts, as the answers to the questions of a struct llq_set have them. The
+ * The account's other hosts, as the answers to the questions of a struct watch_set have them. The
  * walk of RFC 6281 figure 3, AAAA -> SRV -> A, is in which questions are wanted: the list of hosts
  * names the hosts, each host's SRV names the target, and the target's A is asked for then. Pure.
  *
  * A value that is not known yet again, because its question is being set up anew, stays what it
  * was.
  */
-#include "services/llq-watcher/llq-watch-state.h"
+#include "services/llq-watcher/watch-set.h"
 
 #include <netinet/in.h>
 
@@ -53,9 +53,10 @@ struct host_view {
 void host_view_init(struct host_view *view, const char *account_domain, const char *own_label);
 /* Frees the hosts. */
 void host_view_clear(struct host_view *view);
-/* Tells the set which questions to ask, by what it answered so far. */
-void host_view_want(struct host_view *view, struct llq_set *set, const struct llq_time *time);
+/* Names the questions to ask, by what the set answered so far: between watch_set_want_begin() and
+ * watch_set_want_end(). */
+void host_view_want(const struct host_view *view, struct watch_set *set);
 /* Takes over what the set now says; each host's `changes` say what that was. */
-void host_view_update(struct host_view *view, const struct llq_set *set);
+void host_view_update(struct host_view *view, const struct watch_set *set);
 /* Frees the hosts that were removed, once the caller has told about it. */
 void host_view_drop_removed(struct host_view *view);

@@ -3,6 +3,7 @@ libllqwatcher_core_la_SOURCES = \
 	services/llq-watcher/host-view-state.c services/llq-watcher/host-view-state.h \
 	services/llq-watcher/llq-watch-state.c services/llq-watcher/llq-watch-state.h \
 	services/llq-watcher/llq-wire.c services/llq-watcher/llq-wire.h \
+	services/llq-watcher/watch-set.c services/llq-watcher/watch-set.h \
 	services/llq-watcher/watcher-state.c services/llq-watcher/watcher-state.h
 libllqwatcher_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 libllqwatcher_core_la_LIBADD = libdns.la

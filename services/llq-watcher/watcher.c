@@ -101,8 +101,15 @@ static void send_datagrams(struct watcher *watcher)
 	const uint8_t *data;
 	size_t size;
 
-	while (llq_set_next_datagram(watcher->set, &data, &size))
+	while (watch_set_next_message(watcher->set, &data, &size))
 		llq_socket_send(watcher->socket, data, size);
+}
+
+static void want_questions(struct watcher *watcher, const struct llq_time *time)
+{
+	watch_set_want_begin(watcher->set);
+	host_view_want(&watcher->view, watcher->set);
+	watch_set_want_end(watcher->set, time);
 }
 
 /* Takes what the set of queries has to say after a datagram, a tick or a start. */
@@ -110,19 +117,19 @@ static void follow_set(struct watcher *watcher)
 {
 	struct llq_time time = time_now(watcher);
 
-	if (watcher->seen_changes != llq_set_changes(watcher->set)) {
-		watcher->seen_changes = llq_set_changes(watcher->set);
-		host_view_want(&watcher->view, watcher->set, &time);
+	if (watcher->seen_changes != watch_set_changes(watcher->set)) {
+		watcher->seen_changes = watch_set_changes(watcher->set);
+		want_questions(watcher, &time);
 		loop_timer_set_delay(watcher->settle, SETTLE_MSEC);
 	}
-	if (watcher->seen_heard != llq_set_heard(watcher->set)) {
-		watcher->seen_heard = llq_set_heard(watcher->set);
+	if (watcher->seen_heard != watch_set_heard(watcher->set)) {
+		watcher->seen_heard = watch_set_heard(watcher->set);
 		watcher->last_heard = time.realtime;
 	}
-	watcher_state_on_status(&watcher->state, time.now, llq_set_status(watcher->set),
-				llq_set_retry_after(watcher->set));
+	watcher_state_on_status(&watcher->state, time.now, watch_set_status(watcher->set),
+				watch_set_retry_after(watcher->set));
 	if (watcher->state.activity != WATCHER_ACTIVITY_RUNNING)
-		llq_set_stop(watcher->set, &time);
+		watch_set_stop(watcher->set, &time);
 	send_datagrams(watcher);
 }
 
@@ -132,7 +139,7 @@ static void start_set(struct watcher *watcher)
 	int r;
 
 	/* The new queries take the place of the former ones. */
-	llq_set_abandon(watcher->set);
+	watch_set_abandon(watcher->set);
 	r = llq_socket_renew(watcher->socket, &watcher->server);
 	if (r < 0) {
 		log_warning("cannot open a socket: %s", strerror(-r));
@@ -140,8 +147,8 @@ static void start_set(struct watcher *watcher)
 		return;
 	}
 	mapper_client_want_port(watcher->mapper, llq_socket_port(watcher->socket));
-	host_view_want(&watcher->view, watcher->set, &time);
-	llq_set_start(watcher->set, &watcher->held.tsig, &time);
+	want_questions(watcher, &time);
+	watch_set_start(watcher->set, &watcher->held.tsig, &time);
 	note(watcher, "setting up the queries");
 	follow_set(watcher);
 }
@@ -150,7 +157,7 @@ static void stop_set(struct watcher *watcher)
 {
 	struct llq_time time = time_now(watcher);
 
-	llq_set_stop(watcher->set, &time);
+	watch_set_stop(watcher->set, &time);
 	send_datagrams(watcher);
 }
 
@@ -158,8 +165,8 @@ static void forget_key(struct watcher *watcher)
 {
 	dns_locator_stop(watcher->locator);
 	forget_hosts(watcher);
-	llq_set_clear(watcher->set);
-	watcher->seen_changes = llq_set_changes(watcher->set);
+	watch_set_clear(watcher->set);
+	watcher->seen_changes = watch_set_changes(watcher->set);
 	host_view_clear(&watcher->view);
 	mapper_client_want_port(watcher->mapper, 0);
 	signing_key_deinit(&watcher->held);
@@ -301,7 +308,7 @@ static void drive(struct watcher *watcher)
 		action = watcher_state_step(&watcher->state, time_now(watcher).now);
 		carry_out(watcher, action);
 	} while (action != WATCHER_ACTION_NONE && action != WATCHER_ACTION_EXIT);
-	due = llq_set_due(watcher->set);
+	due = watch_set_due(watcher->set);
 	loop_timer_set(watcher->timer, due < watcher->state.due ? due : watcher->state.due);
 	if (former != watcher->state.phase && watcher->state.phase == WATCHER_PHASE_WATCHING)
 		note(watcher, "watching");
@@ -316,7 +323,7 @@ static void on_datagram(void *userdata, const uint8_t *data, size_t size)
 	struct watcher *watcher = userdata;
 	struct llq_time time = time_now(watcher);
 
-	llq_set_receive(watcher->set, &time, data, size);
+	watch_set_receive(watcher->set, &time, data, size);
 	follow_set(watcher);
 	drive(watcher);
 }
@@ -326,7 +333,7 @@ static void on_timer(void *userdata)
 	struct watcher *watcher = userdata;
 	struct llq_time time = time_now(watcher);
 
-	llq_set_tick(watcher->set, &time);
+	watch_set_tick(watcher->set, &time);
 	follow_set(watcher);
 	drive(watcher);
 }
@@ -367,7 +374,7 @@ static void on_mapper(void *userdata)
 	watcher_state_set_mapper(&watcher->state, view.present, view.network, view.generation,
 				 view.external);
 	reachable = view.present && view.reachable;
-	llq_set_probe_every(
+	watch_set_probe_every(
 		watcher->set,
 		reachable ? watcher->config->probe_msec : watcher->config->keepalive_msec, &time);
 	if (watcher->state.network_changed && watcher->state.activity == WATCHER_ACTIVITY_LOCATING)
@@ -396,7 +403,7 @@ static int start_parts(struct watcher *watcher)
 	struct loop *loop = daemon_loop(watcher->daemon);
 	int r;
 
-	r = llq_set_new(&set_options, &watcher->set);
+	r = watch_set_new(&set_options, &watcher->set);
 	if (r >= 0)
 		r = loop_timer_new(loop, on_timer, watcher, &watcher->timer);
 	if (r >= 0)
@@ -433,7 +440,7 @@ int watcher_new(struct daemon *daemon, const struct watcher_config *config, stru
 	if (r < 0)
 		return r;
 	time = time_now(watcher);
-	llq_set_probe_every(watcher->set, config->keepalive_msec, &time);
+	watch_set_probe_every(watcher->set, config->keepalive_msec, &time);
 	drive(watcher);
 	*ret = steal_ptr(watcher);
 	return 0;
@@ -450,7 +457,7 @@ struct watcher *watcher_free(struct watcher *watcher)
 	mapper_client_free(watcher->mapper);
 	dns_locator_free(watcher->locator);
 	llq_socket_free(watcher->socket);
-	llq_set_free(watcher->set);
+	watch_set_free(watcher->set);
 	loop_timer_free(watcher->timer);
 	loop_timer_free(watcher->settle);
 	sd_bus_slot_unref(watcher->bus_slot);

@@ -11,8 +11,8 @@
 #include "services/llq-watcher/host-view-state.h"
 #include "services/llq-watcher/identity-client.h"
 #include "services/llq-watcher/llq-socket.h"
-#include "services/llq-watcher/llq-watch-state.h"
 #include "services/llq-watcher/mapper-client.h"
+#include "services/llq-watcher/watch-set.h"
 #include "services/llq-watcher/watcher-state.h"
 
 struct watcher_config {
@@ -28,7 +28,7 @@ struct watcher {
 	const struct watcher_config *config;
 	struct daemon *daemon;
 	struct watcher_state state;
-	struct llq_set *set;
+	struct watch_set *set;
 	struct host_view view;
 	struct loop_timer *timer;
 	struct loop_timer *settle; /* until what an update changed has come in whole */

@@ -15,6 +15,13 @@ static uint32_t same(void *userdata)
 	return (*number)++;
 }
 
+static void want(const struct host_view *view, struct watch_set *set, const struct llq_time *time)
+{
+	watch_set_want_begin(set);
+	host_view_want(view, set);
+	watch_set_want_end(set, time);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t secret[32];
@@ -27,21 +34,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t message[2048];
 	struct writer writer = writer_init(message, sizeof(message));
 	struct host_view view;
-	struct llq_set *set;
+	struct watch_set *set;
 	const uint8_t *datagram;
 	struct dns_tsig tsig;
 	size_t datagram_size;
 
 	if (size > 1400 || dns_name_from_text("k.laptop.alice.example", &key.name) < 0 ||
-	    llq_set_new(&options, &set) < 0)
+	    watch_set_new(&options, &set) < 0)
 		return 0;
 	host_view_init(&view, "alice.example", "laptop");
-	host_view_want(&view, set, &time);
-	llq_set_start(set, &key, &time);
-	llq_set_receive(set, &time, data, size);
+	want(&view, set, &time);
+	watch_set_start(set, &key, &time);
+	watch_set_receive(set, &time, data, size);
 	/* As the answer to what was sent, so often that a handshake can end and an event can
 	 * follow. */
-	for (int i = 0; i < 4 && llq_set_next_datagram(set, &datagram, &datagram_size); i++) {
+	for (int i = 0; i < 4 && watch_set_next_message(set, &datagram, &datagram_size); i++) {
 		writer = writer_init(message, sizeof(message));
 		writer_copy(&writer, data, size);
 		if (dns_tsig_find(datagram, datagram_size, &tsig) != 1 || size < DNS_HEADER_SIZE)
@@ -49,12 +56,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		message[0] = datagram[0];
 		message[1] = datagram[1];
 		if (dns_tsig_sign(&writer, &key, &tsig.mac, time.realtime, NULL) == 0)
-			llq_set_receive(set, &time, message, writer.position);
-		host_view_want(&view, set, &time);
+			watch_set_receive(set, &time, message, writer.position);
+		want(&view, set, &time);
 		host_view_update(&view, set);
 	}
-	llq_set_stop(set, &time);
+	watch_set_stop(set, &time);
 	host_view_clear(&view);
-	llq_set_free(set);
+	watch_set_free(set);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "services/llq-watcher/llq-watch-state.h"
+#include "services/llq-watcher/watch-set.h"
 
 #include "common/dns/dns-builder.h"
 #include "common/dns/dns-records.h"
@@ -22,7 +22,7 @@
 
 static uint8_t secret[32] = { 42 };
 static struct dns_tsig_key key;
-static struct llq_set *set;
+static struct watch_set *set;
 static struct llq_time now;
 static uint32_t random_counter;
 
@@ -54,12 +54,12 @@ static inline int start_set(void **state)
 				     .secret = secret,
 				     .secret_size = sizeof(secret) };
 	return dns_name_from_text("1a2b3c4d.laptop.alice.example", &key.name) < 0 ||
-	       llq_set_new(&options, &set) < 0;
+	       watch_set_new(&options, &set) < 0;
 }
 
 static inline int free_set(void **state)
 {
-	set = llq_set_free(set);
+	set = watch_set_free(set);
 	return 0;
 }
 
@@ -68,7 +68,7 @@ static inline void at(uint64_t msec)
 {
 	now.now = 1000000 + msec;
 	now.realtime = REALTIME_START + msec / 1000;
-	llq_set_tick(set, &now);
+	watch_set_tick(set, &now);
 }
 
 static inline struct got get(void)
@@ -78,7 +78,7 @@ static inline struct got get(void)
 	struct got got = { 0 };
 	const uint8_t *data;
 
-	if (!llq_set_next_datagram(set, &data, &got.size))
+	if (!watch_set_next_message(set, &data, &got.size))
 		return got;
 	got.any = true;
 	memcpy(got.data, data, got.size);
@@ -110,7 +110,7 @@ static inline void assert_quiet(void)
 	const uint8_t *data;
 	size_t size;
 
-	assert_false(llq_set_next_datagram(set, &data, &size));
+	assert_false(watch_set_next_message(set, &data, &size));
 }
 
 /* A response or an event about a question, with these records (ended by NULL; "-" before one:
@@ -161,7 +161,7 @@ static inline void reply(const struct reply *reply)
 	uint8_t buffer[1232];
 	size_t size = write_reply(reply, buffer, sizeof(buffer));
 
-	llq_set_receive(set, &now, buffer, size);
+	watch_set_receive(set, &now, buffer, size);
 }
 
 #define RECORDS(...) ((const char *const[]){ __VA_ARGS__, NULL })

@@ -53,6 +53,13 @@ static void answers(const struct got *got, const char *found[16])
 	found[n] = NULL;
 }
 
+static void want(void)
+{
+	watch_set_want_begin(set);
+	host_view_want(&view, set);
+	watch_set_want_end(set, &now);
+}
+
 /* Serves until the set is quiet; returns how many queries were set up. */
 static unsigned int serve(void)
 {
@@ -69,7 +76,7 @@ static unsigned int serve(void)
 		} else if (got.llq.opcode == DNS_LLQ_OPCODE_SETUP) {
 			answers(&got, found);
 			acknowledge(&got, found);
-			host_view_want(&view, set, &now);
+			want();
 		}
 		forget(&got);
 	}
@@ -79,8 +86,8 @@ static unsigned int serve(void)
 
 static void begin(void)
 {
-	host_view_want(&view, set, &now);
-	llq_set_start(set, &key, &now);
+	want();
+	watch_set_start(set, &key, &now);
 }
 
 static struct host *only_host(void)
@@ -132,7 +139,7 @@ static void nobody_else(void **state)
 	begin();
 	assert_int_equal(serve(), 1);
 	assert_int_equal(view.n_hosts, 0);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_WATCHING);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_WATCHING);
 }
 
 static void odd_entries_are_passed_over(void **state)
@@ -156,13 +163,13 @@ static void host_moves(void **state)
 	host = only_host();
 	host->changes = 0;
 	/* Set up anew, with the same answers: a repetition is no change. */
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	assert_endpoint(host, "203.0.113.5", 4500, 1);
 	assert_int_equal(serve(), 5);
 	assert_int_equal(host->changes, 0);
 
 	set_zone(DESKTOP_AT("198.51.100.7", "61234"));
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	serve();
 	assert_endpoint(host, "198.51.100.7", 61234, 2);
 	assert_int_equal(host->changes, HOST_CHANGE_ENDPOINT);
@@ -188,9 +195,9 @@ static void other_target(void **state)
 					   "_autotunnel._udp.desktop.alice.example. 10 IN SRV 0 0 "
 					   "4500 " OTHER),
 				   buffer, sizeof(buffer));
-		llq_set_receive(set, &now, buffer, size);
+		watch_set_receive(set, &now, buffer, size);
 	}
-	host_view_want(&view, set, &now);
+	want();
 	host_view_update(&view, set);
 	/* Until the new target's address is known, the old endpoint stays. */
 	assert_endpoint(only_host(), "203.0.113.5", 4500, 1);
@@ -218,11 +225,11 @@ static void target_elsewhere(void **state)
 			 "_autotunnel._udp.desktop.alice.example. 10 IN SRV 0 0 4500 %s",
 			 targets[i]);
 		set_zone(RECORDS(LAPTOP, DESKTOP, service));
-		llq_set_abandon(set);
-		llq_set_start(set, &key, &now);
+		watch_set_abandon(set);
+		watch_set_start(set, &key, &now);
 		/* The list, and of the one host SRV, AAAA and TXT: no A. */
 		assert_int_equal(serve(), 4);
-		assert_int_equal(llq_set_status(set), LLQ_STATUS_WATCHING);
+		assert_int_equal(watch_set_status(set), LLQ_STATUS_WATCHING);
 		assert_false(only_host()->live);
 	}
 }
@@ -242,7 +249,7 @@ static void lease_ended(void **state)
 	begin();
 	serve();
 	set_zone(RECORDS(LAPTOP));
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	/* As last known, as long as nothing else is. */
 	host_view_update(&view, set);
 	assert_endpoint(only_host(), "203.0.113.5", 4500, 1);

@@ -15,10 +15,10 @@ static int setup(void **state)
 	if (start_set(state))
 		return 1;
 	name = dns_record_name(NAME);
-	llq_set_want_begin(set);
-	assert_int_equal(llq_set_want(set, name, LDNS_RR_TYPE_A), 0);
-	llq_set_want_end(set, &now);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_IDLE);
+	watch_set_want_begin(set);
+	assert_int_equal(watch_set_want(set, name, LDNS_RR_TYPE_A), 0);
+	watch_set_want_end(set, &now);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_IDLE);
 	return 0;
 }
 
@@ -30,7 +30,7 @@ static int teardown(void **state)
 
 static void expect_records(const char *const *expected)
 {
-	const ldns_rr_list *records = llq_set_records(set, name, LDNS_RR_TYPE_A);
+	const ldns_rr_list *records = watch_set_records(set, name, LDNS_RR_TYPE_A);
 	size_t n = 0;
 
 	assert_non_null(records);
@@ -96,8 +96,8 @@ static void establish(uint32_t lease)
 {
 	struct got got;
 
-	llq_set_start(set, &key, &now);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_CONNECTING);
+	watch_set_start(set, &key, &now);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_CONNECTING);
 	got = expect_setup();
 	challenge(&got, ID, lease);
 	forget(&got);
@@ -105,7 +105,7 @@ static void establish(uint32_t lease)
 	acknowledge(&got, RECORDS(FIRST));
 	forget(&got);
 	assert_quiet();
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_WATCHING);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_WATCHING);
 }
 
 static void send_event(uint64_t id, const char *const *records)
@@ -113,7 +113,7 @@ static void send_event(uint64_t id, const char *const *records)
 	uint8_t buffer[1232];
 	size_t size = write_event(name, LDNS_RR_TYPE_A, id, records, buffer, sizeof(buffer));
 
-	llq_set_receive(set, &now, buffer, size);
+	watch_set_receive(set, &now, buffer, size);
 }
 
 static void expect_ack(uint64_t id)
@@ -132,14 +132,14 @@ static void four_messages(void **state)
 {
 	establish(7200);
 	expect_records(RECORDS(FIRST));
-	assert_int_equal(llq_set_counts(set)->setups, 1);
+	assert_int_equal(watch_set_counts(set)->setups, 1);
 }
 
 static void lost_setup(void **state)
 {
 	struct got got;
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	at(499);
 	assert_quiet();
@@ -157,7 +157,7 @@ static void lost_challenge_comes_again(void **state)
 {
 	struct got first, second;
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	first = expect_setup();
 	at(500);
 	expect_again(&first);
@@ -166,10 +166,10 @@ static void lost_challenge_comes_again(void **state)
 	/* The challenge to the repetition: it is step 3 that is outstanding, this is no ACK. */
 	challenge(&first, ID, 900);
 	assert_quiet();
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_CONNECTING);
-	assert_int_equal(llq_set_counts(set)->unexpected, 1);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_CONNECTING);
+	assert_int_equal(watch_set_counts(set)->unexpected, 1);
 	acknowledge(&second, RECORDS(FIRST));
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_WATCHING);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_WATCHING);
 	/* Even later, it does not look like an ACK without answers (RFC 8764, appendix A). */
 	challenge(&first, ID, 900);
 	acknowledge(&second, NO_RECORDS);
@@ -182,7 +182,7 @@ static void lost_response_or_ack(void **state)
 {
 	struct got got;
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	at(100);
 	challenge(&got, ID, 900);
@@ -204,18 +204,18 @@ static void silent_server(void **state)
 {
 	struct got got;
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	for (int i = 0; i < 3; i++) {
 		at((uint64_t[]){ 500, 2000, 6000 }[i]);
 		expect_again(&got);
 	}
 	at(13999);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_CONNECTING);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_CONNECTING);
 	at(14000);
 	assert_quiet();
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_FAILED);
-	assert_int_equal(llq_set_due(set), UINT64_MAX);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_FAILED);
+	assert_int_equal(watch_set_due(set), UINT64_MAX);
 	/* It is heard no more, until the caller starts again. */
 	challenge(&got, ID, 900);
 	forget(&got);
@@ -228,7 +228,7 @@ static void event_adds_and_removes(void **state)
 	send_event(ID, RECORDS("-" FIRST, SECOND));
 	expect_ack(ID);
 	expect_records(RECORDS(SECOND));
-	assert_int_equal(llq_set_counts(set)->events, 1);
+	assert_int_equal(watch_set_counts(set)->events, 1);
 	send_event(ID, RECORDS("-" SECOND));
 	expect_ack(ID);
 	expect_records(NO_RECORDS);
@@ -250,20 +250,20 @@ static void repeated_event_is_acknowledged_again(void **state)
 	establish(7200);
 	size = write_event(name, LDNS_RR_TYPE_A, ID, RECORDS("-" FIRST, SECOND), event,
 			   sizeof(event));
-	llq_set_receive(set, &now, event, size);
+	watch_set_receive(set, &now, event, size);
 	expect_ack(ID);
 	/* Our acknowledgement was lost. Meanwhile nothing happened. */
 	at(2000);
-	llq_set_receive(set, &now, event, size);
+	watch_set_receive(set, &now, event, size);
 	expect_ack(ID);
-	assert_int_equal(llq_set_counts(set)->events, 1);
-	assert_int_equal(llq_set_counts(set)->duplicate_events, 1);
+	assert_int_equal(watch_set_counts(set)->events, 1);
+	assert_int_equal(watch_set_counts(set)->duplicate_events, 1);
 	/* And a recording of it, played after another event, does not bring the old address back.
 	 */
 	at(4000);
 	send_event(ID, RECORDS("-" SECOND, FIRST));
 	expect_ack(ID);
-	llq_set_receive(set, &now, event, size);
+	watch_set_receive(set, &now, event, size);
 	expect_records(RECORDS(FIRST));
 }
 
@@ -271,7 +271,7 @@ static void event_that_overtakes_the_ack(void **state)
 {
 	struct got got;
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	challenge(&got, ID, 900);
 	forget(&got);
@@ -301,27 +301,27 @@ static void forged_messages(void **state)
 				 .llq = { .opcode = DNS_LLQ_OPCODE_EVENT, .id = ID },
 				 .records = RECORDS(SECOND) };
 	reply(&forged);
-	assert_int_equal(llq_set_counts(set)->unsigned_messages, 1);
+	assert_int_equal(watch_set_counts(set)->unsigned_messages, 1);
 	forged.key = &other;
 	reply(&forged);
-	assert_int_equal(llq_set_counts(set)->unverified, 1);
+	assert_int_equal(watch_set_counts(set)->unverified, 1);
 	forged.key = &key;
 	forged.llq.id++;
 	reply(&forged);
-	assert_int_equal(llq_set_counts(set)->unexpected, 1);
-	llq_set_receive(set, &now, (const uint8_t *)"\0\1\2", 3);
-	assert_int_equal(llq_set_counts(set)->malformed, 1);
+	assert_int_equal(watch_set_counts(set)->unexpected, 1);
+	watch_set_receive(set, &now, (const uint8_t *)"\0\1\2", 3);
+	assert_int_equal(watch_set_counts(set)->malformed, 1);
 	assert_quiet();
 	expect_records(RECORDS(FIRST));
 
 	/* An answer signed with the key, but for another request. */
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	got.mac.octets[0] ^= 1;
 	challenge(&got, ID, 900);
 	forget(&got);
 	assert_quiet();
-	assert_int_equal(llq_set_counts(set)->unverified, 2);
+	assert_int_equal(watch_set_counts(set)->unverified, 2);
 }
 
 static void refresh_at_80_90_and_95_percent(void **state)
@@ -342,7 +342,7 @@ static void refresh_at_80_90_and_95_percent(void **state)
 	at(960000);
 	acknowledge_refresh(&got);
 	forget(&got);
-	assert_int_equal(llq_set_due(set), now.now + 800000);
+	assert_int_equal(watch_set_due(set), now.now + 800000);
 	expect_records(RECORDS(FIRST));
 }
 
@@ -357,7 +357,7 @@ static void lease_ends_without_refresh(void **state)
 	at(900000);
 	at(950000);
 	at(1000000);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_FAILED);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_FAILED);
 	/* As last known. */
 	expect_records(RECORDS(FIRST));
 }
@@ -366,7 +366,7 @@ static void probe_keeps_the_path_open(void **state)
 {
 	struct got got;
 
-	llq_set_probe_every(set, 25000, &now);
+	watch_set_probe_every(set, 25000, &now);
 	establish(7200);
 	for (int i = 1; i <= 3; i++) {
 		at(25000 * i);
@@ -381,7 +381,7 @@ static void probe_finds_the_server_gone(void **state)
 {
 	struct got got;
 
-	llq_set_probe_every(set, 60000, &now);
+	watch_set_probe_every(set, 60000, &now);
 	establish(7200);
 	at(60000);
 	got = expect_refresh(ID, 7200);
@@ -391,13 +391,13 @@ static void probe_finds_the_server_gone(void **state)
 	}
 	forget(&got);
 	at(74000);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_FAILED);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_FAILED);
 	expect_records(RECORDS(FIRST));
 	/* It is back. */
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	forget(&got);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_CONNECTING);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_CONNECTING);
 	expect_records(RECORDS(FIRST));
 }
 
@@ -406,7 +406,7 @@ static void bad_luck_is_not_the_end(void **state)
 {
 	struct got got;
 
-	llq_set_probe_every(set, 60000, &now);
+	watch_set_probe_every(set, 60000, &now);
 	establish(7200);
 	at(60000);
 	got = expect_refresh(ID, 7200);
@@ -422,7 +422,7 @@ static void bad_luck_is_not_the_end(void **state)
 	got = expect_refresh(ID, 7200);
 	acknowledge_refresh(&got);
 	forget(&got);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_WATCHING);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_WATCHING);
 }
 
 /* The server gave one query up, because its event was not acknowledged: that one is set up anew,
@@ -432,13 +432,13 @@ static void one_query_was_given_up(void **state)
 	ldns_rdf *other = dns_record_name("other.alice.example");
 	struct got got;
 
-	llq_set_probe_every(set, 60000, &now);
+	watch_set_probe_every(set, 60000, &now);
 	establish(7200);
 	at(30000);
-	llq_set_want_begin(set);
-	llq_set_want(set, name, LDNS_RR_TYPE_A);
-	llq_set_want(set, other, LDNS_RR_TYPE_A);
-	llq_set_want_end(set, &now);
+	watch_set_want_begin(set);
+	watch_set_want(set, name, LDNS_RR_TYPE_A);
+	watch_set_want(set, other, LDNS_RR_TYPE_A);
+	watch_set_want_end(set, &now);
 	got = expect_setup();
 	challenge(&got, 77, 7200);
 	forget(&got);
@@ -464,7 +464,7 @@ static void probe_finds_the_server_restarted(void **state)
 {
 	struct got got;
 
-	llq_set_probe_every(set, 60000, &now);
+	watch_set_probe_every(set, 60000, &now);
 	establish(7200);
 	at(60000);
 	got = expect_refresh(ID, 7200);
@@ -483,10 +483,10 @@ static void probe_begins_when_the_mapping_is_gone(void **state)
 {
 	struct got got;
 
-	llq_set_probe_every(set, 60000, &now);
+	watch_set_probe_every(set, 60000, &now);
 	establish(7200);
 	at(10000);
-	llq_set_probe_every(set, 25000, &now);
+	watch_set_probe_every(set, 25000, &now);
 	at(35000);
 	got = expect_refresh(ID, 7200);
 	forget(&got);
@@ -496,12 +496,12 @@ static void full_server(void **state)
 {
 	struct got got;
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	refuse(&got, DNS_LLQ_ERROR_SERV_FULL, 300);
 	forget(&got);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_FULL);
-	assert_int_equal(llq_set_retry_after(set), 300);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_FULL);
+	assert_int_equal(watch_set_retry_after(set), 300);
 }
 
 static void refusing_server(void **state)
@@ -509,7 +509,7 @@ static void refusing_server(void **state)
 	struct got got;
 	struct reply refused;
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	refused = (struct reply){ .message_id = got.message_id,
 				  .rcode = LDNS_RCODE_REFUSED,
@@ -519,7 +519,7 @@ static void refusing_server(void **state)
 				  .key = &key };
 	reply(&refused);
 	forget(&got);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_REFUSED);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_REFUSED);
 }
 
 /* No word about what this host may do: the clocks differ, which will be put right. */
@@ -530,7 +530,7 @@ static void server_of_another_time(void **state)
 	struct dns_tsig request;
 	uint8_t octets[512];
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	got = expect_setup();
 	assert_int_equal(dns_tsig_find(got.data, got.size, &request), 1);
 	dns_builder_init(&builder, octets, sizeof(octets), got.message_id,
@@ -540,16 +540,16 @@ static void server_of_another_time(void **state)
 	assert_int_equal(dns_tsig_sign_error(&builder.writer, &request, &key,
 					     DNS_TSIG_ERROR_BADTIME, now.realtime + 3600),
 			 0);
-	llq_set_receive(set, &now, octets, builder.writer.position);
+	watch_set_receive(set, &now, octets, builder.writer.position);
 	forget(&got);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_FAILED);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_FAILED);
 }
 
 static void challenge_response_refused(void **state)
 {
 	struct got got;
 
-	llq_set_start(set, &key, &now);
+	watch_set_start(set, &key, &now);
 	for (int i = 0; i < 4; i++) {
 		got = expect_setup();
 		challenge(&got, ID + i, 900);
@@ -558,7 +558,7 @@ static void challenge_response_refused(void **state)
 		refuse(&got, DNS_LLQ_ERROR_NO_SUCH_LLQ, 0);
 		forget(&got);
 	}
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_FAILED);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_FAILED);
 }
 
 static void goodbye(void **state)
@@ -566,14 +566,14 @@ static void goodbye(void **state)
 	struct got got;
 
 	establish(7200);
-	llq_set_stop(set, &now);
+	watch_set_stop(set, &now);
 	got = expect_refresh(ID, 0);
 	forget(&got);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_IDLE);
-	assert_int_equal(llq_set_due(set), UINT64_MAX);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_IDLE);
+	assert_int_equal(watch_set_due(set), UINT64_MAX);
 	expect_records(RECORDS(FIRST));
-	llq_set_clear(set);
-	assert_null(llq_set_records(set, name, LDNS_RR_TYPE_A));
+	watch_set_clear(set);
+	assert_null(watch_set_records(set, name, LDNS_RR_TYPE_A));
 }
 
 static void abandoned_without_a_word(void **state)
@@ -582,10 +582,10 @@ static void abandoned_without_a_word(void **state)
 	size_t size;
 
 	establish(7200);
-	llq_set_abandon(set);
-	assert_false(llq_set_next_datagram(set, &data, &size));
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_IDLE);
-	assert_int_equal(llq_set_due(set), UINT64_MAX);
+	watch_set_abandon(set);
+	assert_false(watch_set_next_message(set, &data, &size));
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_IDLE);
+	assert_int_equal(watch_set_due(set), UINT64_MAX);
 	expect_records(RECORDS(FIRST));
 }
 
@@ -595,24 +595,24 @@ static void question_no_longer_wanted(void **state)
 	struct got got;
 
 	establish(7200);
-	llq_set_want_begin(set);
-	llq_set_want(set, name, LDNS_RR_TYPE_A);
-	llq_set_want(set, other, LDNS_RR_TYPE_A);
-	llq_set_want_end(set, &now);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_CONNECTING);
+	watch_set_want_begin(set);
+	watch_set_want(set, name, LDNS_RR_TYPE_A);
+	watch_set_want(set, other, LDNS_RR_TYPE_A);
+	watch_set_want_end(set, &now);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_CONNECTING);
 	got = expect_setup();
 	challenge(&got, 77, 900);
 	forget(&got);
 	got = expect_response(77, 900);
 	acknowledge(&got, NO_RECORDS);
 	forget(&got);
-	assert_int_equal(llq_set_status(set), LLQ_STATUS_WATCHING);
-	llq_set_want_begin(set);
-	llq_set_want(set, name, LDNS_RR_TYPE_A);
-	llq_set_want_end(set, &now);
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_WATCHING);
+	watch_set_want_begin(set);
+	watch_set_want(set, name, LDNS_RR_TYPE_A);
+	watch_set_want_end(set, &now);
 	got = expect_refresh(77, 0);
 	forget(&got);
-	assert_null(llq_set_records(set, other, LDNS_RR_TYPE_A));
+	assert_null(watch_set_records(set, other, LDNS_RR_TYPE_A));
 	ldns_rdf_deep_free(other);
 }
 
@@ -625,12 +625,12 @@ static void damaged_events(void **state)
 	establish(7200);
 	size = write_event(name, LDNS_RR_TYPE_A, ID, RECORDS(SECOND), event, sizeof(event));
 	for (size_t cut = 0; cut < size; cut++)
-		llq_set_receive(set, &now, event, cut);
+		watch_set_receive(set, &now, event, cut);
 	for (size_t i = 2; i < size; i++) {
 		event[i] ^= 0x40;
 		/* Letters in another case are the same name, to TSIG too. */
 		if ((event[i] | 0x20) < 'a' || (event[i] | 0x20) > 'z')
-			llq_set_receive(set, &now, event, size);
+			watch_set_receive(set, &now, event, size);
 		event[i] ^= 0x40;
 	}
 	assert_quiet();
