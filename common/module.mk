@@ -29,9 +29,11 @@ libloop_la_LIBADD = libbase.la $(UV_LIBS) $(SYSTEMD_LIBS)
 
 libdns_la_SOURCES = \
 	common/dns/dns-builder.c common/dns/dns-builder.h \
+	common/dns/dns-dso.c common/dns/dns-dso.h \
 	common/dns/dns-message.c common/dns/dns-message.h \
 	common/dns/dns-name.c common/dns/dns-name.h \
 	common/dns/dns-options.c common/dns/dns-options.h \
+	common/dns/dns-push.c common/dns/dns-push.h \
 	common/dns/dns-records.c common/dns/dns-records.h \
 	common/dns/dns-tsig.c common/dns/dns-tsig.h \
 	common/dns/dns-update.c common/dns/dns-update.h \

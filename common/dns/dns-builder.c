@@ -50,7 +50,7 @@ static size_t find_written(const struct dns_builder *builder, const uint8_t *nam
 	return 0;
 }
 
-static void write_name(struct dns_builder *builder, const ldns_rdf *rdf)
+void dns_builder_write_name(struct dns_builder *builder, const ldns_rdf *rdf)
 {
 	struct writer *writer = &builder->writer;
 	uint16_t begun[DNS_NAME_SIZE_MAX / 2];
@@ -87,7 +87,7 @@ void dns_builder_add_question(struct dns_builder *builder, const ldns_rdf *name,
 {
 	if (builder->section != DNS_SECTION_QUESTION)
 		builder->writer.failed = true;
-	write_name(builder, name);
+	dns_builder_write_name(builder, name);
 	writer_u16(&builder->writer, type);
 	writer_u16(&builder->writer, class);
 	builder->counts[DNS_SECTION_QUESTION]++;
@@ -104,37 +104,68 @@ static void begin_record(struct dns_builder *builder, enum dns_section section)
 	builder->counts[section]++;
 }
 
-static void write_rdata(struct dns_builder *builder, const ldns_rr *rr)
+/* Types whose names every receiver can decompress: those of RFC 1035. */
+static bool is_compressed_always(ldns_rr_type type)
+{
+	return type == LDNS_RR_TYPE_NS || type == LDNS_RR_TYPE_CNAME || type == LDNS_RR_TYPE_PTR;
+}
+
+/* RFC 6762 §18.14. */
+static bool is_compressed_widely(ldns_rr_type type)
+{
+	static const ldns_rr_type types[] = {
+		LDNS_RR_TYPE_DNAME, LDNS_RR_TYPE_SOA,  LDNS_RR_TYPE_MX, LDNS_RR_TYPE_AFSDB,
+		LDNS_RR_TYPE_RT,    LDNS_RR_TYPE_KX,   LDNS_RR_TYPE_RP, LDNS_RR_TYPE_PX,
+		LDNS_RR_TYPE_SRV,   LDNS_RR_TYPE_NSEC,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (types[i] == type)
+			return true;
+	return is_compressed_always(type);
+}
+
+static void write_rdata(struct dns_builder *builder, const ldns_rr *rr, bool compressed)
 {
 	struct writer *writer = &builder->writer;
 
 	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
 		const ldns_rdf *rdf = ldns_rr_rdf(rr, i);
-		ldns_rr_type type = ldns_rr_get_type(rr);
 
-		if (type == LDNS_RR_TYPE_NS || type == LDNS_RR_TYPE_CNAME ||
-		    type == LDNS_RR_TYPE_PTR)
-			write_name(builder, rdf);
+		if (compressed && ldns_rdf_get_type(rdf) == LDNS_RDF_TYPE_DNAME)
+			dns_builder_write_name(builder, rdf);
 		else
 			writer_copy(writer, ldns_rdf_data(rdf), ldns_rdf_size(rdf));
 	}
 }
 
-void dns_builder_add_rr_as(struct dns_builder *builder, enum dns_section section, const ldns_rr *rr,
-			   ldns_rr_class class, uint32_t ttl)
+static void write_rr(struct dns_builder *builder, const ldns_rr *rr, ldns_rr_class class,
+		     uint32_t ttl, bool compressed)
 {
 	struct writer *writer = &builder->writer;
 	size_t size_at;
 
-	begin_record(builder, section);
-	write_name(builder, ldns_rr_owner(rr));
+	dns_builder_write_name(builder, ldns_rr_owner(rr));
 	writer_u16(writer, ldns_rr_get_type(rr));
 	writer_u16(writer, class);
 	writer_u32(writer, ttl);
 	size_at = writer->position;
 	writer_u16(writer, 0);
-	write_rdata(builder, rr);
+	write_rdata(builder, rr, compressed);
 	writer_patch_u16(writer, size_at, writer->position - size_at - 2);
+}
+
+void dns_builder_write_rr(struct dns_builder *builder, const ldns_rr *rr, uint32_t ttl)
+{
+	write_rr(builder, rr, ldns_rr_get_class(rr), ttl,
+		 is_compressed_widely(ldns_rr_get_type(rr)));
+}
+
+void dns_builder_add_rr_as(struct dns_builder *builder, enum dns_section section, const ldns_rr *rr,
+			   ldns_rr_class class, uint32_t ttl)
+{
+	begin_record(builder, section);
+	write_rr(builder, rr, class, ttl, is_compressed_always(ldns_rr_get_type(rr)));
 }
 
 void dns_builder_add_rr(struct dns_builder *builder, enum dns_section section, const ldns_rr *rr)
@@ -146,7 +177,7 @@ void dns_builder_add_empty_rr(struct dns_builder *builder, enum dns_section sect
 			      const ldns_rdf *name, ldns_rr_type type, ldns_rr_class class)
 {
 	begin_record(builder, section);
-	write_name(builder, name);
+	dns_builder_write_name(builder, name);
 	writer_u16(&builder->writer, type);
 	writer_u16(&builder->writer, class);
 	writer_u32(&builder->writer, 0);

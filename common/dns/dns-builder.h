@@ -34,6 +34,11 @@ void dns_builder_add_rr_as(struct dns_builder *builder, enum dns_section section
 /* A record without data: prerequisites and deletions. */
 void dns_builder_add_empty_rr(struct dns_builder *builder, enum dns_section section,
 			      const ldns_rdf *name, ldns_rr_type type, ldns_rr_class class);
+/* For messages that have no sections (common/dns/dns-push.h): a compressed name; and name, type,
+ * class, TTL, length and data of a record, with names in the data compressed as well where
+ * multicast DNS does it (RFC 6762 §18.14, RFC 8765 §6.3.1), SRV included. */
+void dns_builder_write_name(struct dns_builder *builder, const ldns_rdf *name);
+void dns_builder_write_rr(struct dns_builder *builder, const ldns_rr *rr, uint32_t ttl);
 /* OPT with these options (RDATA); the upper bits of `rcode` go into it. */
 void dns_builder_add_edns(struct dns_builder *builder, uint16_t udp_size, uint16_t rcode,
 			  const void *options, size_t size);

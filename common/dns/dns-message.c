@@ -62,8 +62,8 @@ static bool is_whole(const ldns_rr *rr, const struct record *record)
 	return has_name ? size >= record->rdata.size : size == record->rdata.size;
 }
 
-static int take_record(struct dns_message *message, enum dns_section section,
-		       const struct reader *reader, const struct record *record)
+/* `reader` stands behind the record. */
+static int make_rr(const struct reader *reader, const struct record *record, ldns_rr **ret)
 {
 	size_t position = record->start;
 	ldns_rr *rr = NULL;
@@ -77,11 +77,35 @@ static int take_record(struct dns_message *message, enum dns_section section,
 		ldns_rr_free(rr);
 		return -EBADMSG;
 	}
+	*ret = rr;
+	return 0;
+}
+
+static int take_record(struct dns_message *message, enum dns_section section,
+		       const struct reader *reader, const struct record *record)
+{
+	ldns_rr *rr;
+	int r = make_rr(reader, record, &rr);
+
+	if (r < 0)
+		return r;
 	if (!ldns_rr_list_push_rr(message->sections[section], rr)) {
 		ldns_rr_free(rr);
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+int dns_message_read_rr(struct reader *reader, ldns_rr **ret)
+{
+	struct record record;
+	int r;
+
+	read_record(reader, &record);
+	r = reader->failed ? -EBADMSG : make_rr(reader, &record, ret);
+	if (r < 0)
+		reader->failed = true;
+	return r < 0 ? r : 1;
 }
 
 static int take_question(struct dns_message *message, struct reader *reader)

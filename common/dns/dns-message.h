@@ -12,6 +12,7 @@
  * address.
  */
 #include "common/base/cleanup.h"
+#include "common/wire/cursor.h"
 
 /* Before ldns, which makes a bool of its own otherwise. */
 #include <stdbool.h>
@@ -63,6 +64,11 @@ int dns_message_parse(const uint8_t *data, size_t size, struct dns_message **ret
  * circles tens of thousands of times before it gives up, and makes an object of each field. */
 int dns_message_parse_outline(const uint8_t *data, size_t size, struct dns_message **ret);
 struct dns_message *dns_message_free(struct dns_message *message);
+
+/* One record at the reader's position, checked as those of a message are. The reader's data begins
+ * with the message's header. 1: a record, the caller frees it; -EBADMSG (the reader has failed) or
+ * -ENOMEM. */
+int dns_message_read_rr(struct reader *reader, ldns_rr **ret);
 
 size_t dns_message_count(const struct dns_message *message, enum dns_section section);
 /* Borrowed. NULL beyond the last one. */

@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-#define LLQ_SIZE 18
+#define LLQ_SIZE           18
+#define OPTION_HEADER_SIZE 4
 
 void dns_option_write_llq(struct writer *options, const struct dns_llq *llq)
 {
@@ -23,6 +24,42 @@ void dns_option_write_update_lease(struct writer *options, const struct dns_upda
 	writer_u32(options, lease->lease);
 	if (lease->has_key_lease)
 		writer_u32(options, lease->key_lease);
+}
+
+void dns_option_write_channel_binding(struct writer *options,
+				      const uint8_t binding[static DNS_CHANNEL_BINDING_SIZE])
+{
+	writer_u16(options, DNS_OPTION_CHANNEL_BINDING);
+	writer_u16(options, DNS_CHANNEL_BINDING_SIZE);
+	writer_copy(options, binding, DNS_CHANNEL_BINDING_SIZE);
+}
+
+void dns_option_write_padding(struct writer *options, size_t size, size_t block, size_t limit)
+{
+	size_t wanted, n;
+	uint8_t *zeros;
+
+	size += OPTION_HEADER_SIZE;
+	wanted = (size + block - 1) / block * block;
+	if (wanted > limit)
+		wanted = limit;
+	if (wanted < size || options->failed)
+		return;
+	n = wanted - size;
+	if (n + OPTION_HEADER_SIZE > options->capacity - options->position)
+		return;
+	writer_u16(options, DNS_OPTION_PADDING);
+	writer_u16(options, n);
+	zeros = writer_room(options, n);
+	if (zeros)
+		memset(zeros, 0, n);
+}
+
+void dns_option_write_keepalive(struct writer *options, uint16_t timeout)
+{
+	writer_u16(options, DNS_OPTION_KEEPALIVE);
+	writer_u16(options, 2);
+	writer_u16(options, timeout);
 }
 
 int dns_options_next(struct reader *options, uint16_t *ret_code, struct reader *ret_value)
@@ -83,4 +120,62 @@ int dns_options_read_update_lease(const uint8_t *options, size_t size, struct dn
 	if (found)
 		*ret = lease;
 	return found;
+}
+
+/* The option with this code. 1, 0, or -EBADMSG also when there is more than one. */
+static int find_only(const uint8_t *options, size_t size, uint16_t wanted, struct reader *ret)
+{
+	struct reader reader = reader_init(options, size), value;
+	bool found = false;
+	uint16_t code;
+	int r;
+
+	while ((r = dns_options_next(&reader, &code, &value)) > 0) {
+		if (code != wanted)
+			continue;
+		if (found)
+			return -EBADMSG;
+		found = true;
+		*ret = value;
+	}
+	return r < 0 ? r : found;
+}
+
+int dns_options_read_channel_binding(const uint8_t *options, size_t size, const uint8_t **ret)
+{
+	struct reader value;
+	int r = find_only(options, size, DNS_OPTION_CHANNEL_BINDING, &value);
+
+	if (r <= 0)
+		return r;
+	if (value.size != DNS_CHANNEL_BINDING_SIZE)
+		return -EBADMSG;
+	*ret = value.data;
+	return 1;
+}
+
+int dns_options_read_keepalive(const uint8_t *options, size_t size, bool *ret_has_timeout,
+			       uint16_t *ret_timeout)
+{
+	struct reader value;
+	int r = find_only(options, size, DNS_OPTION_KEEPALIVE, &value);
+
+	if (r <= 0)
+		return r;
+	if (value.size != 0 && value.size != 2)
+		return -EBADMSG;
+	*ret_has_timeout = value.size == 2;
+	*ret_timeout = value.size == 2 ? reader_u16(&value) : 0;
+	return 1;
+}
+
+bool dns_options_have(const uint8_t *options, size_t size, uint16_t wanted)
+{
+	struct reader reader = reader_init(options, size), value;
+	uint16_t code;
+
+	while (dns_options_next(&reader, &code, &value) > 0)
+		if (code == wanted)
+			return true;
+	return false;
 }

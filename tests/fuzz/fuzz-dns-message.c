@@ -43,11 +43,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct dns_message *message = NULL;
 	struct dns_llq llqs[DNS_LLQ_MAX];
 	struct dns_update_lease lease;
+	const uint8_t *binding;
+	bool has_timeout;
+	uint16_t timeout;
 
 	if (dns_message_parse(data, size, &message) < 0)
 		return 0;
 	dns_options_read_llqs(message->options, message->options_size, llqs, DNS_LLQ_MAX);
 	dns_options_read_update_lease(message->options, message->options_size, &lease);
+	dns_options_read_channel_binding(message->options, message->options_size, &binding);
+	dns_options_read_keepalive(message->options, message->options_size, &has_timeout, &timeout);
 	write_again(message);
 	dns_message_free(message);
 	return 0;

@@ -108,6 +108,74 @@ static void others_are_passed_over(void **state)
 	assert_int_equal(dns_options_read_llqs(octets, size, read, 2), 0);
 }
 
+static void channel_binding(void **state)
+{
+	uint8_t octets[128], binding[DNS_CHANNEL_BINDING_SIZE];
+	struct writer options = writer_init(octets, sizeof(octets));
+	const uint8_t *read;
+
+	memset(binding, 0x5a, sizeof(binding));
+	dns_option_write_channel_binding(&options, binding);
+	assert_int_equal(options.position, 36);
+	assert_int_equal(octets[0] << 8 | octets[1], 65001);
+	assert_int_equal(dns_options_read_channel_binding(octets, options.position, &read), 1);
+	assert_memory_equal(read, binding, sizeof(binding));
+	for (size_t size = 1; size < options.position; size++)
+		assert_int_equal(dns_options_read_channel_binding(octets, size, &read), -EBADMSG);
+	octets[3] = 31;
+	assert_int_equal(dns_options_read_channel_binding(octets, 35, &read), -EBADMSG);
+	octets[3] = 32;
+	dns_option_write_channel_binding(&options, binding);
+	assert_int_equal(dns_options_read_channel_binding(octets, options.position, &read),
+			 -EBADMSG);
+	assert_int_equal(dns_options_read_channel_binding(octets, 0, &read), 0);
+}
+
+static void padding(void **state)
+{
+	uint8_t octets[512];
+	struct writer options;
+
+	for (size_t size = 40; size < 300; size++) {
+		options = writer_init(octets, sizeof(octets));
+		dns_option_write_padding(&options, size, DNS_PADDING_QUERY, 65535);
+		assert_int_equal((size + options.position) % DNS_PADDING_QUERY, 0);
+		assert_in_range(options.position, 4, 4 + DNS_PADDING_QUERY - 1);
+		assert_true(dns_options_have(octets, options.position, DNS_OPTION_PADDING));
+	}
+	options = writer_init(octets, sizeof(octets));
+	dns_option_write_padding(&options, 100, DNS_PADDING_RESPONSE, 110);
+	assert_int_equal(options.position, 10);
+	options = writer_init(octets, sizeof(octets));
+	dns_option_write_padding(&options, 100, DNS_PADDING_RESPONSE, 103);
+	assert_int_equal(options.position, 0);
+	options = writer_init(octets, 20);
+	dns_option_write_padding(&options, 100, DNS_PADDING_RESPONSE, 65535);
+	assert_int_equal(options.position, 0);
+	assert_false(options.failed);
+}
+
+static void keepalive(void **state)
+{
+	uint8_t octets[16];
+	struct writer options = writer_init(octets, sizeof(octets));
+	bool has_timeout;
+	uint16_t timeout;
+
+	dns_option_write_keepalive(&options, 100);
+	assert_int_equal(
+		dns_options_read_keepalive(octets, options.position, &has_timeout, &timeout), 1);
+	assert_true(has_timeout);
+	assert_int_equal(timeout, 100);
+	assert_int_equal(dns_options_read_keepalive(octets, from_hex("000b0000", octets),
+						    &has_timeout, &timeout),
+			 1);
+	assert_false(has_timeout);
+	assert_int_equal(dns_options_read_keepalive(octets, from_hex("000b000100", octets),
+						    &has_timeout, &timeout),
+			 -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +183,9 @@ int main(void)
 		cmocka_unit_test(update_lease),
 		cmocka_unit_test(wrong_lengths),
 		cmocka_unit_test(others_are_passed_over),
+		cmocka_unit_test(channel_binding),
+		cmocka_unit_test(padding),
+		cmocka_unit_test(keepalive),
 	};
 
 	return cmocka_run_group_tests_name("dns-options", tests, NULL, NULL);
