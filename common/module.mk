@@ -36,6 +36,7 @@ libdns_la_SOURCES = \
 	common/dns/dns-push.c common/dns/dns-push.h \
 	common/dns/dns-records.c common/dns/dns-records.h \
 	common/dns/dns-tsig.c common/dns/dns-tsig.h \
+	common/dns/dns-tsig-chain.c common/dns/dns-tsig-chain.h \
 	common/dns/dns-update.c common/dns/dns-update.h \
 	common/dns/host-names.h
 libdns_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)

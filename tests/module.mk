@@ -9,3 +9,4 @@ include tests/unit/registrar/module.mk
 include tests/unit/mapper/module.mk
 include tests/unit/llq-watcher/module.mk
 include tests/unit/zoned/module.mk
+include tests/unit/transfer/module.mk

@@ -318,3 +318,24 @@ uint64_t dns_tsig_other_time(const struct dns_tsig *tsig)
 
 	return reader.failed ? 0 : time;
 }
+
+const char *dns_tsig_digest_name(enum dns_tsig_algorithm algorithm, size_t *ret_mac_size)
+{
+	if (algorithm == DNS_TSIG_ALGORITHM_UNKNOWN)
+		return NULL;
+	if (ret_mac_size)
+		*ret_mac_size = algorithms[algorithm].mac_size;
+	return algorithms[algorithm].digest;
+}
+
+int dns_tsig_algorithm_to_name(enum dns_tsig_algorithm algorithm, struct dns_name *ret)
+{
+	if (algorithm == DNS_TSIG_ALGORITHM_UNKNOWN)
+		return -EINVAL;
+	return dns_name_from_text(algorithms[algorithm].name, ret);
+}
+
+int dns_tsig_append(struct writer *message, const struct dns_tsig *tsig)
+{
+	return can_be_signed(message) ? append_record(message, tsig) : -EINVAL;
+}

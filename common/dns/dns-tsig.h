@@ -102,5 +102,12 @@ int dns_tsig_sign(struct writer *message, const struct dns_tsig_key *key,
 int dns_tsig_sign_error(struct writer *message, const struct dns_tsig *request,
 			const struct dns_tsig_key *key, enum dns_tsig_error error, uint64_t now);
 
+/* For what signs otherwise (dns-tsig-chain.c): the digest in OpenSSL's words and the size of a
+ * whole MAC (may be NULL), NULL for no algorithm; its name in DNS, 0 or -EINVAL; and appending a
+ * TSIG record that is complete, 0 or -ENOBUFS. */
+const char *dns_tsig_digest_name(enum dns_tsig_algorithm algorithm, size_t *ret_mac_size);
+int dns_tsig_algorithm_to_name(enum dns_tsig_algorithm algorithm, struct dns_name *ret);
+int dns_tsig_append(struct writer *message, const struct dns_tsig *tsig);
+
 /* Octets in Other Data of a BADTIME answer as seconds; 0 when there are none. */
 uint64_t dns_tsig_other_time(const struct dns_tsig *tsig);
