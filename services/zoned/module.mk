@@ -15,6 +15,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/lease-state.c services/zoned/lease-state.h \
 	services/zoned/llq-wire.c services/zoned/llq-wire.h \
 	services/zoned/llq-state.c services/zoned/llq-state.h \
+	services/zoned/policy-service-state.c services/zoned/policy-service-state.h \
 	services/zoned/policy-state.c services/zoned/policy-state.h \
 	services/zoned/query-state.c services/zoned/query-state.h \
 	services/zoned/replay-state.c services/zoned/replay-state.h \

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/policy-state.h"
 
+#include "services/zoned/policy-service-state.h"
+
 #include <string.h>
 
 /* Label with its length, as in a key. */
 static const char autotunnel_prefix[] = "autotunnel-";
 
-/* Whether a live record there was written by another host. What the account's own key or the server
- * wrote keeps nobody out: the person who holds that key also signed the host in. */
-static bool is_held_by_another(const struct zone *zone, const struct policy_writer *writer,
+bool policy_is_held_by_another(const struct zone *zone, const struct policy_writer *writer,
 			       const struct name_key *name, uint64_t now)
 {
 	struct zone_range range = zone_find_name(zone, name);
@@ -57,7 +57,8 @@ static ldns_pkt_rcode check_browse(const struct policy_writer *writer, const ldn
 }
 
 ldns_pkt_rcode policy_check_change(const struct zone *zone, const struct policy_writer *writer,
-				   const ldns_rr *change, uint64_t now)
+				   const struct dns_message *request, const ldns_rr *change,
+				   uint64_t now)
 {
 	struct name_key name, service, browse;
 
@@ -68,14 +69,14 @@ ldns_pkt_rcode policy_check_change(const struct zone *zone, const struct policy_
 	    !make_service_name(&zone->apex_key, &browse))
 		return LDNS_RCODE_REFUSED;
 	/* Taken is taken whatever the change: a host learns it from its first UPDATE. */
-	if (is_held_by_another(zone, writer, &writer->host, now) ||
-	    is_held_by_another(zone, writer, &service, now))
+	if (policy_is_held_by_another(zone, writer, &writer->host, now) ||
+	    policy_is_held_by_another(zone, writer, &service, now))
 		return LDNS_RCODE_YXDOMAIN;
 	if (name_key_equal(&name, &writer->host) || name_key_equal(&name, &service))
 		return LDNS_RCODE_NOERROR;
 	if (name_key_equal(&name, &browse))
 		return check_browse(writer, change, &service);
-	if (is_autotunnel_name(zone, &name) && !is_held_by_another(zone, writer, &name, now))
+	if (is_autotunnel_name(zone, &name) && !policy_is_held_by_another(zone, writer, &name, now))
 		return LDNS_RCODE_NOERROR;
-	return LDNS_RCODE_REFUSED;
+	return policy_check_service(zone, writer, request, change, now);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/update-state.h"
 
+#include "services/zoned/policy-service-state.h"
+
 /* A greater one means 0 (RFC 2181 §8); it must not look like the mark of a removed record either.
  */
 #define TTL_MAX 0x7fffffff
@@ -141,7 +143,7 @@ static ldns_pkt_rcode check_changes(const struct zone *zone, const struct dns_me
 	for (size_t i = 0; rcode == LDNS_RCODE_NOERROR && i < n; i++)
 		rcode = check_form(zone, dns_message_rr(request, DNS_SECTION_AUTHORITY, i));
 	for (size_t i = 0; rcode == LDNS_RCODE_NOERROR && i < n; i++)
-		rcode = policy_check_change(zone, writer,
+		rcode = policy_check_change(zone, writer, request,
 					    dns_message_rr(request, DNS_SECTION_AUTHORITY, i), now);
 	return rcode;
 }
@@ -238,6 +240,9 @@ static int add_record(struct zone *zone, struct zone_record *given, uint64_t now
 		return 0;
 	if (same) {
 		given->id = same->id;
+		/* Each host that offers the type keeps it alive. */
+		if (policy_is_common(zone, given) && same->expires > given->expires)
+			given->expires = same->expires;
 		return zone_put(zone, given);
 	}
 	if (clashes_with_alias(zone, &name, given->type, now))
@@ -266,6 +271,9 @@ static int change_one(struct zone *zone, const ldns_rr *rr, const struct update_
 		return delete_range(zone, type == LDNS_RR_TYPE_ANY
 						  ? zone_find_name(zone, &name)
 						  : zone_find_rrset(zone, &name, type));
+	if (class == LDNS_RR_CLASS_NONE &&
+	    policy_is_needed_by_others(zone, &grant->writer, rr, now))
+		return 0;
 	copy = ldns_rr_clone(rr);
 	if (!copy)
 		return -ENOMEM;

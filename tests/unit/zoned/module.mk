@@ -1,5 +1,6 @@
 ZONED_TESTS = \
 	tests/unit/zoned/test-llq \
+	tests/unit/zoned/test-policy \
 	tests/unit/zoned/test-query \
 	tests/unit/zoned/test-storage \
 	tests/unit/zoned/test-update \
@@ -19,6 +20,9 @@ tests_unit_zoned_test_update_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_llq_SOURCES = tests/unit/zoned/test-llq.c $(zoned_fixture)
 tests_unit_zoned_test_llq_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_llq_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_policy_SOURCES = tests/unit/zoned/test-policy.c $(zoned_fixture)
+tests_unit_zoned_test_policy_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_policy_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_query_SOURCES = tests/unit/zoned/test-query.c $(zoned_fixture)
 tests_unit_zoned_test_query_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_query_LDADD = $(zoned_test_libs)
