@@ -59,9 +59,10 @@ enum output_tone output_tone_of(const char *state)
 {
 	static const char *const good[] = { "ready",  "signed-in", "published",   "watching",
 					    "mapped", "public",    "established", "running" };
-	static const char *const bad[] = { "refused",         "name-taken", "failed",
-					   "no-network",      "retrying",   "not running",
-					   "failed to answer" };
+	static const char *const bad[] = { "refused",          "bad-key",         "clock-skew",
+					   "untrusted-server", "unreachable",     "name-taken",
+					   "failed",           "no-network",      "retrying",
+					   "not running",      "failed to answer" };
 
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		if (!strcmp(state, good[i]))

@@ -21,7 +21,7 @@ static enum ctl_status verdict_of(const char *state)
 {
 	if (!strcmp(state, "published"))
 		return CTL_DONE;
-	if (!strcmp(state, "refused"))
+	if (!strcmp(state, "refused") || !strcmp(state, "bad-key"))
 		return CTL_REFUSED;
 	if (!strcmp(state, "name-taken"))
 		return CTL_NAME_TAKEN;

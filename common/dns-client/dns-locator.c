@@ -42,6 +42,7 @@ struct dns_locator {
 	uint16_t port;            /* of the service; host order */
 	char words[160];
 	int error; /* for `later` */
+	uint64_t server_time;
 };
 
 static void on_answer(void *userdata, const struct dns_exchange_result *result);
@@ -303,6 +304,7 @@ static void on_answer(void *userdata, const struct dns_exchange_result *result)
 
 	if (is_failure(locator, result)) {
 		describe_failure(locator, result);
+		locator->server_time = result->server_time;
 		if (!try_next_resolver(locator))
 			report(locator, result->error ?: -EIO, NULL);
 		return;
@@ -424,4 +426,9 @@ struct dns_locator *dns_locator_free(struct dns_locator *locator)
 	ldns_rdf_deep_free(locator->asked);
 	free(locator);
 	return NULL;
+}
+
+uint64_t dns_locator_server_time(const struct dns_locator *locator)
+{
+	return locator->server_time;
 }

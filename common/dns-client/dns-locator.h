@@ -39,5 +39,8 @@ int dns_locator_start(struct dns_locator *locator, const struct dns_locator_targ
 void dns_locator_stop(struct dns_locator *locator);
 /* The network changed: what is under way is asked again at once. */
 void dns_locator_resend(struct dns_locator *locator);
+/* In the callback with -ETIME: what time the server had, in seconds since 1970; 0: it did not say.
+ */
+uint64_t dns_locator_server_time(const struct dns_locator *locator);
 
 DEFINE_CLEANUP(struct dns_locator *, dns_locator_free)

@@ -1,6 +1,8 @@
 noinst_LTLIBRARIES += libregistrar-core.la
 libregistrar_core_la_SOURCES = \
+	services/registrar/published-records.c services/registrar/published-records.h \
 	services/registrar/registrar-state.c services/registrar/registrar-state.h \
+	services/registrar/registrar-words.c services/registrar/registrar-words.h \
 	services/registrar/registration.c services/registrar/registration.h
 libregistrar_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 libregistrar_core_la_LIBADD = libdns.la

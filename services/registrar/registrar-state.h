@@ -36,17 +36,27 @@ enum registrar_phase {
 	REGISTRAR_PHASE_PUBLISHING,
 	REGISTRAR_PHASE_PUBLISHED,
 	REGISTRAR_PHASE_RETRYING,
+	REGISTRAR_PHASE_UNREACHABLE,
+	REGISTRAR_PHASE_UNTRUSTED,
+	REGISTRAR_PHASE_CLOCK_SKEW,
+	REGISTRAR_PHASE_BAD_KEY,
 	REGISTRAR_PHASE_REFUSED,
 	REGISTRAR_PHASE_NAME_TAKEN,
 	REGISTRAR_PHASE_WITHDRAWING,
+	REGISTRAR_PHASE_SUSPENDED,
 };
 
 enum registrar_result {
 	REGISTRAR_RESULT_OK,
-	REGISTRAR_RESULT_FAILED,  /* no answer, or the server's own trouble: soon again */
-	REGISTRAR_RESULT_CLOCK,   /* the clocks differ */
-	REGISTRAR_RESULT_REFUSED, /* the server does not want us: seldom again */
+	REGISTRAR_RESULT_FAILED,      /* the server's own trouble: soon again */
+	REGISTRAR_RESULT_UNREACHABLE, /* no answer: soon again */
+	REGISTRAR_RESULT_UNTRUSTED,   /* who answered could not prove to be the server */
+	REGISTRAR_RESULT_CLOCK,       /* the clocks differ */
+	REGISTRAR_RESULT_BAD_KEY,     /* the server does not accept our key: seldom again */
+	REGISTRAR_RESULT_REFUSED,     /* the server does not want us: seldom again */
 	REGISTRAR_RESULT_NAME_TAKEN,
+	/* Nothing was changed because of a shared service, which has been dealt with: at once. */
+	REGISTRAR_RESULT_SERVICE,
 };
 
 struct registrar_place {
@@ -68,6 +78,8 @@ struct registrar_state {
 	bool mapper_present, network;
 	struct registrar_place place; /* the newest */
 	bool mapping_current;         /* place.endpoint holds for the network we are on */
+	bool services_differ;         /* the shared services published are not those wanted */
+	bool sleeping;                /* the machine is about to sleep */
 	bool terminating;
 
 	/* What we hold. */
@@ -77,11 +89,15 @@ struct registrar_state {
 	bool server_had;   /* one was known with this key: good enough to take leave of */
 	enum registrar_activity activity;
 	struct registrar_place sent; /* by the last PUBLISH */
-	bool maybe_in_zone;          /* since the last completed WITHDRAW something was sent */
+	bool sent_whole;        /* all of it, whatever the zone has; otherwise only what changed */
+	bool sent_host_settled; /* the zone had the host's own records as they are */
+	bool in_doubt;          /* whether what was sent since `published` is in the zone */
+	bool maybe_in_zone;     /* since the last completed WITHDRAW something was sent */
 	bool published;
 	struct registrar_place published_place;
-	uint32_t lease;   /* seconds granted */
-	uint64_t expires; /* the lease */
+	uint32_t lease;   /* seconds granted last */
+	uint64_t expires; /* the first of the leases: what changed since the last refresh has a
+			     later one */
 
 	/* When. */
 	uint64_t start_at;   /* RFC 9664 §4.2: not before, at start-up */
@@ -90,6 +106,7 @@ struct registrar_state {
 	uint64_t refresh_at;
 	bool refresh_wanted;   /* Refresh() was called */
 	unsigned int n_failed; /* in a row */
+	bool clock_doubted;    /* told once that the clocks differ */
 	enum registrar_result last_result;
 	char trouble[200]; /* of the last failure, in words */
 
@@ -110,13 +127,19 @@ void registrar_state_set_identity(struct registrar_state *state, bool present, u
  * seen are ignored unless `restarted` says that another mapper counts now. */
 void registrar_state_set_mapper(struct registrar_state *state, bool present, bool network,
 				const struct registrar_place *place, bool restarted);
+/* Whether PUBLISH has something to do for shared services; asked before each step. */
+void registrar_state_set_services(struct registrar_state *state, bool differ);
+/* The machine is about to sleep, or has slept. Once step() has nothing to do and
+ * registrar_state_may_sleep() says so, it may. */
+void registrar_state_set_sleeping(struct registrar_state *state, bool sleeping);
+bool registrar_state_may_sleep(const struct registrar_state *state);
 void registrar_state_refresh(struct registrar_state *state);
 void registrar_state_terminate(struct registrar_state *state);
 
 void registrar_state_on_key(struct registrar_state *state, uint64_t now, uint64_t identity,
 			    bool success);
 void registrar_state_on_located(struct registrar_state *state, uint64_t now,
-				enum registrar_result result, const char *words);
+				enum registrar_result result, const char *words, uint32_t random);
 /* `lease` in seconds, with REGISTRAR_RESULT_OK after PUBLISH. */
 void registrar_state_on_updated(struct registrar_state *state, uint64_t now,
 				enum registrar_result result, uint32_t lease, const char *words,

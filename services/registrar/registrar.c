@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "services/registrar/device.h"
+#include "services/registrar/registrar-words.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -46,15 +47,16 @@ static void free_records(struct registrar *registrar)
 	registrar->records = NULL;
 }
 
-/* The records sent, as text, now that the server has them. */
+/* What the server has, as text. */
 static void show_records(struct registrar *registrar)
 {
-	size_t n = ldns_rr_list_rr_count(registrar->sent_records);
+	ldns_rr_list *list = registrar->published_records.acknowledged;
+	size_t n = list ? ldns_rr_list_rr_count(list) : 0;
 
 	free_records(registrar);
 	registrar->records = calloc(n + 1, sizeof(char *));
 	for (size_t i = 0; registrar->records && i < n; i++) {
-		char *text = ldns_rr2str(ldns_rr_list_rr(registrar->sent_records, i));
+		char *text = ldns_rr2str(ldns_rr_list_rr(list, i));
 
 		if (!text)
 			break;
@@ -129,12 +131,19 @@ static void make_reason(struct registrar *registrar)
 			 registrar->published.server, state->lease);
 		return;
 	case REGISTRAR_PHASE_RETRYING:
+	case REGISTRAR_PHASE_UNREACHABLE:
+	case REGISTRAR_PHASE_UNTRUSTED:
+	case REGISTRAR_PHASE_CLOCK_SKEW:
+	case REGISTRAR_PHASE_BAD_KEY:
 	case REGISTRAR_PHASE_REFUSED:
 	case REGISTRAR_PHASE_NAME_TAKEN:
 		snprintf(reason, size, "%s", state->trouble);
 		return;
 	case REGISTRAR_PHASE_WITHDRAWING:
 		snprintf(reason, size, "taking this host's records out of the zone");
+		return;
+	case REGISTRAR_PHASE_SUSPENDED:
+		snprintf(reason, size, "this host is going to sleep, and is not in the zone");
 		return;
 	}
 }
@@ -151,65 +160,14 @@ static void forget_key(struct registrar *registrar)
 {
 	cancel(registrar);
 	signing_key_deinit(&registrar->held);
+	published_records_deinit(&registrar->published_records);
 	note(registrar, "key forgotten");
 }
 
-static enum registrar_result result_of_error(struct registrar *registrar, int error, char *words,
-					     size_t size)
+/* By how many seconds the server's clock is ahead of ours; 0: it did not say. */
+static int64_t clock_difference(uint64_t server_time)
 {
-	const char *name = registrar->held.names.account_domain;
-
-	switch (error) {
-	case -ENOKEY:
-	case -EKEYREJECTED:
-		snprintf(words, size,
-			 "wrong password or unknown account: the server of %.90s does not accept "
-			 "this "
-			 "host's key; sign out and in again",
-			 name);
-		return REGISTRAR_RESULT_REFUSED;
-	case -EACCES:
-		snprintf(words, size, "the server does not let this host act for %s", name);
-		return REGISTRAR_RESULT_REFUSED;
-	case -ETIME:
-		snprintf(words, size,
-			 "this host's clock and the server's differ by more than five minutes: "
-			 "set the clock");
-		return REGISTRAR_RESULT_CLOCK;
-	case -ETIMEDOUT:
-		snprintf(words, size, "the server of %s does not answer; trying again", name);
-		return REGISTRAR_RESULT_FAILED;
-	default:
-		snprintf(words, size, "asking the server of %s failed: %s; trying again", name,
-			 strerror(-error));
-		return REGISTRAR_RESULT_FAILED;
-	}
-}
-
-static enum registrar_result result_of_rcode(struct registrar *registrar, uint16_t rcode,
-					     char *words, size_t size)
-{
-	const struct host_names *held = &registrar->held.names;
-
-	switch (rcode) {
-	case LDNS_RCODE_NOERROR:
-		return REGISTRAR_RESULT_OK;
-	case LDNS_RCODE_YXDOMAIN:
-		snprintf(words, size,
-			 "another host of this account is called %s: sign out, choose another name "
-			 "(homewardctl set-name), sign in again",
-			 held->host_name);
-		return REGISTRAR_RESULT_NAME_TAKEN;
-	case LDNS_RCODE_REFUSED:
-	case LDNS_RCODE_NOTAUTH:
-	case LDNS_RCODE_NOTZONE:
-		snprintf(words, size, "the server refuses to publish this host under its name");
-		return REGISTRAR_RESULT_REFUSED;
-	default:
-		snprintf(words, size,
-			 "the server could not publish this host (RCODE %u); trying again", rcode);
-		return REGISTRAR_RESULT_FAILED;
-	}
+	return server_time ? (int64_t)(server_time - realtime_usec() / 1000000) : 0;
 }
 
 static void on_located(void *userdata, int error, const char *found,
@@ -222,13 +180,17 @@ static void on_located(void *userdata, int error, const char *found,
 	if (error == 0) {
 		registrar->server = *server;
 	} else {
-		result = result_of_error(registrar, error, words, sizeof(words));
+		result = registrar_result_of_error(
+			registrar->held.names.account_domain, error,
+			clock_difference(dns_locator_server_time(registrar->locator)), words,
+			sizeof(words));
 		/* It knows better which of the servers on the way it was. */
-		if (result == REGISTRAR_RESULT_FAILED)
+		if (result == REGISTRAR_RESULT_FAILED || result == REGISTRAR_RESULT_UNREACHABLE)
 			snprintf(words, sizeof(words), "%s; trying again", found);
 		note(registrar, words);
 	}
-	registrar_state_on_located(&registrar->state, now(registrar), result, words);
+	registrar_state_on_located(&registrar->state, now(registrar), result, words,
+				   random_number());
 	drive(registrar);
 }
 
@@ -241,6 +203,15 @@ static void note_published(struct registrar *registrar)
 	log_info("published %s, lease %u s", endpoint, registrar->state.lease);
 }
 
+static void note_records(struct registrar *registrar, bool withdrawn)
+{
+	if (withdrawn)
+		published_records_deinit(&registrar->published_records);
+	else if (published_records_acknowledged(&registrar->published_records,
+						registrar->sent_records) < 0)
+		log_error("out of memory");
+}
+
 static void on_updated(void *userdata, const struct dns_exchange_result *answer)
 {
 	struct registrar *registrar = userdata;
@@ -250,11 +221,16 @@ static void on_updated(void *userdata, const struct dns_exchange_result *answer)
 	uint32_t lease = 0;
 
 	if (answer->error < 0)
-		result = result_of_error(registrar, answer->error, words, sizeof(words));
+		result = registrar_result_of_error(
+			registrar->held.names.account_domain, answer->error,
+			clock_difference(answer->server_time), words, sizeof(words));
 	else
-		result = result_of_rcode(registrar, answer->response->rcode, words, sizeof(words));
+		result = registrar_result_of_rcode(&registrar->held.names, answer->response->rcode,
+						   words, sizeof(words));
 	if (result == REGISTRAR_RESULT_OK && !withdrawing)
 		lease = registration_read_lease(answer->response, registrar->config->lease);
+	if (result == REGISTRAR_RESULT_OK)
+		note_records(registrar, withdrawing);
 	registrar->state.counts.messages_dropped += dns_exchange_dropped(registrar->exchange);
 	registrar->exchange = dns_exchange_free(registrar->exchange);
 	registrar_state_on_updated(&registrar->state, now(registrar), result, lease, words,
@@ -291,19 +267,37 @@ static void send_update(struct registrar *registrar, const uint8_t *message, int
 	}
 }
 
-static void publish(struct registrar *registrar)
+static int write_publication(struct registrar *registrar, uint8_t *message)
 {
-	uint8_t message[DNS_UDP_SIZE * 2];
-	char endpoint[32];
-	int size = -ENOMEM;
+	const struct host_names *names = &registrar->held.names;
+	struct published_records *published = &registrar->published_records;
+	uint32_t lease = registrar->config->lease;
+	int size;
 
 	ldns_rr_list_deep_free(registrar->sent_records);
-	registrar->sent_records = registration_records(&registrar->held.names, &registrar->device,
-						       &registrar->state.sent.endpoint);
-	if (registrar->sent_records)
-		size = registration_write_publish(&registrar->held.names, registrar->sent_records,
-						  registrar->config->lease, message,
-						  sizeof(message));
+	registrar->sent_records =
+		registration_records(names, &registrar->device, &registrar->state.sent.endpoint);
+	if (!registrar->sent_records)
+		return -ENOMEM;
+	if (registrar->state.sent_whole)
+		size = published_records_write_whole(published, names->account_domain,
+						     registrar->sent_records, lease, message,
+						     PUBLISHED_MESSAGE_SIZE);
+	else
+		size = published_records_write_difference(published, names->account_domain,
+							  registrar->sent_records, lease, message,
+							  PUBLISHED_MESSAGE_SIZE);
+	return size < 0                                                         ? size
+	       : published_records_sent(published, registrar->sent_records) < 0 ? -ENOMEM
+										: size;
+}
+
+static void publish(struct registrar *registrar)
+{
+	cleanup(freep) uint8_t *message = malloc(PUBLISHED_MESSAGE_SIZE);
+	int size = message ? write_publication(registrar, message) : -ENOMEM;
+	char endpoint[32];
+
 	timeline_note(&registrar->timeline, registrar->state.sent.generation, "update sent: %s",
 		      endpoint_text(&registrar->state.sent.endpoint, endpoint));
 	send_update(registrar, message, size);
@@ -311,9 +305,17 @@ static void publish(struct registrar *registrar)
 
 static void withdraw(struct registrar *registrar)
 {
-	uint8_t message[DNS_UDP_SIZE * 2];
-	int size = registration_write_withdraw(&registrar->held.names, message, sizeof(message));
+	static const struct sockaddr_in nowhere = { .sin_family = AF_INET };
+	const struct host_names *names = &registrar->held.names;
+	cleanup(freep) uint8_t *message = malloc(PUBLISHED_MESSAGE_SIZE);
+	ldns_rr_list *usual = registration_records(names, &registrar->device, &nowhere);
+	int size = -ENOMEM;
 
+	if (message && usual)
+		size = published_records_write_withdrawal(&registrar->published_records,
+							  names->account_domain, usual, message,
+							  PUBLISHED_MESSAGE_SIZE);
+	ldns_rr_list_deep_free(usual);
 	note(registrar, "withdrawal sent");
 	send_update(registrar, message, size);
 }
@@ -329,7 +331,7 @@ static void locate(struct registrar *registrar)
 
 	if (r < 0)
 		registrar_state_on_located(&registrar->state, now(registrar),
-					   REGISTRAR_RESULT_FAILED, strerror(-r));
+					   REGISTRAR_RESULT_FAILED, strerror(-r), random_number());
 }
 
 static void carry_out(struct registrar *registrar, enum registrar_action action)
@@ -373,6 +375,8 @@ static void drive(struct registrar *registrar)
 	} while (action != REGISTRAR_ACTION_NONE && action != REGISTRAR_ACTION_EXIT);
 	if (!registrar->state.published)
 		show_unpublished(registrar);
+	else if (registrar->published.generation != registrar->state.published_place.generation)
+		show_published(registrar);
 	loop_timer_set(registrar->timer, registrar->state.due);
 	make_reason(registrar);
 	registrar_bus_emit_state(registrar);
@@ -489,6 +493,7 @@ struct registrar *registrar_free(struct registrar *registrar)
 	loop_timer_free(registrar->timer);
 	sd_bus_slot_unref(registrar->bus_slot);
 	ldns_rr_list_deep_free(registrar->sent_records);
+	published_records_deinit(&registrar->published_records);
 	free_records(registrar);
 	signing_key_deinit(&registrar->held);
 	free(registrar);

@@ -11,6 +11,7 @@
 #include "common/loop/timeline.h"
 #include "services/registrar/identity-client.h"
 #include "services/registrar/mapper-client.h"
+#include "services/registrar/published-records.h"
 #include "services/registrar/registrar-state.h"
 #include "services/registrar/registration.h"
 
@@ -39,6 +40,7 @@ struct registrar {
 
 	struct registration_device device;
 	ldns_rr_list *sent_records; /* by the last PUBLISH */
+	struct published_records published_records;
 
 	/* What the bus shows. */
 	char reason[320];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/registrar/registration.h"
 
+#include "common/dns/dns-options.h"
 #include "common/dns/dns-records.h"
-#include "common/dns/dns-update.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,53 +62,6 @@ ldns_rr_list *registration_records(const struct host_names *identity,
 		return list;
 	ldns_rr_list_deep_free(list);
 	return NULL;
-}
-
-int registration_write_publish(const struct host_names *identity, const ldns_rr_list *records,
-			       uint32_t lease, uint8_t *buffer, size_t capacity)
-{
-	cleanup(ldns_rdf_freep) ldns_rdf *zone = dns_record_name(identity->account_domain);
-	struct dns_update_lease wanted = { .lease = lease };
-	struct dns_builder builder;
-
-	if (!zone)
-		return -EINVAL;
-	dns_update_begin(&builder, buffer, capacity, 0, zone);
-	for (size_t i = 0; i < ldns_rr_list_rr_count(records); i++) {
-		const ldns_rr *rr = ldns_rr_list_rr(records, i);
-
-		if (ldns_rr_get_type(rr) != LDNS_RR_TYPE_PTR)
-			dns_update_delete_rrset(&builder, ldns_rr_owner(rr), ldns_rr_get_type(rr));
-		dns_update_add(&builder, rr);
-	}
-	dns_update_add_lease(&builder, &wanted);
-	return dns_builder_finish(&builder);
-}
-
-int registration_write_withdraw(const struct host_names *identity, uint8_t *buffer, size_t capacity)
-{
-	cleanup(ldns_rdf_freep) ldns_rdf *zone = dns_record_name(identity->account_domain);
-	struct sockaddr_in nowhere = { .sin_family = AF_INET };
-	struct registration_device device = { 0 };
-	ldns_rr_list *records = registration_records(identity, &device, &nowhere);
-	struct dns_builder builder;
-
-	if (!zone || !records) {
-		ldns_rr_list_deep_free(records);
-		return -EINVAL;
-	}
-	dns_update_begin(&builder, buffer, capacity, 0, zone);
-	for (size_t i = 0; i < ldns_rr_list_rr_count(records); i++) {
-		const ldns_rr *rr = ldns_rr_list_rr(records, i);
-
-		if (ldns_rr_get_type(rr) == LDNS_RR_TYPE_PTR)
-			dns_update_delete_rr(&builder, rr);
-		else
-			dns_update_delete_rrset(&builder, ldns_rr_owner(rr), ldns_rr_get_type(rr));
-	}
-	dns_builder_add_edns(&builder, DNS_UDP_SIZE, 0, NULL, 0);
-	ldns_rr_list_deep_free(records);
-	return dns_builder_finish(&builder);
 }
 
 uint32_t registration_read_lease(const struct dns_message *response, uint32_t wanted)

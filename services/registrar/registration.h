@@ -2,13 +2,8 @@
 #pragma once
 
 /*
- * This host's records (docs/ARCHITECTURE.md, "Names in the zone") and the two UPDATE messages about
- * them: publish and withdraw. Pure.
- *
- * Both are idempotent (RFC 6281 §5.2, RFC 2136 §5): publish deletes each RRset of our own names and
- * adds its record, so it does the same whether the former records are still there or not, and a
- * lost answer costs nothing. The PTR in the account's list of hosts is added only: the RRset is
- * everybody's.
+ * This host's records (docs/ARCHITECTURE.md, "Names in the zone"), and the lease of an answer.
+ * Pure. published-records.h makes the messages.
  */
 #include "common/dns/dns-message.h"
 #include "common/dns/dns-tsig.h"
@@ -30,12 +25,6 @@ struct registration_device {
 ldns_rr_list *registration_records(const struct host_names *identity,
 				   const struct registration_device *device,
 				   const struct sockaddr_in *endpoint);
-
-/* UPDATE messages, not yet signed, for dns_exchange. The size or a negative errno. */
-int registration_write_publish(const struct host_names *identity, const ldns_rr_list *records,
-			       uint32_t lease, uint8_t *buffer, size_t capacity);
-int registration_write_withdraw(const struct host_names *identity, uint8_t *buffer,
-				size_t capacity);
 
 /* The lease in a response to an UPDATE that asked for `wanted`: what was granted, or what was
  * wanted when the server says nothing (RFC 9664 §4.2). At least 60 s and at most a week, so that a

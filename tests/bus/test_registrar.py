@@ -133,7 +133,7 @@ def test_wrong_password(host, zone):
     identity = fake_identity(host, secret=b"wrong" * 6)
     fake_mapper(host)
     host.start_daemon("registrar", SETTINGS)
-    wait_state(host, "refused")
+    wait_state(host, "bad-key")
     assert "wrong password or unknown account" in get(host, "Reason")
     # The unsigned word was believed only where it could not be forged from beside the path.
     identity.change(**SIGNED_OUT)
@@ -144,7 +144,7 @@ def test_another_password_is_seen_though_all_names_are_the_same(host, zone):
     identity = fake_identity(host, secret=b"wrong" * 6)
     fake_mapper(host)
     host.start_daemon("registrar", SETTINGS)
-    wait_state(host, "refused")
+    wait_state(host, "bad-key")
     sign_in_anew(identity)
     wait_state(host, "published")
 
@@ -153,7 +153,7 @@ def test_unknown_key(host, zone):
     identity = fake_identity(host, name="other")
     fake_mapper(host)
     host.start_daemon("registrar", SETTINGS)
-    wait_state(host, "refused")
+    wait_state(host, "bad-key")
     identity.change(**signed_in("desktop"))
     wait_state(host, "published")
 
@@ -163,9 +163,10 @@ def test_clocks_differ(host, zone):
     wait_state(host, "published")
     zone.ahead = 4000
     host.call("registrar", "Refresh")
-    wait_state(host, "retrying")
-    assert "set the clock" in get(host, "Reason")
+    wait_state(host, "clock-skew")
+    assert "clock is 67 min behind the server's: set the clock" in get(host, "Reason")
     zone.ahead = 0
+    host.call("registrar", "Refresh")
     wait_state(host, "published")
 
 
@@ -280,7 +281,7 @@ def test_no_route_to_the_server(host):
     fake_identity(host)
     fake_mapper(host)
     host.start_daemon("registrar", "[server]\naddress = 192.0.2.1\n[registration]\nstartup-delay-msec = 0\n")
-    wait_state(host, "retrying")
+    wait_state(host, "unreachable")
     assert "cannot be reached from this network" in get(host, "Reason")
 
 

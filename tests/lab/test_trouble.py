@@ -30,7 +30,7 @@ def test_password_is_nowhere(make_lab):
 def test_wrong_password(make_lab):
     lab = make_lab(sign_in=False)
     lab.sign_in(lab.desktop, password="wrong", wait=False)
-    lab.desktop.wait_for(("registrar", "State", "refused"), lab.patience)
+    lab.desktop.wait_for(("registrar", "State", "bad-key"), lab.patience)
     assert "password" in lab.desktop.get_property("registrar", "Reason").lower()
     assert "password" in lab.desktop.homewardctl("status", check=False).stdout.lower()
     lab.desktop.homewardctl("sign-out")
@@ -42,7 +42,7 @@ def test_wrong_password(make_lab):
 def test_unknown_account(make_lab):
     lab = make_lab(sign_in=False)
     lab.sign_in(lab.desktop, account="bob", wait=False)
-    lab.desktop.wait_for(("registrar", "State", "refused"), lab.patience)
+    lab.desktop.wait_for(("registrar", "State", "bad-key"), lab.patience)
     assert lab.desktop.get_property("registrar", "Reason")
 
 
@@ -88,7 +88,7 @@ def test_zone_server_absent_then_back(make_lab):
     for host in lab.hosts.values():
         lab.start_house(host)
         lab.sign_in(host, wait=False)
-    lab.desktop.wait_for(("registrar", "State", lambda state: state in ("retrying", "discovering")), lab.patience)
+    lab.desktop.wait_for(("registrar", "State", lambda state: state in ("unreachable", "discovering")), lab.patience)
     assert lab.desktop.get_property("registrar", "Reason")
     lab.zone.start_daemon("zoned", supervise=True)
     lab.wait_all_see(90)

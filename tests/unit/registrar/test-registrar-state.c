@@ -47,7 +47,7 @@ static void network_is(uint64_t generation, const char *address)
 
 static void located(void)
 {
-	registrar_state_on_located(&state, now, REGISTRAR_RESULT_OK, NULL);
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_OK, NULL, 0);
 }
 
 static void updated(enum registrar_result result, uint32_t lease)
@@ -115,7 +115,7 @@ static void trouble_of_the_past_is_forgotten(void **unused)
 	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
 	registrar_state_on_key(&state, now, 1, true);
 	expect(REGISTRAR_ACTION_LOCATE, "discovering");
-	registrar_state_on_located(&state, now, REGISTRAR_RESULT_FAILED, "no answer");
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_FAILED, "no answer", 0);
 	expect(REGISTRAR_ACTION_NONE, "retrying");
 	assert_string_equal(state.trouble, "no answer");
 	registrar_state_set_identity(&state, true, 2);
@@ -206,18 +206,18 @@ static void identity_restart_disturbs_nothing(void **unused)
 
 static void silent_server_is_looked_for_again(void **unused)
 {
-	uint64_t waits[] = { 2000, 4000, 8000, 16000, 30000, 30000 };
+	uint64_t waits[] = { 2000, 4000, 8000, 16000, 32000, 60000, 60000 };
 
 	publish_first();
 	network_is(2, "198.51.100.7");
 	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
-	updated(REGISTRAR_RESULT_FAILED, 0);
+	updated(REGISTRAR_RESULT_UNREACHABLE, 0);
 	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
-		expect(REGISTRAR_ACTION_NONE, "retrying");
+		expect(REGISTRAR_ACTION_NONE, "unreachable");
 		assert_int_equal(state.due, now + waits[i]);
 		now = state.due;
 		expect(REGISTRAR_ACTION_LOCATE, "discovering");
-		registrar_state_on_located(&state, now, REGISTRAR_RESULT_FAILED, "silence");
+		registrar_state_on_located(&state, now, REGISTRAR_RESULT_UNREACHABLE, "silence", 0);
 	}
 	/* Another network: no reason to wait. */
 	network_is(3, "192.0.2.9");
@@ -249,13 +249,13 @@ static void wrong_password(void **unused)
 	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
 	registrar_state_on_key(&state, now, 1, true);
 	expect(REGISTRAR_ACTION_LOCATE, "discovering");
-	registrar_state_on_located(&state, now, REGISTRAR_RESULT_REFUSED, "wrong password");
-	expect(REGISTRAR_ACTION_NONE, "refused");
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_BAD_KEY, "wrong password", 0);
+	expect(REGISTRAR_ACTION_NONE, "bad-key");
 	assert_string_equal(state.trouble, "wrong password");
 	assert_int_equal(state.due, now + 600 * 1000);
 	/* Signing out and in again with another password is another identity: at once. */
 	registrar_state_set_identity(&state, true, 0);
-	expect(REGISTRAR_ACTION_FORGET_KEY, "refused");
+	expect(REGISTRAR_ACTION_FORGET_KEY, "bad-key");
 	expect(REGISTRAR_ACTION_NONE, "signed-out");
 	registrar_state_set_identity(&state, true, 2);
 	expect(REGISTRAR_ACTION_GET_KEY, "waiting-identity");
@@ -344,6 +344,189 @@ static void delay_at_start_only(void **unused)
 	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
 }
 
+/* RFC 9664 §5.2: evenly, up to the lease's end, and then as a new registration. */
+static void refresh_is_tried_evenly(void **unused)
+{
+	uint64_t expires, wait;
+	unsigned int n = 1;
+
+	publish_first();
+	expires = state.expires;
+	now = state.due;
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_true(state.sent_whole);
+	wait = (expires - now) / 10;
+	updated(REGISTRAR_RESULT_UNREACHABLE, 0);
+	for (; state.published; n++) {
+		expect(REGISTRAR_ACTION_NONE, "unreachable");
+		assert_int_equal(state.due, now + wait);
+		now = state.due;
+		expect(REGISTRAR_ACTION_LOCATE, "discovering");
+		if (state.published)
+			registrar_state_on_located(&state, now, REGISTRAR_RESULT_UNREACHABLE, "",
+						   99);
+	}
+	assert_int_equal(n, 11);
+	assert_int_equal(now, expires);
+	located();
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_true(state.sent_whole);
+	updated(REGISTRAR_RESULT_OK, 1800);
+	assert_int_equal(state.expires, now + 1800 * 1000);
+}
+
+/* Only what changed is sent then, and the rest is refreshed when its own lease wants it. */
+static void a_difference_leaves_the_refresh_where_it_is(void **unused)
+{
+	uint64_t refresh, expires;
+
+	publish_first();
+	assert_true(state.sent_whole);
+	refresh = state.refresh_at;
+	expires = state.expires;
+	now += 1000 * 1000;
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_false(state.sent_whole || state.sent_host_settled);
+	updated(REGISTRAR_RESULT_OK, 5400);
+	expect(REGISTRAR_ACTION_NONE, "published");
+	assert_int_equal(state.due, refresh);
+	assert_int_equal(state.expires, expires);
+	/* A shorter lease for the new ones moves both. */
+	registrar_state_set_services(&state, true);
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_false(state.sent_whole);
+	assert_true(state.sent_host_settled);
+	registrar_state_set_services(&state, false);
+	updated(REGISTRAR_RESULT_OK, 1800);
+	assert_int_equal(state.expires, now + 1800 * 1000);
+	assert_int_equal(state.refresh_at, now + 1440 * 1000);
+}
+
+static void doubt_makes_it_whole(void **unused)
+{
+	publish_first();
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_false(state.sent_whole);
+	updated(REGISTRAR_RESULT_UNREACHABLE, 0);
+	now += 10000;
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	located();
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_true(state.sent_whole);
+	/* Back where we were: the first one may have arrived all the same. */
+	network_is(3, "203.0.113.5");
+	expect(REGISTRAR_ACTION_CANCEL, "publishing");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_true(state.sent_whole);
+}
+
+static void other_network_same_endpoint(void **unused)
+{
+	publish_first();
+	network_is(2, NULL);
+	expect(REGISTRAR_ACTION_NONE, "waiting-mapping");
+	network_is(2, "203.0.113.5");
+	expect(REGISTRAR_ACTION_NONE, "published");
+	assert_int_equal(state.published_place.generation, 2);
+	assert_int_equal(state.counts.updates_sent, 1);
+}
+
+static void clock_is_doubted_once(void **unused)
+{
+	publish_first();
+	registrar_state_refresh(&state);
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	updated(REGISTRAR_RESULT_CLOCK, 0);
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_CLOCK, "66 min", 0);
+	expect(REGISTRAR_ACTION_NONE, "clock-skew");
+	assert_int_equal(state.due, now + 60000);
+	now = state.due;
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_CLOCK, "66 min", 0);
+	expect(REGISTRAR_ACTION_NONE, "clock-skew");
+}
+
+static void back_off_is_jittered_and_bounded(void **unused)
+{
+	publish_first();
+	network_is(2, "198.51.100.7");
+	for (unsigned int i = 0; i < 40; i++) {
+		enum registrar_action action = step();
+
+		if (action == REGISTRAR_ACTION_PUBLISH)
+			registrar_state_on_updated(&state, now, REGISTRAR_RESULT_FAILED, 0, "", i);
+		else if (action == REGISTRAR_ACTION_LOCATE)
+			registrar_state_on_located(&state, now, REGISTRAR_RESULT_FAILED, "",
+						   UINT32_MAX - i);
+		assert_int_equal(step(), REGISTRAR_ACTION_NONE);
+		assert_in_range(state.due - now, 2000, 75000);
+		now = state.due;
+	}
+}
+
+static void sleep_withdraws_and_waking_registers_at_once(void **unused)
+{
+	publish_first();
+	registrar_state_set_sleeping(&state, true);
+	expect(REGISTRAR_ACTION_WITHDRAW, "withdrawing");
+	assert_false(registrar_state_may_sleep(&state));
+	updated(REGISTRAR_RESULT_OK, 0);
+	expect(REGISTRAR_ACTION_NONE, "suspended");
+	assert_true(registrar_state_may_sleep(&state));
+	/* The network goes first. */
+	network_is(2, NULL);
+	expect(REGISTRAR_ACTION_NONE, "suspended");
+	now += 8 * 3600 * 1000;
+	registrar_state_set_sleeping(&state, false);
+	expect(REGISTRAR_ACTION_NONE, "waiting-mapping");
+	network_is(3, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_true(state.sent_whole);
+}
+
+/* The server was too slow, and the machine slept all the same. */
+static void waking_with_the_withdrawal_under_way(void **unused)
+{
+	publish_first();
+	registrar_state_set_sleeping(&state, true);
+	expect(REGISTRAR_ACTION_WITHDRAW, "withdrawing");
+	registrar_state_set_sleeping(&state, false);
+	expect(REGISTRAR_ACTION_CANCEL, "withdrawing");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_true(state.sent_whole);
+	updated(REGISTRAR_RESULT_OK, 5400);
+	expect(REGISTRAR_ACTION_NONE, "published");
+}
+
+static void sleep_while_something_is_under_way(void **unused)
+{
+	publish_first();
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	registrar_state_set_sleeping(&state, true);
+	assert_int_equal(step(), REGISTRAR_ACTION_CANCEL);
+	expect(REGISTRAR_ACTION_WITHDRAW, "withdrawing");
+	registrar_state_terminate(&state);
+	updated(REGISTRAR_RESULT_OK, 0);
+	assert_int_equal(step(), REGISTRAR_ACTION_EXIT);
+}
+
+static void service_to_blame_is_no_reason_to_wait(void **unused)
+{
+	publish_first();
+	registrar_state_set_services(&state, true);
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	updated(REGISTRAR_RESULT_SERVICE, 0);
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_false(state.sent_whole);
+	updated(REGISTRAR_RESULT_OK, 5400);
+	registrar_state_set_services(&state, false);
+	expect(REGISTRAR_ACTION_NONE, "published");
+}
+
 static void refresh_on_demand(void **unused)
 {
 	publish_first();
@@ -376,6 +559,16 @@ int main(void)
 		cmocka_unit_test_setup(terminate_with_nothing_published, start),
 		cmocka_unit_test_setup(delay_at_start_only, start),
 		cmocka_unit_test_setup(refresh_on_demand, start),
+		cmocka_unit_test_setup(refresh_is_tried_evenly, start),
+		cmocka_unit_test_setup(a_difference_leaves_the_refresh_where_it_is, start),
+		cmocka_unit_test_setup(doubt_makes_it_whole, start),
+		cmocka_unit_test_setup(other_network_same_endpoint, start),
+		cmocka_unit_test_setup(clock_is_doubted_once, start),
+		cmocka_unit_test_setup(back_off_is_jittered_and_bounded, start),
+		cmocka_unit_test_setup(sleep_withdraws_and_waking_registers_at_once, start),
+		cmocka_unit_test_setup(waking_with_the_withdrawal_under_way, start),
+		cmocka_unit_test_setup(sleep_while_something_is_under_way, start),
+		cmocka_unit_test_setup(service_to_blame_is_no_reason_to_wait, start),
 	};
 
 	return cmocka_run_group_tests_name("registrar-state", tests, NULL, NULL);

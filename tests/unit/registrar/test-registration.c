@@ -64,55 +64,6 @@ static void records(void **state)
 	ldns_rr_list_deep_free(list);
 }
 
-/* Each RRset of our own is deleted just before its record is added; the shared PTR is only added.
- */
-static void publish(void **state)
-{
-	cleanup(dns_message_freep) struct dns_message *message = NULL;
-	uint8_t buffer[DNS_UDP_SIZE];
-	struct dns_update_lease lease;
-	ldns_rr_list *list = make_records();
-	int size = registration_write_publish(&identity, list, 5400, buffer, sizeof(buffer));
-
-	assert_in_range(size, 1, DNS_UDP_SIZE - 200); /* leaves room for TSIG */
-	assert_int_equal(dns_message_parse(buffer, size, &message), 0);
-	assert_int_equal(message->opcode, LDNS_PACKET_UPDATE);
-	assert_int_equal(dns_message_count(message, DNS_SECTION_ANSWER), 0);
-	assert_int_equal(dns_message_count(message, DNS_SECTION_AUTHORITY), 6 * 2 + 1);
-	for (size_t i = 0; i < 6; i++) {
-		ldns_rr *delete = dns_message_rr(message, DNS_SECTION_AUTHORITY, 2 * i);
-		ldns_rr *add = dns_message_rr(message, DNS_SECTION_AUTHORITY, 2 * i + 1);
-
-		assert_int_equal(ldns_rr_get_class(delete), LDNS_RR_CLASS_ANY);
-		assert_int_equal(ldns_rr_get_type(delete), ldns_rr_get_type(add));
-		assert_int_equal(ldns_dname_compare(ldns_rr_owner(delete), ldns_rr_owner(add)), 0);
-		assert_int_equal(ldns_rr_compare(add, ldns_rr_list_rr(list, i)), 0);
-	}
-	assert_int_equal(
-		dns_options_read_update_lease(message->options, message->options_size, &lease), 1);
-	assert_int_equal(lease.lease, 5400);
-	ldns_rr_list_deep_free(list);
-}
-
-static void withdraw(void **state)
-{
-	cleanup(dns_message_freep) struct dns_message *message = NULL;
-	uint8_t buffer[DNS_UDP_SIZE];
-	int size = registration_write_withdraw(&identity, buffer, sizeof(buffer));
-	ldns_rr *ptr;
-
-	assert_true(size > 0);
-	assert_int_equal(dns_message_parse(buffer, size, &message), 0);
-	assert_int_equal(dns_message_count(message, DNS_SECTION_AUTHORITY), 7);
-	for (size_t i = 0; i < 6; i++)
-		assert_int_equal(
-			ldns_rr_get_class(dns_message_rr(message, DNS_SECTION_AUTHORITY, i)),
-			LDNS_RR_CLASS_ANY);
-	ptr = dns_message_rr(message, DNS_SECTION_AUTHORITY, 6);
-	assert_int_equal(ldns_rr_get_class(ptr), LDNS_RR_CLASS_NONE);
-	assert_int_equal(ldns_rr_get_type(ptr), LDNS_RR_TYPE_PTR);
-}
-
 static uint32_t granted(const char *option, size_t size)
 {
 	struct dns_message response = { .options = (const uint8_t *)option, .options_size = size };
@@ -133,8 +84,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records),
-		cmocka_unit_test(publish),
-		cmocka_unit_test(withdraw),
 		cmocka_unit_test(lease),
 	};
 

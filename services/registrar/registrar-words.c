@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/registrar/registrar-words.h"
+
+#include "common/dns/dns-message.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void write_skew(int64_t ahead, char *words, size_t size)
+{
+	uint64_t seconds = ahead < 0 ? -(uint64_t)ahead : (uint64_t)ahead;
+	char much[64];
+
+	if (!ahead) {
+		snprintf(words, size,
+			 "this host's clock and the server's differ by more than five minutes: set "
+			 "the clock (timedatectl set-ntp true)");
+		return;
+	}
+	if (seconds < 2 * 3600)
+		snprintf(much, sizeof(much), "%" PRIu64 " min", (seconds + 30) / 60);
+	else if (seconds < 2 * 86400)
+		snprintf(much, sizeof(much), "%" PRIu64 " h %" PRIu64 " min", seconds / 3600,
+			 seconds / 60 % 60);
+	else
+		snprintf(much, sizeof(much), "%" PRIu64 " days", seconds / 86400);
+	snprintf(
+		words, size,
+		"this host's clock is %s %s the server's: set the clock (timedatectl set-ntp true)",
+		much, ahead > 0 ? "behind" : "ahead of");
+}
+
+enum registrar_result registrar_result_of_error(const char *account_domain, int error,
+						int64_t ahead, char *words, size_t size)
+{
+	switch (error) {
+	case -ENOKEY:
+	case -EKEYREJECTED:
+		snprintf(words, size,
+			 "wrong password or unknown account: the server of %.90s does not accept "
+			 "this host's key; sign out and in again",
+			 account_domain);
+		return REGISTRAR_RESULT_BAD_KEY;
+	case -EACCES:
+		snprintf(words, size, "the server does not let this host act for %s",
+			 account_domain);
+		return REGISTRAR_RESULT_REFUSED;
+	case -ETIME:
+		write_skew(ahead, words, size);
+		return REGISTRAR_RESULT_CLOCK;
+	case -ETIMEDOUT:
+		snprintf(words, size, "the server of %s does not answer; trying again",
+			 account_domain);
+		return REGISTRAR_RESULT_UNREACHABLE;
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+	case -ECONNREFUSED:
+	case -ECONNRESET:
+	case -ENETDOWN:
+		snprintf(words, size, "the server of %s cannot be reached: %s; trying again",
+			 account_domain, strerror(-error));
+		return REGISTRAR_RESULT_UNREACHABLE;
+	default:
+		snprintf(words, size, "asking the server of %s failed: %s; trying again",
+			 account_domain, strerror(-error));
+		return REGISTRAR_RESULT_FAILED;
+	}
+}
+
+enum registrar_result registrar_result_of_rcode(const struct host_names *names, uint16_t rcode,
+						char *words, size_t size)
+{
+	switch (rcode) {
+	case LDNS_RCODE_NOERROR:
+		return REGISTRAR_RESULT_OK;
+	case LDNS_RCODE_YXDOMAIN:
+		snprintf(words, size,
+			 "another host of this account is called %s: sign out, choose another name "
+			 "(homewardctl set-name), sign in again",
+			 names->host_name);
+		return REGISTRAR_RESULT_NAME_TAKEN;
+	case LDNS_RCODE_SERVFAIL:
+	case LDNS_RCODE_NOTIMPL:
+		/* RFC 2136 §4: another server may do better, and this one later. */
+		snprintf(words, size, "the server %s; trying again",
+			 rcode == LDNS_RCODE_SERVFAIL ? "could not publish this host (SERVFAIL)"
+						      : "does not take registrations (NOTIMP)");
+		return REGISTRAR_RESULT_FAILED;
+	case LDNS_RCODE_REFUSED:
+	case LDNS_RCODE_NOTAUTH:
+	case LDNS_RCODE_NOTZONE:
+		snprintf(words, size, "the server refuses to publish this host under its name");
+		return REGISTRAR_RESULT_REFUSED;
+	default:
+		snprintf(words, size,
+			 "the server does not take this host's registration (RCODE %u)", rcode);
+		return REGISTRAR_RESULT_REFUSED;
+	}
+}
