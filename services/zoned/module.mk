@@ -35,13 +35,14 @@ services_zoned_zoned_SOURCES = \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
 	services/zoned/zoned.c services/zoned/zoned.h \
 	services/zoned/zoned-config.c services/zoned/zoned-config.h
-services_zoned_zoned_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS)
-services_zoned_zoned_LDADD = libzoned-core.la libloop.la $(SQLITE_LIBS)
+services_zoned_zoned_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS) $(SSL_CFLAGS)
+services_zoned_zoned_LDADD = libzoned-core.la libloop.la $(SQLITE_LIBS) $(SSL_LIBS)
 
 services_zoned_zonectl_SOURCES = \
 	services/zoned/storage.c services/zoned/storage.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
 	services/zoned/terminal-password.c services/zoned/terminal-password.h \
+	services/zoned/tls-credentials.c services/zoned/tls-credentials.h \
 	services/zoned/zonectl.c \
 	services/zoned/zoned-config.c services/zoned/zoned-config.h
 services_zoned_zonectl_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS) $(CRYPTO_CFLAGS)

@@ -62,6 +62,9 @@ static const struct config_key keys[] = {
 	{ "listen", "address", CONFIG_CUSTOM, FIELD(listen_addresses), .parse = parse_addresses,
 	  .expected = "IPv4 or IPv6 addresses" },
 	{ "listen", "port", CONFIG_UNSIGNED, FIELD(port), 1, 65535 },
+	{ "tls", "port", CONFIG_UNSIGNED, FIELD(tls.port), 0, 65535 },
+	{ "tls", "certificate", CONFIG_STRING, FIELD(tls.certificate) },
+	{ "tls", "private-key", CONFIG_STRING, FIELD(tls.private_key) },
 	{ "paths", "database", CONFIG_STRING, FIELD(database) },
 	{ "paths", "status-socket", CONFIG_STRING, FIELD(status_socket) },
 	{ "update-lease", "minimum", CONFIG_UNSIGNED, FIELD(update_lease.minimum), 1, ONE_WEEK },
@@ -83,11 +86,33 @@ static int check(const struct zoned_config *config, const char *path, char **ret
 		complaint = "[update-lease] minimum is above maximum";
 	else if (config->llq_lease.minimum > config->llq_lease.maximum)
 		complaint = "[llq-lease] minimum is above maximum";
+	else if (!config->tls.certificate != !config->tls.private_key)
+		complaint = "[tls] certificate and private-key belong together";
+	else if (config->tls.port == config->port)
+		complaint = "[tls] port is that of [listen]: TLS needs one of its own";
 	if (!complaint)
 		return 0;
 	if (asprintf(ret_message, "%s: %s", path, complaint) < 0)
 		*ret_message = NULL;
 	return -EINVAL;
+}
+
+/* Beside the database, too. */
+static int name_credentials(struct zoned_config *config)
+{
+	const char *slash = strrchr(config->database, '/');
+	int size = slash ? (int)(slash - config->database) + 1 : 0;
+
+	if (config->tls.certificate)
+		return 0;
+	config->tls.has_own = true;
+	if (asprintf(&config->tls.certificate, "%.*stls-certificate.pem", size, config->database) <
+	    0)
+		config->tls.certificate = NULL;
+	if (asprintf(&config->tls.private_key, "%.*stls-private-key.pem", size, config->database) <
+	    0)
+		config->tls.private_key = NULL;
+	return config->tls.certificate && config->tls.private_key ? 0 : -ENOMEM;
 }
 
 int zoned_config_read(const char *path, struct zoned_config *config, char **ret_message)
@@ -101,6 +126,7 @@ int zoned_config_read(const char *path, struct zoned_config *config, char **ret_
 		.llq_lease = { 900, 7200 },
 		.llqs_per_key = 256,
 		.llqs_total = 16384,
+		.tls.port = 853,
 	};
 	*ret_message = NULL;
 	if (!config->database)
@@ -114,6 +140,9 @@ int zoned_config_read(const char *path, struct zoned_config *config, char **ret_
 		config->server_name = NULL;
 		return -ENOMEM;
 	}
+	r = name_credentials(config);
+	if (r < 0)
+		return r;
 	/* Beside the database: in a folder that is zoned's alone. */
 	if (!config->status_socket &&
 	    asprintf(&config->status_socket, "%s.status", config->database) < 0) {
@@ -129,6 +158,8 @@ void zoned_config_clear(struct zoned_config *config)
 	free(config->server_name);
 	free(config->database);
 	free(config->status_socket);
+	free(config->tls.certificate);
+	free(config->tls.private_key);
 	*config = (struct zoned_config){};
 }
 

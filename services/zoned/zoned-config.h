@@ -24,6 +24,12 @@ struct zoned_config {
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
 	uint32_t llqs_total;
+	struct {
+		uint32_t port; /* 0: no TLS */
+		char *certificate;
+		char *private_key;
+		bool has_own; /* made by us when they are not there */
+	} tls;
 };
 
 /* Reads the file over the defaults. 0, or a negative errno with the complaint in `ret_message`,

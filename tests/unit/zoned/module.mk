@@ -3,6 +3,7 @@ ZONED_TESTS = \
 	tests/unit/zoned/test-policy \
 	tests/unit/zoned/test-query \
 	tests/unit/zoned/test-storage \
+	tests/unit/zoned/test-tls-credentials \
 	tests/unit/zoned/test-update \
 	tests/unit/zoned/test-zone
 UNIT_TESTS += $(ZONED_TESTS)
@@ -35,6 +36,12 @@ tests_unit_zoned_test_storage_SOURCES = \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h
 tests_unit_zoned_test_storage_CFLAGS = $(zoned_test_cflags) $(SQLITE_CFLAGS)
 tests_unit_zoned_test_storage_LDADD = $(zoned_test_libs) $(SQLITE_LIBS)
+
+tests_unit_zoned_test_tls_credentials_SOURCES = \
+	tests/unit/zoned/test-tls-credentials.c tests/unit/zoned/unit.h \
+	services/zoned/tls-credentials.c services/zoned/tls-credentials.h
+tests_unit_zoned_test_tls_credentials_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_tls_credentials_LDADD = $(zoned_test_libs) $(CRYPTO_LIBS)
 
 FUZZ_TARGETS += tests/fuzz/fuzz-zoned-request
 tests_fuzz_fuzz_zoned_request_SOURCES = \
