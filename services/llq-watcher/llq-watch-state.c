@@ -741,6 +741,17 @@ const ldns_rr_list *llq_set_records(const struct llq_set *set, const ldns_rdf *n
 	return query ? query->records : NULL;
 }
 
+void llq_set_each_record(const struct llq_set *set,
+			 void (*callback)(void *userdata, const ldns_rr *rr), void *userdata)
+{
+	for (size_t i = 0; i < set->n_queries; i++) {
+		const ldns_rr_list *records = set->queries[i]->records;
+
+		for (size_t k = 0; records && k < ldns_rr_list_rr_count(records); k++)
+			callback(userdata, ldns_rr_list_rr(records, k));
+	}
+}
+
 uint64_t llq_set_changes(const struct llq_set *set)
 {
 	return set->changes;

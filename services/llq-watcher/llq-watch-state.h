@@ -88,6 +88,9 @@ uint32_t llq_set_retry_after(const struct llq_set *set);
  * said, or the question is not in the set. */
 const ldns_rr_list *llq_set_records(const struct llq_set *set, const ldns_rdf *name,
 				    ldns_rr_type type);
+/* Calls back for each record of each question. */
+void llq_set_each_record(const struct llq_set *set,
+			 void (*callback)(void *userdata, const ldns_rr *rr), void *userdata);
 /* Raised whenever records changed. */
 uint64_t llq_set_changes(const struct llq_set *set);
 /* Raised with each authenticated message. */

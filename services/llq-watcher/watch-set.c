@@ -109,6 +109,12 @@ const ldns_rr_list *watch_set_records(const struct watch_set *set, const ldns_rd
 	return llq_set_records(set->llq, name, type);
 }
 
+void watch_set_each_record(const struct watch_set *set, watch_set_record_callback callback,
+			   void *userdata)
+{
+	llq_set_each_record(set->llq, callback, userdata);
+}
+
 uint64_t watch_set_changes(const struct watch_set *set)
 {
 	return llq_set_changes(set->llq);

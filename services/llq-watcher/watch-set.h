@@ -49,6 +49,10 @@ uint32_t watch_set_retry_after(const struct watch_set *set);
  * said, or the question is not in the set. */
 const ldns_rr_list *watch_set_records(const struct watch_set *set, const ldns_rdf *name,
 				      ldns_rr_type type);
+/* Calls back for each record that the server now says there is. */
+typedef void (*watch_set_record_callback)(void *userdata, const ldns_rr *rr);
+void watch_set_each_record(const struct watch_set *set, watch_set_record_callback callback,
+			   void *userdata);
 /* Raised whenever records changed. */
 uint64_t watch_set_changes(const struct watch_set *set);
 /* Raised with each message that the server has proven to be its own. */
