@@ -16,11 +16,18 @@
 static const struct algorithm {
 	const char *name;   /* in DNS */
 	const char *digest; /* in OpenSSL */
-	uint8_t mac_size;
+	uint8_t hash_size;
+	uint8_t mac_size; /* less where the name says so */
 } algorithms[] = {
-	[DNS_TSIG_ALGORITHM_HMAC_SHA256] = { "hmac-sha256", "SHA256", 32 },
-	[DNS_TSIG_ALGORITHM_HMAC_SHA384] = { "hmac-sha384", "SHA384", 48 },
-	[DNS_TSIG_ALGORITHM_HMAC_SHA512] = { "hmac-sha512", "SHA512", 64 },
+	[DNS_TSIG_ALGORITHM_HMAC_SHA256] = { "hmac-sha256", "SHA256", 32, 32 },
+	[DNS_TSIG_ALGORITHM_HMAC_SHA384] = { "hmac-sha384", "SHA384", 48, 48 },
+	[DNS_TSIG_ALGORITHM_HMAC_SHA512] = { "hmac-sha512", "SHA512", 64, 64 },
+	[DNS_TSIG_ALGORITHM_HMAC_SHA224] = { "hmac-sha224", "SHA224", 28, 28 },
+	[DNS_TSIG_ALGORITHM_HMAC_SHA256_128] = { "hmac-sha256-128", "SHA256", 32, 16 },
+	[DNS_TSIG_ALGORITHM_HMAC_SHA384_192] = { "hmac-sha384-192", "SHA384", 48, 24 },
+	[DNS_TSIG_ALGORITHM_HMAC_SHA512_256] = { "hmac-sha512-256", "SHA512", 64, 32 },
+	[DNS_TSIG_ALGORITHM_HMAC_SHA1] = { "hmac-sha1", "SHA1", 20, 20 },
+	[DNS_TSIG_ALGORITHM_HMAC_MD5] = { "hmac-md5.sig-alg.reg.int", "MD5", 16, 16 },
 };
 
 enum dns_tsig_algorithm dns_tsig_algorithm_from_text(const char *name)
@@ -30,6 +37,12 @@ enum dns_tsig_algorithm dns_tsig_algorithm_from_text(const char *name)
 			return i;
 	}
 	return DNS_TSIG_ALGORITHM_UNKNOWN;
+}
+
+bool dns_tsig_algorithm_is_old(enum dns_tsig_algorithm algorithm)
+{
+	return algorithm == DNS_TSIG_ALGORITHM_HMAC_MD5 ||
+	       algorithm == DNS_TSIG_ALGORITHM_HMAC_SHA1;
 }
 
 static void read_rdata(struct reader *rdata, struct dns_tsig *tsig)
@@ -167,8 +180,8 @@ static int compute_mac(const struct dns_tsig_key *key, const struct dns_tsig_mac
 	     EVP_MAC_update(context, message + sizeof(header), tsig->start - sizeof(header)) &&
 	     EVP_MAC_update(context, variables, at_variables.position) &&
 	     EVP_MAC_final(context, ret->octets, &size, sizeof(ret->octets)) &&
-	     size == algorithm->mac_size;
-	ret->size = size;
+	     size == algorithm->hash_size;
+	ret->size = algorithm->mac_size;
 	EVP_MAC_CTX_free(context);
 	EVP_MAC_free(hmac);
 	return ok ? 0 : -EIO;
@@ -184,27 +197,31 @@ enum dns_tsig_result dns_tsig_verify(const uint8_t *message, const struct dns_ts
 				     const struct dns_tsig_mac *prior, uint64_t now,
 				     size_t mac_size_min)
 {
-	size_t whole, least;
+	size_t whole, least, fudge;
 	struct dns_tsig_mac mac;
 
 	if (!key || tsig->algorithm == DNS_TSIG_ALGORITHM_UNKNOWN ||
 	    tsig->algorithm != key->algorithm || !dns_name_equal(&tsig->key_name, &key->name))
 		return DNS_TSIG_RESULT_BADKEY;
 	whole = algorithms[tsig->algorithm].mac_size;
-	least = whole / 2 > MAC_SIZE_LEAST ? whole / 2 : MAC_SIZE_LEAST;
-	if (tsig->mac.size > whole)
-		return DNS_TSIG_RESULT_FORMERR;
+	least = algorithms[tsig->algorithm].hash_size / 2;
+	if (least < MAC_SIZE_LEAST)
+		least = MAC_SIZE_LEAST;
 	/* An error answer that says BADKEY or BADSIG has no MAC, and proves nothing. */
-	if (tsig->mac.size == 0)
+	if (tsig->mac.size == 0 &&
+	    (tsig->error == DNS_TSIG_ERROR_BADKEY || tsig->error == DNS_TSIG_ERROR_BADSIG))
 		return DNS_TSIG_RESULT_BADSIG;
-	if (tsig->mac.size < least)
+	if (tsig->mac.size > whole || tsig->mac.size < least)
 		return DNS_TSIG_RESULT_FORMERR;
 	if (compute_mac(key, prior, message, tsig, read_arcount(message) - 1, &mac) < 0 ||
 	    CRYPTO_memcmp(mac.octets, tsig->mac.octets, tsig->mac.size) != 0)
 		return DNS_TSIG_RESULT_BADSIG;
-	if (now > tsig->time_signed + tsig->fudge || now + tsig->fudge < tsig->time_signed)
+	/* Whoever wants a longer window than ours does not get it: in it, what was recorded is as
+	 * good as new. */
+	fudge = tsig->fudge < DNS_TSIG_FUDGE ? tsig->fudge : DNS_TSIG_FUDGE;
+	if (now > tsig->time_signed + fudge || now + fudge < tsig->time_signed)
 		return DNS_TSIG_RESULT_BADTIME;
-	if (tsig->mac.size < (mac_size_min ? mac_size_min : whole))
+	if (tsig->mac.size < (mac_size_min && mac_size_min < whole ? mac_size_min : whole))
 		return DNS_TSIG_RESULT_BADTRUNC;
 	return DNS_TSIG_RESULT_OK;
 }

@@ -25,6 +25,12 @@ enum dns_tsig_algorithm {
 	DNS_TSIG_ALGORITHM_HMAC_SHA256,
 	DNS_TSIG_ALGORITHM_HMAC_SHA384,
 	DNS_TSIG_ALGORITHM_HMAC_SHA512,
+	DNS_TSIG_ALGORITHM_HMAC_SHA224,
+	DNS_TSIG_ALGORITHM_HMAC_SHA256_128,
+	DNS_TSIG_ALGORITHM_HMAC_SHA384_192,
+	DNS_TSIG_ALGORITHM_HMAC_SHA512_256,
+	DNS_TSIG_ALGORITHM_HMAC_SHA1,
+	DNS_TSIG_ALGORITHM_HMAC_MD5,
 };
 
 /* Values of the field Error. */
@@ -74,14 +80,18 @@ struct dns_tsig {
 };
 
 enum dns_tsig_algorithm dns_tsig_algorithm_from_text(const char *name); /* "hmac-sha256" */
+/* HMAC-MD5, which must not be used any more, and HMAC-SHA1, which should not (RFC 8945 §6): not to
+ * be taken unless somebody asked for them. */
+bool dns_tsig_algorithm_is_old(enum dns_tsig_algorithm algorithm);
 
 /* Looks for the TSIG record. 1: found. 0: none. -EBADMSG: the message is malformed, or a TSIG
  * record is not the last one, not the only one, or cannot be interpreted. */
 int dns_tsig_find(const uint8_t *message, size_t size, struct dns_tsig *ret);
 
 /* Checks key, MAC, time and truncation in this order (RFC 8945 §5.2). `key` NULL: unknown. `prior`:
- * the request's MAC when this is a response, otherwise NULL. `mac_size_min`: shortest MAC taken by
- * policy; 0: whole ones only. */
+ * the request's MAC when this is a response, otherwise NULL. The window of time is the sender's
+ * fudge, DNS_TSIG_FUDGE at the most. `mac_size_min`: shortest MAC taken by policy; 0: whole ones
+ * only. */
 enum dns_tsig_result dns_tsig_verify(const uint8_t *message, const struct dns_tsig *tsig,
 				     const struct dns_tsig_key *key,
 				     const struct dns_tsig_mac *prior, uint64_t now,

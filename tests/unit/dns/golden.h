@@ -42,3 +42,19 @@
 	"00080002000400001518"
 #define RESPONSE_MAC "8d4c1141b9d33c413e0fbcdd6e230173ad0c11f3789b3f8ef8eeeaf9671d3aa2"
 #define SIGNED_AT    1700000000u
+/* What is digested after the message (RFC 8945 §4.3.3). */
+#define TSIG_VARIABLES                                                                             \
+	"09616c6963652d6b657905616c696365076d656d62657273026d6503636f6d0000ff000000000b686d61"     \
+	"632d7368613235360000006553f100012c00000000"
+/* TSIG records of error answers to it at SIGNED_AT + 1000. */
+#define BADTIME_RECORD                                                                             \
+	"09616c6963652d6b657905616c696365076d656d62657273026d6503636f6d0000fa00ff000000000043"     \
+	"0b686d61632d7368613235360000006553f100012c0020d8fcd6259eb98bb2ca8f2e039af67356a68c5a"     \
+	"7d263cadfe82bda0af3838699842420012000600006553f4e8"
+#define BADTRUNC_RECORD                                                                            \
+	"09616c6963652d6b657905616c696365076d656d62657273026d6503636f6d0000fa00ff00000000003d"     \
+	"0b686d61632d7368613235360000006553f4e8012c002018ed68f8ef916392b05cac1d5ddfcd915b72e0"     \
+	"52714d86f922abe8be58955528424200160000"
+#define BADKEY_RECORD                                                                              \
+	"09616c6963652d6b657905616c696365076d656d62657273026d6503636f6d0000fa00ff00000000001d"     \
+	"0b686d61632d7368613235360000006553f4e8012c0000424200110000"
