@@ -45,10 +45,13 @@ libdns_la_LIBADD = libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
 libdnsclient_la_SOURCES = \
 	common/dns-client/dns-exchange.c common/dns-client/dns-exchange.h \
 	common/dns-client/dns-locator.c common/dns-client/dns-locator.h \
+	common/dns-client/dns-server.h \
+	common/dns-client/dns-stream.c common/dns-client/dns-stream.h \
+	common/dns-client/dns-trust.c common/dns-client/dns-trust.h \
 	common/dns-client/resolv-conf.c common/dns-client/resolv-conf.h \
 	common/dns-client/signing-identity.c common/dns-client/signing-identity.h
-libdnsclient_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
-libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la
+libdnsclient_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(SSL_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
+libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la $(SSL_LIBS)
 
 libnet_la_SOURCES = common/net/network-route.c common/net/network-route.h
 libnet_la_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)

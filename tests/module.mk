@@ -1,6 +1,7 @@
 include tests/fuzz/module.mk
 include tests/unit/common/module.mk
 include tests/unit/dns/module.mk
+include tests/unit/dns-client/module.mk
 include tests/unit/tunneld/module.mk
 include tests/unit/keyd/module.mk
 include tests/unit/ctl/module.mk
