@@ -29,7 +29,7 @@ shadow /var/lib
 shadow /usr/local
 for e in passwd group shadow hosts hostname resolv.conf homeward machine-id; do own /etc/$e; done
 own /var/lib/homeward; own /usr/local/etc; own /usr/local/var
-mkdir -p /etc/homeward /usr/local/etc /usr/local/var/lib /run/dbus /run/lab/sanitizer /run/lab/notify /run/lab/bin
+mkdir -p /run/lab/bus.d /etc/homeward /usr/local/etc /usr/local/var/lib /run/dbus /run/lab/sanitizer /run/lab/notify /run/lab/bin
 chmod 1777 /run/lab/sanitizer
 mkdir -p /dev/net; mount -t tmpfs -o mode=755 lab /dev/net
 mknod -m 666 /dev/net/tun c 10 200
@@ -71,6 +71,7 @@ _BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Confi
     <allow send_destination="org.freedesktop.DBus" send_interface="org.freedesktop.DBus.Monitoring"/>
   </policy>
   <include>%s</include>
+  <includedir>/run/lab/bus.d</includedir>
 </busconfig>
 """
 
@@ -186,6 +187,13 @@ class Host(Namespace):
             wait_until(lambda: self.connect_bus().close() is None, 10, "system bus", every=0.003)
         except TimeoutError:
             raise RuntimeError(self.read("/run/lab/dbus-daemon.log")) from None
+
+    def add_bus_policy(self, path):
+        """The rules that another package ships with its service; in force when this returns."""
+        with open(path, "rb") as file:
+            self.write(f"/run/lab/bus.d/{os.path.basename(path)}", file.read())
+        with self._lock:
+            self.bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ReloadConfig")
 
     def stop_bus(self):
         self._dbus_process.end()

@@ -25,7 +25,7 @@ _ENVIRONMENT = {
 
 # A folder whose entries are the machine's own, by symlink, except where the caller then puts files. Needs no
 # overlay file system, and no folder has to exist on the machine beforehand.
-_SHADOW = """
+SHADOW = """
 shadow() {
   n=$(echo "$1" | tr / _); mkdir -p /run/.machine/$n "$1"
   mount --bind "$1" /run/.machine/$n; mount -t tmpfs -o mode=755 lab "$1"
@@ -108,7 +108,7 @@ class Namespace:
         self.name = name
         self.closed = False
         self._lock = threading.RLock()
-        script = (_SHADOW + _SETUP + f"hostname {shlex.quote(name)}\n" + self.setup +
+        script = (SHADOW + _SETUP + f"hostname {shlex.quote(name)}\n" + self.setup +
                   "\ntrap '' CHLD\necho ready\nread end\n")
         self._init = subprocess.Popen(
             ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
