@@ -33,6 +33,9 @@ static void show_me(const struct view *view)
 	output_row(view->ctl, "host id", "%s", text);
 	text_value(values_member(view->identity, "tunnel_label"), text);
 	output_row(view->ctl, "tunnel name", "%s", text);
+	text_clean(values_text(view->watcher, "names_reason"), text);
+	if (signed_in && *text)
+		output_row(view->ctl, "names", "%s", text);
 }
 
 static void show_network(const struct view *view)

@@ -32,6 +32,7 @@ GETTER(get_reason)
 struct watcher_counts {
 	struct llq_counts llq;
 	uint64_t strangers;
+	struct names_counts names;
 };
 
 GETTER(get_counters)
@@ -47,12 +48,19 @@ GETTER(get_counters)
 		{ "DroppedUnverified", offsetof(struct watcher_counts, llq.unverified) },
 		{ "DroppedUnexpected", offsetof(struct watcher_counts, llq.unexpected) },
 		{ "DroppedStrangers", offsetof(struct watcher_counts, strangers) },
+		{ "StubQueries", offsetof(struct watcher_counts, names.stub.queries) },
+		{ "StubRefused", offsetof(struct watcher_counts, names.stub.refused) },
+		{ "StubNotReady", offsetof(struct watcher_counts, names.stub.not_ready) },
+		{ "StubDroppedMalformed", offsetof(struct watcher_counts, names.stub.malformed) },
+		{ "StubDroppedStrangers", offsetof(struct watcher_counts, names.server.strangers) },
+		{ "StubClosed", offsetof(struct watcher_counts, names.server.closed) },
 		{ NULL },
 	};
 	struct watcher *watcher = userdata;
 	struct watcher_counts counts = { .llq = *watch_set_counts(watcher->set),
 					 .strangers = llq_socket_strangers(watcher->socket) };
 
+	names_read_counts(watcher->names, &counts.names);
 	return bus_append_counters(reply, counters, &counts);
 }
 
@@ -76,6 +84,23 @@ GETTER(get_last_heard)
 	return sd_bus_message_append(reply, "t", ((struct watcher *)userdata)->last_heard);
 }
 
+GETTER(get_stub)
+{
+	return sd_bus_message_append(reply, "s", names_stub(((struct watcher *)userdata)->names));
+}
+
+GETTER(get_names)
+{
+	const struct watcher *watcher = userdata;
+
+	return sd_bus_message_append(reply, "s", names_phase_to_text(names_phase(watcher->names)));
+}
+
+GETTER(get_names_reason)
+{
+	return sd_bus_message_append(reply, "s", names_reason(((struct watcher *)userdata)->names));
+}
+
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -86,6 +111,10 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Server", "s", get_server, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Transport", "s", get_transport, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastHeard", "t", get_last_heard, 0, 0),
+	SD_BUS_PROPERTY("Stub", "s", get_stub, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Names", "s", get_names, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("NamesReason", "s", get_names_reason, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,
 };
 
@@ -177,6 +206,12 @@ void watcher_bus_emit_state(struct watcher *watcher)
 	strcpy(watcher->shown_reason, watcher->reason);
 	strcpy(watcher->shown_server, watcher->server_text);
 	watcher->shown_running = is_running(watcher);
+}
+
+void watcher_bus_emit_names(struct watcher *watcher)
+{
+	sd_bus_emit_properties_changed(daemon_bus(watcher->daemon), PATH, INTERFACE, "Stub",
+				       "Names", "NamesReason", NULL);
 }
 
 static void emit_changes(sd_bus *bus, const char *path, unsigned int changes)

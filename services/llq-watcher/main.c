@@ -3,8 +3,35 @@
 #include "common/base/log.h"
 #include "services/llq-watcher/watcher.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Nobody outside this machine may ask the stub. */
+static int parse_loopback(const char *value, void *field)
+{
+	struct in_addr address;
+	int r = config_parse_ipv4(value, &address);
+
+	if (r < 0 || ntohl(address.s_addr) >> 24 != 127)
+		return -EINVAL;
+	*(struct in_addr *)field = address;
+	return 0;
+}
+
+static int parse_interface(const char *value, void *field)
+{
+	char **interface = field, *copy;
+
+	if (!*value || strlen(value) >= IF_NAMESIZE)
+		return -EINVAL;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(*interface);
+	*interface = copy;
+	return 0;
+}
 
 static const struct config_key keys[] = {
 	{ "server", "address", CONFIG_CUSTOM, offsetof(struct watcher_config, server),
@@ -17,6 +44,14 @@ static const struct config_key keys[] = {
 	  1000, 3600000 },
 	{ "queries", "keepalive-msec", CONFIG_UNSIGNED,
 	  offsetof(struct watcher_config, keepalive_msec), 1000, 3600000 },
+	{ "stub", "enable", CONFIG_BOOLEAN, offsetof(struct watcher_config, names.enable) },
+	{ "stub", "address", CONFIG_CUSTOM, offsetof(struct watcher_config, names.address),
+	  .parse = parse_loopback, .expected = "an IPv4 address that begins with 127" },
+	{ "stub", "port", CONFIG_UNSIGNED, offsetof(struct watcher_config, names.port), 1, 65535 },
+	{ "stub", "interface", CONFIG_CUSTOM, offsetof(struct watcher_config, names.interface),
+	  .parse = parse_interface,
+	  .expected = "a name for a network interface, at most 15 characters" },
+	{ "stub", "search", CONFIG_BOOLEAN, offsetof(struct watcher_config, names.search) },
 	{ 0 },
 };
 
@@ -44,6 +79,12 @@ int main(int argc, char **argv)
 		.server_port = 53,
 		.probe_msec = 30000,
 		.keepalive_msec = 25000,
+		/* A port that needs no privilege, on an address of its own: see
+		 * docs/ARCHITECTURE.md. */
+		.names = { .enable = true,
+			   .address = { htonl(INADDR_LOOPBACK + 61) },
+			   .port = 6281,
+			   .interface = strdup("homeward0") },
 	};
 	cleanup(freep) char *complaint = NULL;
 	struct program program = { 0 };
@@ -55,10 +96,13 @@ int main(int argc, char **argv)
 				   SYSCONFDIR "/homeward/llq-watcher.conf", &path);
 	if (r <= 0)
 		return r < 0;
+	if (!config.names.interface)
+		return 1;
 	r = config_read(path, keys, &config, &complaint);
 	if (r < 0) {
 		log_error("%s", complaint ?: strerror(-r));
 		free(config.resolv_conf);
+		free(config.names.interface);
 		return 1;
 	}
 	r = daemon_new(&options, &program, &daemon);
@@ -73,5 +117,6 @@ int main(int argc, char **argv)
 	watcher_free(program.watcher);
 	daemon_free(daemon);
 	free(config.resolv_conf);
+	free(config.names.interface);
 	return status;
 }

@@ -1,6 +1,9 @@
 noinst_LTLIBRARIES += libllqwatcher-core.la
 libllqwatcher_core_la_SOURCES = \
 	services/llq-watcher/host-view-state.c services/llq-watcher/host-view-state.h \
+	services/llq-watcher/names-state.c services/llq-watcher/names-state.h \
+	services/llq-watcher/stub-state.c services/llq-watcher/stub-state.h \
+	services/llq-watcher/stub-zone-state.c services/llq-watcher/stub-zone-state.h \
 	services/llq-watcher/llq-watch-state.c services/llq-watcher/llq-watch-state.h \
 	services/llq-watcher/llq-wire.c services/llq-watcher/llq-wire.h \
 	services/llq-watcher/watch-set.c services/llq-watcher/watch-set.h \
@@ -12,9 +15,13 @@ pkglibexec_PROGRAMS += services/llq-watcher/llq-watcher
 services_llq_watcher_llq_watcher_SOURCES = \
 	services/llq-watcher/bus.c \
 	services/llq-watcher/identity-client.c services/llq-watcher/identity-client.h \
+	services/llq-watcher/link-watch.c services/llq-watcher/link-watch.h \
 	services/llq-watcher/llq-socket.c services/llq-watcher/llq-socket.h \
 	services/llq-watcher/main.c \
 	services/llq-watcher/mapper-client.c services/llq-watcher/mapper-client.h \
+	services/llq-watcher/names.c services/llq-watcher/names.h \
+	services/llq-watcher/resolved-client.c services/llq-watcher/resolved-client.h \
+	services/llq-watcher/stub-server.c services/llq-watcher/stub-server.h \
 	services/llq-watcher/watcher.c services/llq-watcher/watcher.h
 services_llq_watcher_llq_watcher_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
 services_llq_watcher_llq_watcher_LDADD = libllqwatcher-core.la libdnsclient.la libkeys.la libloop.la

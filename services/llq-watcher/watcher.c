@@ -78,12 +78,21 @@ static void show_hosts(struct watcher *watcher)
 	host_view_drop_removed(&watcher->view);
 }
 
+static void show_names(struct watcher *watcher)
+{
+	if (watch_set_status(watcher->set) == LLQ_STATUS_WATCHING)
+		watcher->complete = true;
+	if (watcher->held.number)
+		names_show(watcher->names, &watcher->held.names, watcher->set, watcher->complete);
+}
+
 static void on_settled(void *userdata)
 {
 	struct watcher *watcher = userdata;
 
 	host_view_update(&watcher->view, watcher->set);
 	show_hosts(watcher);
+	show_names(watcher);
 	/* The reason says how many hosts there are. */
 	drive(watcher);
 }
@@ -122,6 +131,9 @@ static void follow_set(struct watcher *watcher)
 		want_questions(watcher, &time);
 		loop_timer_set_delay(watcher->settle, SETTLE_MSEC);
 	}
+	/* The last answer may have been that there is nothing. */
+	if (!watcher->complete && watch_set_status(watcher->set) == LLQ_STATUS_WATCHING)
+		loop_timer_set_delay(watcher->settle, SETTLE_MSEC);
 	if (watcher->seen_heard != watch_set_heard(watcher->set)) {
 		watcher->seen_heard = watch_set_heard(watcher->set);
 		watcher->last_heard = time.realtime;
@@ -169,6 +181,8 @@ static void forget_key(struct watcher *watcher)
 	watcher->seen_changes = watch_set_changes(watcher->set);
 	host_view_clear(&watcher->view);
 	mapper_client_want_port(watcher->mapper, 0);
+	names_forget(watcher->names);
+	watcher->complete = false;
 	signing_key_deinit(&watcher->held);
 	watcher->server_text[0] = 0;
 	note(watcher, "key forgotten");
@@ -226,6 +240,18 @@ static void on_located(void *userdata, int error, const char *found,
 	drive(watcher);
 }
 
+static void on_names_gone(void *userdata)
+{
+	struct watcher *watcher = userdata;
+
+	daemon_stop(watcher->daemon, 0);
+}
+
+static void on_names(void *userdata)
+{
+	watcher_bus_emit_names(userdata);
+}
+
 static void carry_out(struct watcher *watcher, enum watcher_action action)
 {
 	switch (action) {
@@ -251,7 +277,7 @@ static void carry_out(struct watcher *watcher, enum watcher_action action)
 		dns_locator_stop(watcher->locator);
 		return;
 	case WATCHER_ACTION_EXIT:
-		daemon_stop(watcher->daemon, 0);
+		names_terminate(watcher->names, on_names_gone);
 		return;
 	}
 }
@@ -314,6 +340,9 @@ static void drive(struct watcher *watcher)
 		note(watcher, "watching");
 	if (former != watcher->state.phase && watcher->state.phase == WATCHER_PHASE_RETRYING)
 		note(watcher, watcher->state.trouble);
+	names_set_stale(watcher->names, watcher->state.phase != WATCHER_PHASE_WATCHING);
+	if (watcher->state.phase == WATCHER_PHASE_SIGNED_OUT)
+		names_forget(watcher->names);
 	make_reason(watcher);
 	watcher_bus_emit_state(watcher);
 }
@@ -358,6 +387,7 @@ static void on_key(void *userdata, struct signing_key *key, const char *words)
 		log_warning("identity gave no key: %s", words);
 	} else {
 		host_view_init(&watcher->view, key->names.account_domain, key->names.host_name);
+		show_names(watcher);
 	}
 	watcher_state_on_key(state, time_now(watcher).now, key->number, !words);
 	drive(watcher);
@@ -431,6 +461,8 @@ int watcher_new(struct daemon *daemon, const struct watcher_config *config, stru
 	make_reason(watcher);
 	r = start_parts(watcher);
 	if (r >= 0)
+		r = names_new(daemon, &config->names, on_names, watcher, &watcher->names);
+	if (r >= 0)
 		r = watcher_bus_add(watcher);
 	if (r >= 0)
 		r = identity_client_new(daemon_bus(daemon), on_identity, on_key, watcher,
@@ -453,6 +485,7 @@ struct watcher *watcher_free(struct watcher *watcher)
 	for (size_t i = 0; i < watcher->view.n_hosts; i++)
 		sd_bus_slot_unref(watcher->view.hosts[i]->userdata);
 	host_view_clear(&watcher->view);
+	names_free(watcher->names);
 	signing_identity_free(watcher->identity);
 	mapper_client_free(watcher->mapper);
 	dns_locator_free(watcher->locator);

@@ -12,10 +12,12 @@
 #include "services/llq-watcher/identity-client.h"
 #include "services/llq-watcher/llq-socket.h"
 #include "services/llq-watcher/mapper-client.h"
+#include "services/llq-watcher/names.h"
 #include "services/llq-watcher/watch-set.h"
 #include "services/llq-watcher/watcher-state.h"
 
 struct watcher_config {
+	struct names_config names;
 	struct in_addr server; /* 0.0.0.0: find it */
 	uint32_t server_port;
 	char *resolv_conf;       /* NULL: the system's */
@@ -40,6 +42,8 @@ struct watcher {
 	struct sockaddr_in server;
 
 	struct signing_key held; /* whose hosts these are */
+	struct names *names;     /* what programs on this machine get to see of them */
+	bool complete;           /* each question has had its answer once, for this key */
 
 	/* What the bus shows. */
 	char reason[320];
@@ -61,6 +65,8 @@ void watcher_terminate(struct watcher *watcher);
 int watcher_bus_add(struct watcher *watcher);
 /* Announces what changed of the manager object. */
 void watcher_bus_emit_state(struct watcher *watcher);
+/* Announces what the names are, and whether there are any. */
+void watcher_bus_emit_names(struct watcher *watcher);
 /* Announces a host that was added or removed, or what changed of it (host->changes). */
 void watcher_bus_emit_host(struct watcher *watcher, struct host *host);
 

@@ -23,3 +23,19 @@ tests_fuzz_fuzz_dns_llq_SOURCES = tests/fuzz/fuzz-dns-llq.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_dns_llq_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 tests_fuzz_fuzz_dns_llq_LDADD = libllqwatcher-core.la
 tests_fuzz_fuzz_dns_llq_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+
+UNIT_TESTS += \
+	tests/unit/llq-watcher/test-names-state \
+	tests/unit/llq-watcher/test-stub
+tests_unit_llq_watcher_test_names_state_SOURCES = tests/unit/llq-watcher/test-names-state.c
+tests_unit_llq_watcher_test_names_state_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_names_state_LDADD = $(llq_watcher_test_libs)
+tests_unit_llq_watcher_test_stub_SOURCES = tests/unit/llq-watcher/test-stub.c
+tests_unit_llq_watcher_test_stub_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_stub_LDADD = $(llq_watcher_test_libs)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-stub
+tests_fuzz_fuzz_stub_SOURCES = tests/fuzz/fuzz-stub.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_stub_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
+tests_fuzz_fuzz_stub_LDADD = libllqwatcher-core.la
+tests_fuzz_fuzz_stub_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)

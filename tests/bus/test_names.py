@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The account's names for ordinary programs: llq-watcher's stub asked by dig, and the real systemd-resolved."""
+import ipaddress
+import subprocess
+
+import pytest
+
+from fake_zone import ACCOUNT, CONFIG, HOST_ID, LABEL, SIGNED_OUT, FakeZone, fake_identity, fake_mapper
+from homeward_lab import resolved
+
+STUB, PORT = "127.0.0.62", "6281"
+OWN_ID = HOST_ID
+OTHER_ID = "fd01:203:405:607:22:69ff:fe8e:342b"
+OTHER = "desktop." + ACCOUNT
+
+
+@pytest.fixture
+def host(make_host):
+    return make_host("laptop")
+
+
+@pytest.fixture
+def zone(host):
+    zone = FakeZone(host, ("laptop",))
+    zone.records.update({
+        ("_autotunnel._udp", "PTR"): ["_autotunnel._udp.desktop", "_autotunnel._udp.laptop"],
+        ("desktop", "AAAA"): [OTHER_ID], ("desktop", "TXT"): ['"model=Linux x86_64" "os=Debian"'],
+        ("_autotunnel._udp.desktop", "SRV"): [f"0 0 4500 {LABEL}"], (LABEL, "A"): ["203.0.113.5"]})
+    yield zone
+    zone.close()
+
+
+def get(host, name):
+    return host.get_property("llq-watcher", name)
+
+
+def start(host, settings="", wait=True):
+    neighbours = fake_identity(host, "laptop"), fake_mapper(host)
+    host.start_daemon("llq-watcher", CONFIG + settings)
+    if wait:
+        host.wait_for(lambda: short(host, OTHER, "AAAA") == [OTHER_ID], 30, "desktop has an address")
+    return neighbours
+
+
+def dig(host, name, kind, *options, server=STUB, port=PORT):
+    return host.run(["dig", "+timeout=5", "+tries=1", f"@{server}", "-p", port, *options, name, kind], check=False).stdout
+
+
+def short(host, name, kind, *options, **where):
+    return dig(host, name, kind, "+short", *options, **where).splitlines()
+
+
+def reverse(address):
+    return ipaddress.ip_address(address).reverse_pointer
+
+
+def test_the_stub_answers_dig(host, zone):
+    start(host)
+    assert get(host, "Stub") == f"{STUB}:{PORT}"
+    for way in "+notcp", "+tcp", "+noedns", "+dnssec", "+bufsize=512":
+        assert short(host, OTHER, "AAAA", way) == [OTHER_ID], way
+    assert short(host, "laptop." + ACCOUNT, "AAAA") == [OWN_ID]
+    assert short(host, OTHER, "TXT") == ['"model=Linux x86_64" "os=Debian"']
+    assert short(host, f"_autotunnel._udp.{OTHER}", "SRV") == [f"0 0 4500 {LABEL}.{ACCOUNT}."]
+    assert short(host, reverse(OTHER_ID), "PTR") == [OTHER + "."]
+    assert short(host, f"lb._dns-sd._udp.{ACCOUNT}", "PTR") == [ACCOUNT + "."]
+    nothing = dig(host, OTHER, "A")
+    assert "status: NOERROR" in nothing and "ANSWER: 0" in nothing and "SOA" in nothing
+    assert "status: NXDOMAIN" in dig(host, "nobody." + ACCOUNT, "AAAA")
+    assert "status: REFUSED" in dig(host, "example.com", "A")
+    assert "status: REFUSED" in dig(host, reverse("fd01::1"), "PTR")
+    assert "DeSkToP" in dig(host, "DeSkToP." + ACCOUNT, "AAAA").split("ANSWER SECTION")[1]
+    counters = get(host, "Counters")
+    assert counters["StubQueries"] > 10 and counters["StubRefused"] == 2
+
+
+def test_before_the_first_answer_nothing_is_said_not_to_be_there(host, zone):
+    zone.silent = True
+    start(host, wait=False)
+    host.wait_for(lambda: short(host, "laptop." + ACCOUNT, "AAAA") == [OWN_ID])
+    assert "status: SERVFAIL" in dig(host, OTHER, "AAAA") and "Not Ready" in dig(host, OTHER, "AAAA")
+    zone.silent = False
+    host.wait_for(lambda: short(host, OTHER, "AAAA") == [OTHER_ID], 30)
+    assert "status: NXDOMAIN" in dig(host, "nobody." + ACCOUNT, "AAAA")
+
+
+def test_names_outlive_the_server_and_end_with_the_account(host, zone):
+    identity, _ = start(host, "[queries]\nkeepalive-msec = 1000\n")
+    zone.silent = True
+    host.wait_for(("llq-watcher", "State", "retrying"), 40)
+    answer = dig(host, OTHER, "AAAA")
+    assert OTHER_ID in answer and "Stale Answer" in answer
+    identity.change(**SIGNED_OUT)
+    host.wait_for(lambda: "status: REFUSED" in dig(host, OTHER, "AAAA"))
+
+
+def test_a_lying_zone_leads_no_program_out_of_the_tunnel(host, zone):
+    zone.records["desktop", "AAAA"] = ["2001:db8::66"]
+    start(host, wait=False)
+    host.wait_for(("llq-watcher", "State", "watching"))
+    host.wait_for(lambda: short(host, OTHER, "TXT"))
+    assert short(host, OTHER, "AAAA") == [] and "status: REFUSED" in dig(host, reverse("2001:db8::66"), "PTR")
+
+
+def test_slow_and_rude_clients_do_not_keep_others_waiting(host, zone):
+    start(host)
+    script = f"""
+import socket, time
+held = []
+for i in range(40):
+    held.append(socket.create_connection(("{STUB}", {PORT})))
+    held[-1].sendall(b"\\0\\x40" + bytes(i))
+rude = socket.create_connection(("{STUB}", {PORT}))
+rude.sendall(b"\\xff\\xff")
+print(rude.recv(10), flush=True)
+datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for size in range(60):
+    datagram.sendto(bytes(size), ("{STUB}", {PORT}))
+time.sleep(60)
+"""
+    process = host.popen(["/usr/bin/python3", "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"b''\n"
+    assert short(host, OTHER, "AAAA", "+tcp") == [OTHER_ID] and short(host, OTHER, "AAAA") == [OTHER_ID]
+    assert get(host, "Counters")["StubClosed"] >= 25
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_without_resolved_it_says_what_to_do(host, zone):
+    start(host)
+    host.wait_for(("llq-watcher", "Names", "manual"))
+    assert f'"server=/{ACCOUNT}/{STUB}#{PORT}"' in get(host, "NamesReason")
+
+
+def test_off_and_elsewhere(host, zone):
+    start(host, "[stub]\nenable = no\n", wait=False)
+    host.wait_for(("llq-watcher", "State", "watching"))
+    assert (get(host, "Names"), get(host, "Stub")) == ("off", "")
+    host.stop_daemon("llq-watcher")
+    host.start_daemon("llq-watcher", CONFIG + "[stub]\naddress = 127.1.2.3\nport = 5454\n")
+    host.wait_for(lambda: short(host, OTHER, "AAAA", server="127.1.2.3", port="5454") == [OTHER_ID])
+    host.stop_daemon("llq-watcher")
+    with pytest.raises(RuntimeError, match="begins with 127"):
+        host.start_daemon("llq-watcher", CONFIG + "[stub]\naddress = 0.0.0.0\n")
+
+
+def test_a_taken_port_is_waited_for(host, zone):
+    taker = host.popen(["/usr/bin/python3", "-c", f"import socket, time; s = socket.socket(); s.bind(('{STUB}', {PORT})); "
+                        "s.listen(); print('bound', flush=True); time.sleep(100)"], stdout=subprocess.PIPE)
+    assert taker.stdout.readline() == b"bound\n"
+    start(host, wait=False)
+    host.wait_for(("llq-watcher", "State", "watching"))
+    assert "Address already in use" in get(host, "NamesReason") and get(host, "Stub") == ""
+    taker.kill()
+    taker.wait()
+    taker.stdout.close()
+    host.wait_for(lambda: short(host, OTHER, "AAAA") == [OTHER_ID], 20)
+
+
+# With resolved.
+
+@pytest.fixture
+def tunnel(host):
+    """An interface like tunneld's, made and removed as the test likes."""
+    if resolved.missing():
+        pytest.skip(resolved.missing())
+
+    class Tunnel:
+        process = None
+
+        def up(self):
+            self.process = host.popen(["/usr/bin/python3", "-c", """
+import fcntl, os, struct, subprocess, time
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH", b"homeward0", 0x1001))
+subprocess.run("ip link set homeward0 up; ip address add %s/128 dev homeward0", shell=True)
+print("up", flush=True)
+time.sleep(1000)
+""" % OWN_ID], stdout=subprocess.PIPE)
+            assert self.process.stdout.readline() == b"up\n"
+
+        def down(self):
+            if self.process:
+                self.process.kill()
+                self.process.wait()
+                self.process.stdout.close()
+            self.process = None
+    tunnel = Tunnel()
+    yield tunnel
+    tunnel.down()
+
+
+def wait_told(host):
+    def holds():
+        settings = resolved.link_settings(host)
+        if not settings or {d[0] for d in settings["Domains"]} != {ACCOUNT, reverse(OWN_ID), reverse(OTHER_ID)}:
+            return None
+        return get(host, "Names") == "resolved" and settings
+    return host.wait_for(holds, 20, "resolved knows the domains")
+
+
+def lookup(host, name=OTHER, server="127.0.0.53"):
+    return short(host, name, "AAAA", server=server, port="53")
+
+
+def test_resolved_asks_the_stub(host, zone, tunnel):
+    resolved.start_polkit(host)
+    process = resolved.start_resolved(host)
+    start(host)
+    assert get(host, "Names") == "waiting" and "homeward0" in get(host, "NamesReason")
+    tunnel.up()
+    settings = wait_told(host)
+    assert all(routing_only for _, routing_only in settings["Domains"])
+    assert not settings["DefaultRoute"] and settings["LLMNR"] == settings["MulticastDNS"] == "no"
+    assert settings["DNSSEC"] == settings["DNSOverTLS"] == "no"
+    assert settings["DNSEx"][0][2:] == (int(PORT), "")
+    host.wait_for(lambda: lookup(host) == [OTHER_ID])
+    assert "desktop" in host.run(["getent", "hosts", OTHER], env=resolved.NSS).stdout
+    assert OTHER in host.run(["getent", "hosts", OTHER_ID], env=resolved.NSS).stdout
+    # What is not the account's goes elsewhere.
+    before = get(host, "Counters")["StubQueries"]
+    dig(host, "example.com", "AAAA", "+timeout=1", server="127.0.0.53", port="53")
+    assert get(host, "Counters")["StubQueries"] == before
+    # It is killed and comes back.
+    process.kill()
+    process.wait()
+    host.wait_for(("llq-watcher", "Names", "manual"))
+    process = resolved.run_resolved(host)
+    wait_told(host)
+    host.wait_for(lambda: lookup(host) == [OTHER_ID])
+    # The interface goes and returns.
+    tunnel.down()
+    host.wait_for(("llq-watcher", "Names", "waiting"))
+    tunnel.up()
+    wait_told(host)
+    host.wait_for(lambda: lookup(host) == [OTHER_ID])
+    # An orderly end leaves nothing behind.
+    assert host.stop_daemon("llq-watcher") == 0
+    settings = resolved.link_settings(host)
+    assert settings["Domains"] == [] and settings["DNSEx"] == []
+
+
+def test_sign_out_and_a_killed_watcher(host, zone, tunnel):
+    resolved.start_polkit(host)
+    resolved.start_resolved(host)
+    tunnel.up()
+    identity, _ = start(host)
+    wait_told(host)
+    host.kill_daemon("llq-watcher")
+    assert resolved.link_settings(host)["Domains"]
+    # Nobody is signed in when the next one starts: it clears up.
+    identity.change(**SIGNED_OUT)
+    host.start_daemon("llq-watcher")
+    host.wait_for(lambda: resolved.link_settings(host)["Domains"] == [])
+    assert get(host, "Names") == "off"
+
+
+def test_resolved_that_may_not_be_told(host, zone, tunnel, tmp_path):
+    (tmp_path / "none.rules").write_text("// Nobody may anything.\n")
+    resolved.start_polkit(host, tmp_path)
+    resolved.start_resolved(host)
+    tunnel.up()
+    start(host)
+    host.wait_for(("llq-watcher", "Names", "manual"))
+    reason = get(host, "NamesReason")
+    assert "systemd-resolved does not take our names" in reason and "server=/" in reason
