@@ -6,7 +6,7 @@
  * durable and what queries see; `staged` is what the transaction under way will make of it.
  */
 #include "common/keys/secret.h"
-#include "services/zoned/zone-state.h"
+#include "services/zoned/replication.h"
 
 #define ACCOUNT_DOMAIN_SIZE 256
 
@@ -16,9 +16,10 @@ struct account {
 	struct name_key name;
 	struct secret *key; /* the account's TSIG key */
 	struct zone *zone;
-	struct zone *staged;  /* NULL: no change under way */
-	uint64_t next_expiry; /* of a lease in `zone` */
-	bool is_listed;       /* met by the walk through the storage that is going on */
+	struct zone *staged;             /* NULL: no change under way */
+	uint64_t next_expiry;            /* of a lease in `zone` */
+	struct replication *replication; /* NULL: nobody follows the zone */
+	bool is_listed;                  /* met by the walk through the storage that is going on */
 };
 
 struct accounts {

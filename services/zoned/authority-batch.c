@@ -4,6 +4,8 @@
  * place of the old versions when it is durable and are dropped when it is not. */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-transfer.h"
+
 /* A full disk is not asked again at once. */
 #define RETRY_MSEC 1000
 
@@ -193,6 +195,8 @@ static int write_zones(struct authority *authority, const struct moment *moment,
 		writing.account = account->id;
 		zone_adopt_ids(account->zone, account->staged);
 		r = zone_diff(account->zone, account->staged, write_zone_change, &writing);
+		if (r >= 0)
+			r = authority_write_journal(account, changes);
 	}
 	return r;
 }
@@ -310,6 +314,7 @@ static void settle_zones(struct authority *authority, bool durable)
 
 		if (!account->staged)
 			continue;
+		authority_settle_journal(authority, account, durable);
 		if (durable) {
 			zone_free(account->zone);
 			account->zone = account->staged;

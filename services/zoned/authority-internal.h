@@ -63,6 +63,9 @@ struct authority {
 	struct llq_table llqs;
 	struct operation_queue waiting;
 	struct operation_queue under_way;
+	struct notifier notifier;
+	struct notify_zone public_notify;
+	uint64_t n_notifies;
 	bool is_busy;
 	uint64_t retry_at; /* after a failure: no transaction before then */
 	int64_t last_record_id;
@@ -100,6 +103,14 @@ void answer_tsig_error(struct authority *authority, const struct request *reques
 		       const struct dns_tsig_key *key, enum dns_tsig_error error,
 		       const struct moment *moment, struct outbox *outbox);
 int outbox_append(struct outbox *outbox, const struct peer *peer, const void *data, size_t size);
+
+/* authority-receive.c ----------------------------------------------------------------------------
+ */
+
+/* Answers from the zone that may answer this client. */
+void authority_answer_question(struct authority *authority, const struct request *request,
+			       const ldns_rr *question, const struct moment *moment,
+			       struct outbox *outbox);
 
 /* authority-batch.c: the queue -------------------------------------------------------------------
  */

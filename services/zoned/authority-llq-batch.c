@@ -5,6 +5,8 @@
  * knows. */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-transfer.h"
+
 /* An acknowledgement alone is not worth a transaction at once: lost, the event is only sent again.
  */
 #define UNSAVED_MSEC 1000
@@ -425,6 +427,7 @@ uint64_t authority_next_llq_work(const struct authority *authority, uint64_t now
 
 void authority_tick(struct authority *authority, const struct moment *moment, struct outbox *outbox)
 {
+	authority_send_notifies(authority, moment, outbox);
 	for (size_t i = authority->llqs.n; i > 0; i--) {
 		struct llq *llq = authority->llqs.items[i - 1];
 
@@ -452,7 +455,10 @@ void authority_tick(struct authority *authority, const struct moment *moment, st
 uint64_t authority_next_due(const struct authority *authority, const struct moment *moment)
 {
 	uint64_t due = authority_next_work(authority, moment);
+	uint64_t notify = authority_next_notify(authority, moment->now);
 
+	if (notify < due)
+		due = notify;
 	for (size_t i = 0; i < authority->llqs.n; i++)
 		if (llq_next_due(authority->llqs.items[i]) < due)
 			due = llq_next_due(authority->llqs.items[i]);

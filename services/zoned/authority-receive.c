@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-transfer.h"
 #include "services/zoned/query-state.h"
 
 #define RCODE_BADVERS 16
@@ -25,13 +26,16 @@ static const ldns_rr *only_question(const struct request *request)
 static const struct zone *find_zone(const struct authority *authority,
 				    const struct request *request, const struct name_key *name)
 {
-	const struct account *account = request->identity.account;
+	/* A secondary may read everything. */
+	const struct account *account = request->identity.is_transfer
+						? accounts_find(&authority->accounts, name)
+						: request->identity.account;
 
 	if (name_key_equal(name, &authority->zone_name) ||
 	    name_key_equal(name, &authority->server_name))
 		return name_key_is_within(name, &authority->zone_name) ? authority->public_zone
 								       : NULL;
-	if (request->is_signed && name_key_is_within(name, &account->name))
+	if (request->is_signed && account && name_key_is_within(name, &account->name))
 		return account->zone;
 	return NULL;
 }
@@ -43,9 +47,9 @@ static void refuse(struct authority *authority, const struct request *request,
 	answer_rcode(authority, request, LDNS_RCODE_REFUSED, moment, outbox);
 }
 
-static void answer_question(struct authority *authority, const struct request *request,
-			    const ldns_rr *question, const struct moment *moment,
-			    struct outbox *outbox)
+void authority_answer_question(struct authority *authority, const struct request *request,
+			       const ldns_rr *question, const struct moment *moment,
+			       struct outbox *outbox)
 {
 	uint16_t type = ldns_rr_get_type(question);
 	uint16_t class = ldns_rr_get_class(question);
@@ -84,7 +88,7 @@ static void receive_query(struct authority *authority, struct request *request,
 	} else if (n_llqs > 0) {
 		refuse(authority, request, moment, outbox);
 	} else {
-		answer_question(authority, request, question, moment, outbox);
+		authority_answer_question(authority, request, question, moment, outbox);
 	}
 }
 
@@ -139,7 +143,16 @@ static void receive_update(struct authority *authority, struct request *request,
 static int find_key(struct authority *authority, struct request *request)
 {
 	const struct dns_name *name = &request->tsig.key_name;
-	int r = keyring_find(&authority->keyring, &authority->accounts, name, &request->identity);
+	const struct transfer_key *transfer_key =
+		transfer_keys_find(authority->options->transfer_keys, name);
+	int r;
+
+	if (transfer_key) {
+		request->identity =
+			(struct identity){ .is_transfer = true, .key = transfer_key->tsig };
+		return 1;
+	}
+	r = keyring_find(&authority->keyring, &authority->accounts, name, &request->identity);
 
 	if (r == 0)
 		r = keyring_find_decoy(&authority->keyring, &authority->zone_name, authority->decoy,
@@ -162,12 +175,14 @@ static bool authenticate(struct authority *authority, struct request *request,
 	result = dns_tsig_verify(request->octets, &request->tsig, r > 0 ? key : NULL, NULL,
 				 moment->date / 1000, 0);
 	/* Nobody can have made it; but if so, it is worth nothing. */
-	if (result == DNS_TSIG_RESULT_OK && !request->identity.account)
+	if (result == DNS_TSIG_RESULT_OK && !request->identity.account &&
+	    !request->identity.is_transfer)
 		result = DNS_TSIG_RESULT_BADSIG;
 	switch (result) {
 	case DNS_TSIG_RESULT_OK:
 		request->is_signed = true;
-		request->account_id = request->identity.account->id;
+		if (request->identity.account)
+			request->account_id = request->identity.account->id;
 		return true;
 	case DNS_TSIG_RESULT_FORMERR:
 		authority->counters.malformed++;
@@ -178,7 +193,7 @@ static bool authenticate(struct authority *authority, struct request *request,
 		break;
 	case DNS_TSIG_RESULT_BADSIG:
 	case DNS_TSIG_RESULT_BADTRUNC:
-		if (request->identity.account)
+		if (request->identity.account || request->identity.is_transfer)
 			authority->counters.bad_signature++;
 		else
 			authority->counters.bad_key++;
@@ -222,6 +237,8 @@ static void dispatch(struct authority *authority, struct request *request,
 	else if (request->message->has_tsig && !(authenticate(authority, request, moment, outbox) &&
 						 read_records(authority, request, moment, outbox)))
 		return;
+	else if (request->identity.is_transfer)
+		authority_receive_transfer(authority, moment, request, outbox);
 	else if (opcode == LDNS_PACKET_UPDATE)
 		receive_update(authority, request, moment, outbox);
 	else
@@ -257,6 +274,10 @@ void authority_receive(struct authority *authority, const struct moment *moment,
 		return;
 	}
 	if (data[2] & DNS_FLAG_QR >> 8) {
+		if ((data[2] >> 3 & 0xf) == LDNS_PACKET_NOTIFY) {
+			authority_receive_notify_answer(authority, peer, data, size);
+			return;
+		}
 		authority_receive_ack(authority, moment, peer, data, size);
 		return;
 	}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/authority-internal.h"
 
-/* SOA timers: nobody transfers these zones, and a negative answer is remembered as long as a
- * record. */
-#define SOA_REFRESH 86400
-#define SOA_RETRY   7200
+#include "services/zoned/authority-transfer.h"
+
+/* SOA timers: secondaries learn of changes by NOTIFY, which is sent until it is answered; and a
+ * negative answer is remembered as long as a record. */
+#define SOA_REFRESH 3600
+#define SOA_RETRY   600
 #define SOA_EXPIRE  3600000
 #define SOA_MINIMUM 10
 #define APEX_TTL    3600
@@ -32,6 +34,10 @@ const struct counter_description authority_counter_descriptions[] = {
 	{ "LlqAcks", offsetof(struct authority_counters, llq_acks) },
 	{ "LlqAcksIgnored", offsetof(struct authority_counters, llq_acks_ignored) },
 	{ "LlqDeaths", offsetof(struct authority_counters, llq_deaths) },
+	{ "TransfersWhole", offsetof(struct authority_counters, transfers_whole) },
+	{ "TransfersIncremental", offsetof(struct authority_counters, transfers_incremental) },
+	{ "NotifiesSent", offsetof(struct authority_counters, notifies_sent) },
+	{ "NotifiesAnswered", offsetof(struct authority_counters, notifies_answered) },
 	{},
 };
 
@@ -104,12 +110,14 @@ int authority_new(const struct authority_options *options, struct authority **re
 	operation_queue_init(&authority->under_way);
 	name_key_from_rdf(options->zone, &authority->zone_name);
 	name_key_from_rdf(options->server_name, &authority->server_name);
+	notifier_init(&authority->notifier, options->notify_targets, options->n_notify_targets);
 	r = make_public_zone(authority);
 	if (r >= 0)
 		r = secret_new_copy(options->llq_secret, sizeof options->llq_secret,
 				    &authority->decoy);
 	if (r < 0)
 		return r;
+	notifier_zone_changed(&authority->notifier, &authority->public_notify);
 	*ret = steal_ptr(authority);
 	return 0;
 }
@@ -147,6 +155,11 @@ int authority_add_account(struct authority *authority, int64_t id, const char *d
 		return -EINVAL;
 	}
 	account->is_listed = true;
+	r = authority_begin_replication(authority, account);
+	if (r < 0) {
+		account_free(account);
+		return r;
+	}
 	return accounts_add(&authority->accounts, account);
 }
 
@@ -246,6 +259,8 @@ int authority_complete_account(struct authority *authority, int64_t id)
 	if (r >= 0)
 		r = put_fixed(account->zone, apex, server, authority->options->port);
 	account->next_expiry = zone_next_expiry(account->zone);
+	if (r >= 0)
+		authority_complete_replication(authority, account);
 	return r;
 }
 
@@ -282,6 +297,7 @@ void authority_keep_listed(struct authority *authority, const struct moment *mom
 				llq_table_remove(&authority->llqs, authority->llqs.items[k - 1],
 						 moment->now);
 		keyring_forget(&authority->keyring, account->id);
+		authority_end_replication(authority, account);
 		accounts_remove_at(&authority->accounts, i - 1);
 	}
 }
@@ -291,8 +307,10 @@ void authority_forget_account(struct authority *authority, int64_t id)
 	llq_table_forget_account(&authority->llqs, id);
 	keyring_forget(&authority->keyring, id);
 	for (size_t i = authority->accounts.n; i > 0; i--)
-		if (authority->accounts.items[i - 1]->id == id)
+		if (authority->accounts.items[i - 1]->id == id) {
+			authority_end_replication(authority, authority->accounts.items[i - 1]);
 			accounts_remove_at(&authority->accounts, i - 1);
+		}
 }
 
 void authority_set_last_record_id(struct authority *authority, int64_t id)

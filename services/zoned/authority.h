@@ -16,6 +16,7 @@
 #include "services/zoned/change-list.h"
 #include "services/zoned/keyring.h"
 #include "services/zoned/lease-state.h"
+#include "services/zoned/notify-state.h"
 
 /* Changes waiting for the next transaction; beyond it the answer is SERVFAIL. */
 #define AUTHORITY_QUEUE_MAX 1024
@@ -30,6 +31,10 @@ struct authority_options {
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
 	uint32_t llqs_total;
+	bool is_replicated;                        /* zones keep a journal for secondaries */
+	const struct transfer_keys *transfer_keys; /* who may have whole zones; NULL: nobody */
+	const struct notify_target_options *notify_targets;
+	size_t n_notify_targets;
 	uint8_t llq_secret[32]; /* random, for as long as the process lives; the decoy's key too */
 };
 
@@ -56,6 +61,10 @@ struct authority_counters {
 	uint64_t llq_acks;
 	uint64_t llq_acks_ignored;
 	uint64_t llq_deaths;
+	uint64_t transfers_whole;
+	uint64_t transfers_incremental;
+	uint64_t notifies_sent;
+	uint64_t notifies_answered;
 };
 /* Ended by a NULL name. */
 extern const struct counter_description authority_counter_descriptions[];
@@ -90,6 +99,9 @@ int authority_add_record(struct authority *authority, int64_t account,
 			 const struct stored_record *record, const struct moment *moment);
 int authority_add_llq(struct authority *authority, int64_t account, const struct stored_llq *llq,
 		      const struct moment *moment);
+/* The oldest first. */
+int authority_add_journal(struct authority *authority, int64_t account,
+			  const struct stored_journal *entry);
 int authority_complete_account(struct authority *authority, int64_t account);
 /* Takes it out of memory, without a word to the storage: it could not be read to its end. Not while
  * a transaction is under way, unless the account was added since it began. */

@@ -28,6 +28,12 @@ void stored_llq_clear(struct stored_llq *llq)
 	free(llq->offered.data);
 }
 
+void stored_journal_clear(struct stored_journal *journal)
+{
+	free(journal->removed.data);
+	free(journal->added.data);
+}
+
 void change_clear(struct change *change)
 {
 	switch (change->kind) {
@@ -37,8 +43,13 @@ void change_clear(struct change *change)
 	case CHANGE_PUT_LLQ:
 		stored_llq_clear(&change->llq);
 		break;
+	case CHANGE_PUT_JOURNAL:
+		stored_journal_clear(&change->journal);
+		break;
 	case CHANGE_DELETE_RECORD:
 	case CHANGE_DELETE_LLQ:
+	case CHANGE_DELETE_JOURNAL:
+	case CHANGE_CLEAR_JOURNAL:
 		break;
 	}
 }

@@ -16,6 +16,9 @@ enum change_kind {
 	CHANGE_DELETE_RECORD,
 	CHANGE_PUT_LLQ,
 	CHANGE_DELETE_LLQ,
+	CHANGE_PUT_JOURNAL,
+	CHANGE_DELETE_JOURNAL, /* the entry that leads to `serial` */
+	CHANGE_CLEAR_JOURNAL,
 };
 
 /* Expiry of a record without a lease. */
@@ -53,6 +56,15 @@ struct stored_llq {
 	bool is_offering;
 };
 
+/* What led from one serial of an account's zone to the next: records in the form of a message,
+ * without compression, the SOA first. */
+struct stored_journal {
+	uint32_t from;
+	uint32_t to;
+	struct octets removed;
+	struct octets added;
+};
+
 struct change {
 	enum change_kind kind;
 	int64_t account;
@@ -61,6 +73,8 @@ struct change {
 		uint64_t llq_id;
 		struct stored_record record;
 		struct stored_llq llq;
+		struct stored_journal journal;
+		uint32_t serial;
 	};
 };
 
@@ -76,5 +90,6 @@ void change_list_clear(struct change_list *list);
 void change_clear(struct change *change);
 void stored_record_clear(struct stored_record *record);
 void stored_llq_clear(struct stored_llq *llq);
+void stored_journal_clear(struct stored_journal *journal);
 /* A copy in memory of its own; 0 or -ENOMEM. */
 int octets_copy(const void *data, size_t size, struct octets *ret);

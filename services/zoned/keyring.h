@@ -14,7 +14,8 @@
 #define KEYRING_SIZE 128
 
 struct identity {
-	struct account *account; /* borrowed */
+	struct account *account; /* borrowed; NULL with is_transfer */
+	bool is_transfer;        /* another name server's key: see authority-transfer.h */
 	bool is_host;
 	struct name_key host;               /* with is_host: the host's name */
 	char key_name[ACCOUNT_DOMAIN_SIZE]; /* in lower case, no final dot */

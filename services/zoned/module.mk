@@ -9,6 +9,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/authority-llq-batch.c \
 	services/zoned/authority-receive.c \
 	services/zoned/authority-reply.c \
+	services/zoned/authority-transfer.c services/zoned/authority-transfer.h \
 	services/zoned/change-list.c services/zoned/change-list.h \
 	services/zoned/endpoint.h \
 	services/zoned/keyring.c services/zoned/keyring.h \
@@ -16,14 +17,18 @@ libzoned_core_la_SOURCES = \
 	services/zoned/llq-wire.c services/zoned/llq-wire.h \
 	services/zoned/llq-state.c services/zoned/llq-state.h \
 	services/zoned/policy-service-state.c services/zoned/policy-service-state.h \
+	services/zoned/notify-state.c services/zoned/notify-state.h \
 	services/zoned/policy-state.c services/zoned/policy-state.h \
 	services/zoned/query-state.c services/zoned/query-state.h \
 	services/zoned/replay-state.c services/zoned/replay-state.h \
+	services/zoned/replication.c services/zoned/replication.h \
+	services/zoned/transfer-key.c services/zoned/transfer-key.h \
 	services/zoned/update-state.c services/zoned/update-state.h \
+	services/zoned/zone-journal.c services/zoned/zone-journal.h \
 	services/zoned/zone-record.c services/zoned/zone-record.h \
 	services/zoned/zone-state.c services/zoned/zone-state.h
 libzoned_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
-libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS)
+libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
 
 services_zoned_zoned_SOURCES = \
 	services/zoned/main.c \
@@ -32,6 +37,7 @@ services_zoned_zoned_SOURCES = \
 	services/zoned/socket-address.c services/zoned/socket-address.h \
 	services/zoned/status-socket.c services/zoned/status-socket.h \
 	services/zoned/storage.c services/zoned/storage.h \
+	services/zoned/transfer-settings.c services/zoned/transfer-settings.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
 	services/zoned/zoned.c services/zoned/zoned.h \
 	services/zoned/zoned-config.c services/zoned/zoned-config.h
@@ -40,6 +46,7 @@ services_zoned_zoned_LDADD = libzoned-core.la libloop.la $(SQLITE_LIBS) $(SSL_LI
 
 services_zoned_zonectl_SOURCES = \
 	services/zoned/storage.c services/zoned/storage.h \
+	services/zoned/transfer-settings.c services/zoned/transfer-settings.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
 	services/zoned/terminal-password.c services/zoned/terminal-password.h \
 	services/zoned/tls-credentials.c services/zoned/tls-credentials.h \

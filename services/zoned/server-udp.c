@@ -156,11 +156,14 @@ static const struct udp_socket *find_socket(const struct server_udp *server,
 					    const struct endpoint *local)
 {
 	const struct udp_socket *wide = NULL;
+	/* What begins with us may go out by any of them. */
+	bool is_any = local->port == 0 && endpoint_is_wildcard(local);
 
 	for (size_t i = 0; i < server->n_sockets; i++) {
 		const struct udp_socket *udp = server->sockets[i];
 
-		if (endpoint_equal(&udp->bound, local))
+		if (endpoint_equal(&udp->bound, local) ||
+		    (is_any && udp->bound.family == local->family))
 			return udp;
 		if (udp->bound.family == local->family && udp->bound.port == local->port &&
 		    endpoint_is_wildcard(&udp->bound))

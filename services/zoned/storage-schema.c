@@ -37,6 +37,13 @@ static const char *const steps[] = {
 	"ALTER TABLE accounts ADD COLUMN allow_md5 INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TRIGGER account_changed AFTER UPDATE ON accounts"
 	" BEGIN UPDATE generation SET accounts = accounts + 1; END;",
+
+	/* 3: what changed in the accounts' zones, for secondaries. */
+	"CREATE TABLE journal ("
+	" id INTEGER PRIMARY KEY,"
+	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
+	" serial_from INTEGER NOT NULL, serial_to INTEGER NOT NULL,"
+	" removed BLOB NOT NULL, added BLOB NOT NULL, UNIQUE (account, serial_to)) STRICT;",
 };
 
 int storage_schema_version(void)

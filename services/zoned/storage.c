@@ -16,6 +16,10 @@ enum statement {
 	STATEMENT_DELETE_RECORD,
 	STATEMENT_PUT_LLQ,
 	STATEMENT_DELETE_LLQ,
+	STATEMENT_PUT_JOURNAL,
+	STATEMENT_DELETE_JOURNAL,
+	STATEMENT_CLEAR_JOURNAL,
+	STATEMENT_WALK_JOURNAL,
 	STATEMENT_WALK_ACCOUNTS,
 	STATEMENT_WALK_RECORDS,
 	STATEMENT_WALK_LLQS,
@@ -41,6 +45,14 @@ static const char *const statement_texts[N_STATEMENTS] = {
 			      " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12"
 			      " WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?2)",
 	[STATEMENT_DELETE_LLQ] = "DELETE FROM llqs WHERE id = ?1",
+	[STATEMENT_PUT_JOURNAL] = "INSERT OR REPLACE INTO journal(account, serial_from, serial_to,"
+				  " removed, added)"
+				  " SELECT ?1, ?2, ?3, ?4, ?5"
+				  " WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?1)",
+	[STATEMENT_DELETE_JOURNAL] = "DELETE FROM journal WHERE account = ?1 AND serial_to = ?2",
+	[STATEMENT_CLEAR_JOURNAL] = "DELETE FROM journal WHERE account = ?1",
+	[STATEMENT_WALK_JOURNAL] = "SELECT serial_from, serial_to, removed, added FROM journal"
+				   " WHERE account = ?1 ORDER BY id",
 	[STATEMENT_WALK_ACCOUNTS] = "SELECT id, domain, key, created FROM accounts ORDER BY domain",
 	[STATEMENT_WALK_RECORDS] = "SELECT id, owner, type, ttl, data, expires, writer FROM "
 				   "records WHERE account = ?1",
@@ -264,6 +276,31 @@ static int delete_by_id(struct storage *storage, enum statement which, int64_t i
 	return run(statement);
 }
 
+static int put_journal(struct storage *storage, int64_t account, const struct stored_journal *entry)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_PUT_JOURNAL);
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_int64(statement, 1, account);
+	sqlite3_bind_int64(statement, 2, entry->from);
+	sqlite3_bind_int64(statement, 3, entry->to);
+	bind_octets(statement, 4, &entry->removed);
+	bind_octets(statement, 5, &entry->added);
+	return run(statement);
+}
+
+static int delete_journal(struct storage *storage, int64_t account, uint32_t serial)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_DELETE_JOURNAL);
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_int64(statement, 1, account);
+	sqlite3_bind_int64(statement, 2, serial);
+	return run(statement);
+}
+
 static int write_change(struct storage *storage, const struct change *change)
 {
 	switch (change->kind) {
@@ -275,6 +312,12 @@ static int write_change(struct storage *storage, const struct change *change)
 		return put_llq(storage, change->account, &change->llq);
 	case CHANGE_DELETE_LLQ:
 		return delete_by_id(storage, STATEMENT_DELETE_LLQ, (int64_t)change->llq_id);
+	case CHANGE_PUT_JOURNAL:
+		return put_journal(storage, change->account, &change->journal);
+	case CHANGE_DELETE_JOURNAL:
+		return delete_journal(storage, change->account, change->serial);
+	case CHANGE_CLEAR_JOURNAL:
+		return delete_by_id(storage, STATEMENT_CLEAR_JOURNAL, change->account);
 	}
 	return -EINVAL;
 }
@@ -374,6 +417,27 @@ int storage_walk_llqs(struct storage *storage, int64_t account, storage_llq_call
 		if (column_endpoint(statement, 4, &llq.remote) &&
 		    column_endpoint(statement, 5, &llq.local))
 			r = callback(userdata, &llq);
+	}
+	sqlite3_reset(statement);
+	return r < 0 ? r : to_errno(result);
+}
+
+int storage_walk_journal(struct storage *storage, int64_t account,
+			 storage_journal_callback callback, void *userdata)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_WALK_JOURNAL);
+	int result = SQLITE_ERROR, r = 0;
+
+	sqlite3_bind_int64(statement, 1, account);
+	while (r >= 0 && statement && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct stored_journal entry = {
+			.from = sqlite3_column_int64(statement, 0),
+			.to = sqlite3_column_int64(statement, 1),
+			.removed = column_octets(statement, 2),
+			.added = column_octets(statement, 3),
+		};
+
+		r = callback(userdata, &entry);
 	}
 	sqlite3_reset(statement);
 	return r < 0 ? r : to_errno(result);

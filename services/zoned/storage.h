@@ -43,6 +43,10 @@ int storage_walk_records(struct storage *storage, int64_t account, storage_recor
 			 void *userdata);
 int storage_walk_llqs(struct storage *storage, int64_t account, storage_llq_callback callback,
 		      void *userdata);
+/* The oldest first. */
+typedef int (*storage_journal_callback)(void *userdata, const struct stored_journal *entry);
+int storage_walk_journal(struct storage *storage, int64_t account,
+			 storage_journal_callback callback, void *userdata);
 /* The highest id that any record has or had. */
 int storage_last_record_id(struct storage *storage, int64_t *ret);
 

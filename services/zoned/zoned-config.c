@@ -72,6 +72,10 @@ static const struct config_key keys[] = {
 	{ "llq-lease", "minimum", CONFIG_UNSIGNED, FIELD(llq_lease.minimum), 1, ONE_WEEK },
 	{ "llq-lease", "maximum", CONFIG_UNSIGNED, FIELD(llq_lease.maximum), 1, ONE_WEEK },
 	{ "llq", "per-key", CONFIG_UNSIGNED, FIELD(llqs_per_key), 1, 100000 },
+	{ "transfer", "keys", CONFIG_STRING, FIELD(transfer.key_files) },
+	{ "transfer", "also-notify", CONFIG_CUSTOM, FIELD(transfer),
+	  .parse = transfer_config_parse_targets,
+	  .expected = "addresses, each with #port and a key's name if need be" },
 	{ "llq", "total", CONFIG_UNSIGNED, FIELD(llqs_total), 1, 1000000 },
 	{},
 };
@@ -158,6 +162,7 @@ void zoned_config_clear(struct zoned_config *config)
 	free(config->server_name);
 	free(config->database);
 	free(config->status_socket);
+	transfer_config_clear(&config->transfer);
 	free(config->tls.certificate);
 	free(config->tls.private_key);
 	*config = (struct zoned_config){};

@@ -3,6 +3,7 @@
 
 /* /etc/homeward/zoned.conf, which zoned and zonectl read alike. */
 #include "services/zoned/authority.h"
+#include "services/zoned/transfer-settings.h"
 
 #define ZONED_DEFAULT_CONFIG SYSCONFDIR "/homeward/zoned.conf"
 #define ZONED_LISTEN_MAX     8
@@ -30,6 +31,7 @@ struct zoned_config {
 		char *private_key;
 		bool has_own; /* made by us when they are not there */
 	} tls;
+	struct transfer_config transfer;
 };
 
 /* Reads the file over the defaults. 0, or a negative errno with the complaint in `ret_message`,

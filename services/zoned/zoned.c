@@ -18,6 +18,7 @@ struct zoned {
 	struct loop *loop;
 	const struct zoned_config *config;
 	struct authority_options options;
+	struct transfer_settings transfer;
 	struct authority *authority;
 	struct storage *reader;          /* the loop's own; its reads touch no disk that waits */
 	struct storage *writer;          /* the thread's, while a transaction is under way */
@@ -187,6 +188,13 @@ static int take_llq(void *userdata, const struct stored_llq *llq)
 	return r == -ENOMEM ? r : 0;
 }
 
+static int take_journal(void *userdata, const struct stored_journal *entry)
+{
+	struct loading *loading = userdata;
+
+	return authority_add_journal(loading->zoned->authority, loading->account, entry);
+}
+
 static int take_account(void *userdata, int64_t id, const char *domain, const void *key,
 			size_t key_size, int64_t created)
 {
@@ -210,6 +218,8 @@ static int take_account(void *userdata, int64_t id, const char *domain, const vo
 	r = storage_walk_records(zoned->reader, id, take_record, &loading);
 	if (r >= 0)
 		r = storage_walk_llqs(zoned->reader, id, take_llq, &loading);
+	if (r >= 0 && zoned->options.is_replicated)
+		r = storage_walk_journal(zoned->reader, id, take_journal, &loading);
 	if (r >= 0)
 		r = authority_complete_account(zoned->authority, id);
 	if (r >= 0)
@@ -366,11 +376,26 @@ static int open_storage(struct zoned *zoned)
 	return r;
 }
 
+static int load_transfer(struct zoned *zoned, char **ret_message)
+{
+	struct authority_options *options = &zoned->options;
+	int r = transfer_settings_load(&zoned->config->transfer, options->zone, &zoned->transfer,
+				       ret_message);
+
+	options->transfer_keys = &zoned->transfer.keys;
+	options->notify_targets = zoned->transfer.targets;
+	options->n_notify_targets = zoned->transfer.n_targets;
+	options->is_replicated = zoned->transfer.keys.n || zoned->transfer.n_targets;
+	return r;
+}
+
 static int make_authority(struct zoned *zoned)
 {
 	cleanup(freep) char *message = NULL;
 	int r = zoned_config_make_options(zoned->config, &zoned->options, &message);
 
+	if (r >= 0)
+		r = load_transfer(zoned, &message);
 	if (r < 0) {
 		log_error("%s", message ?: strerror(-r));
 		return r;
@@ -440,6 +465,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 		storage_free(zoned->writer);
 	authority_free(zoned->authority);
 	zoned_config_clear_options(&zoned->options);
+	transfer_settings_clear(&zoned->transfer);
 	free(zoned);
 	return NULL;
 }

@@ -1,10 +1,22 @@
 TRANSFER_TESTS = \
+	tests/unit/transfer/test-journal \
+	tests/unit/transfer/test-notify \
+	tests/unit/transfer/test-transfer-key \
 	tests/unit/transfer/test-tsig-chain
 UNIT_TESTS += $(TRANSFER_TESTS)
 
 transfer_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
 transfer_test_libs = libzoned-core.la $(CMOCKA_LIBS)
 
+tests_unit_transfer_test_journal_SOURCES = tests/unit/transfer/test-journal.c tests/unit/zoned/unit.h
+tests_unit_transfer_test_journal_CFLAGS = $(transfer_test_cflags)
+tests_unit_transfer_test_journal_LDADD = $(transfer_test_libs)
+tests_unit_transfer_test_notify_SOURCES = tests/unit/transfer/test-notify.c tests/unit/zoned/unit.h
+tests_unit_transfer_test_notify_CFLAGS = $(transfer_test_cflags)
+tests_unit_transfer_test_notify_LDADD = $(transfer_test_libs)
+tests_unit_transfer_test_transfer_key_SOURCES = tests/unit/transfer/test-transfer-key.c tests/unit/zoned/unit.h
+tests_unit_transfer_test_transfer_key_CFLAGS = $(transfer_test_cflags)
+tests_unit_transfer_test_transfer_key_LDADD = $(transfer_test_libs)
 tests_unit_transfer_test_tsig_chain_SOURCES = tests/unit/transfer/test-tsig-chain.c
 tests_unit_transfer_test_tsig_chain_CFLAGS = $(transfer_test_cflags)
 tests_unit_transfer_test_tsig_chain_LDADD = libdns.la $(CMOCKA_LIBS)

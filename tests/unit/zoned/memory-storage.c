@@ -12,20 +12,28 @@ static bool is_same(const struct change *put, const struct change *change)
 		return put->kind == CHANGE_PUT_LLQ && put->llq.id == change->llq.id;
 	case CHANGE_DELETE_LLQ:
 		return put->kind == CHANGE_PUT_LLQ && put->llq.id == change->llq_id;
+	case CHANGE_PUT_JOURNAL:
+		return put->kind == CHANGE_PUT_JOURNAL && put->journal.to == change->journal.to;
+	case CHANGE_DELETE_JOURNAL:
+		return put->kind == CHANGE_PUT_JOURNAL && put->journal.to == change->serial;
+	case CHANGE_CLEAR_JOURNAL:
+		return put->kind == CHANGE_PUT_JOURNAL;
 	}
 	return false;
 }
 
 static void apply_one(struct memory_storage *storage, const struct change *change)
 {
-	for (size_t i = 0; i < storage->n; i++) {
-		if (!is_same(&storage->items[i], change))
+	for (size_t i = storage->n; i > 0; i--) {
+		if (!is_same(&storage->items[i - 1], change))
 			continue;
-		change_clear(&storage->items[i]);
-		storage->items[i] = storage->items[--storage->n];
-		break;
+		change_clear(&storage->items[i - 1]);
+		storage->n--;
+		memmove(storage->items + i - 1, storage->items + i,
+			(storage->n - i + 1) * sizeof *storage->items);
 	}
-	if (change->kind == CHANGE_DELETE_RECORD || change->kind == CHANGE_DELETE_LLQ)
+	if (change->kind == CHANGE_DELETE_RECORD || change->kind == CHANGE_DELETE_LLQ ||
+	    change->kind == CHANGE_DELETE_JOURNAL || change->kind == CHANGE_CLEAR_JOURNAL)
 		return;
 	storage->items = reallocarray(storage->items, storage->n + 1, sizeof *storage->items);
 	if (!storage->items)
@@ -54,6 +62,9 @@ void memory_storage_load(const struct memory_storage *storage, struct authority 
 			if (put->record.id > last)
 				last = put->record.id;
 			r = authority_add_record(authority, account, &put->record, moment);
+		} else if (put->kind == CHANGE_PUT_JOURNAL) {
+			r = authority_add_journal(authority, account, &put->journal);
+			r = r == -ENOENT ? 0 : r;
 		} else {
 			r = authority_add_llq(authority, account, &put->llq, moment);
 		}
