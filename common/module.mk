@@ -5,6 +5,8 @@ libbase_la_SOURCES = \
 	common/base/cleanup.h \
 	common/base/config.c common/base/config.h \
 	common/base/counters.h \
+	common/base/due-heap.c common/base/due-heap.h \
+	common/base/hash.h \
 	common/base/log.c common/base/log.h \
 	common/base/wall-clock.c common/base/wall-clock.h \
 	common/wire/cursor.h

@@ -2,6 +2,7 @@ if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/common/test-base \
 	tests/unit/common/test-cursor \
+	tests/unit/common/test-due-heap \
 	tests/unit/common/test-keys \
 	tests/unit/common/test-loop \
 	tests/unit/common/test-neighbour \
@@ -23,6 +24,10 @@ tests_unit_common_test_network_route_LDADD = libnet.la $(MNL_LIBS) $(CMOCKA_LIBS
 tests_unit_common_test_base_SOURCES = tests/unit/common/test-base.c
 tests_unit_common_test_base_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_common_test_base_LDADD = libbase.la $(CMOCKA_LIBS)
+
+tests_unit_common_test_due_heap_SOURCES = tests/unit/common/test-due-heap.c
+tests_unit_common_test_due_heap_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_common_test_due_heap_LDADD = libbase.la $(CMOCKA_LIBS)
 
 tests_unit_common_test_cursor_SOURCES = tests/unit/common/test-cursor.c
 tests_unit_common_test_cursor_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

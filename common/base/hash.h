@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * uthash, which does not end the process without memory: after HASH_ADD_… the element's handle has
+ * no table when it could not be added (hash_has()).
+ */
+#include <stdbool.h>
+
+#define HASH_NONFATAL_OOM       1
+#define uthash_nonfatal_oom(el) ((void)(el))
+#include <uthash.h>
+
+static inline bool hash_has(const UT_hash_handle *handle)
+{
+	return handle->tbl;
+}
