@@ -55,89 +55,80 @@ struct account *account_free(struct account *account)
 	return NULL;
 }
 
-static int compare(const struct name_key *a, const struct name_key *b)
-{
-	int order = memcmp(a->octets, b->octets, a->size < b->size ? a->size : b->size);
-
-	return order ?: a->size - b->size;
-}
-
-/* The first account whose name is not before `name`. */
-static size_t lower_bound(const struct accounts *accounts, const struct name_key *name)
-{
-	size_t low = 0, high = accounts->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (compare(&accounts->items[middle]->name, name) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 int accounts_add(struct accounts *accounts, struct account *account)
 {
-	size_t position = lower_bound(accounts, &account->name);
-	struct account **items;
+	struct account *same;
 
-	if (position < accounts->n &&
-	    name_key_equal(&accounts->items[position]->name, &account->name)) {
+	HASH_FIND(by_name, accounts->by_name, account->name.octets, account->name.size, same);
+	if (!same)
+		HASH_FIND(by_id, accounts->by_id, &account->id, sizeof account->id, same);
+	if (same) {
 		account_free(account);
 		return -EEXIST;
 	}
-	items = reallocarray(accounts->items, accounts->n + 1, sizeof *items);
-	if (!items) {
+	HASH_ADD_KEYPTR(by_name, accounts->by_name, account->name.octets, account->name.size,
+			account);
+	if (hash_has(&account->by_name))
+		HASH_ADD(by_id, accounts->by_id, id, sizeof account->id, account);
+	if (!hash_has(&account->by_id)) {
+		if (hash_has(&account->by_name))
+			HASH_DELETE(by_name, accounts->by_name, account);
 		account_free(account);
 		return -ENOMEM;
 	}
-	memmove(items + position + 1, items + position, (accounts->n - position) * sizeof *items);
-	items[position] = account;
-	accounts->items = items;
 	accounts->n++;
+	if (!accounts->shortest || account->name.size < accounts->shortest)
+		accounts->shortest = account->name.size;
 	return 0;
 }
 
-void accounts_remove_at(struct accounts *accounts, size_t position)
+void accounts_remove(struct accounts *accounts, struct account *account)
 {
-	account_free(accounts->items[position]);
+	HASH_DELETE(by_name, accounts->by_name, account);
+	HASH_DELETE(by_id, accounts->by_id, account);
+	due_heap_remove(&accounts->lease_ends, &account->lease_end);
 	accounts->n--;
-	memmove(accounts->items + position, accounts->items + position + 1,
-		(accounts->n - position) * sizeof *accounts->items);
+	account_free(account);
 }
 
 void accounts_clear(struct accounts *accounts)
 {
-	for (size_t i = 0; i < accounts->n; i++)
-		account_free(accounts->items[i]);
-	free(accounts->items);
+	struct account *account, *next;
+
+	HASH_ITER (by_id, accounts->by_id, account, next)
+		accounts_remove(accounts, account);
+	due_heap_clear(&accounts->lease_ends);
 	*accounts = (struct accounts){};
 }
 
 struct account *accounts_find(const struct accounts *accounts, const struct name_key *name)
 {
-	struct name_key ancestor = *name;
-
 	/* An account's name is a prefix of the key: try each, label by label from the root down. */
 	for (size_t size = 0; size < name->size;) {
-		size_t position;
+		struct account *account;
 
 		size += 1 + name->octets[size];
-		ancestor.size = size;
-		position = lower_bound(accounts, &ancestor);
-		if (position < accounts->n &&
-		    name_key_equal(&accounts->items[position]->name, &ancestor))
-			return accounts->items[position];
+		if (size < accounts->shortest)
+			continue;
+		HASH_FIND(by_name, accounts->by_name, name->octets, size, account);
+		if (account)
+			return account;
 	}
 	return NULL;
 }
 
 struct account *accounts_find_id(const struct accounts *accounts, int64_t id)
 {
-	for (size_t i = 0; i < accounts->n; i++)
-		if (accounts->items[i]->id == id)
-			return accounts->items[i];
-	return NULL;
+	struct account *account;
+
+	HASH_FIND(by_id, accounts->by_id, &id, sizeof id, account);
+	return account;
+}
+
+void accounts_note_leases(struct accounts *accounts, struct account *account)
+{
+	/* Without memory the records are out of sight at the end of their lease and go with the
+	 * next change. */
+	(void)due_heap_set(&accounts->lease_ends, &account->lease_end,
+			   zone_next_expiry(account->zone));
 }

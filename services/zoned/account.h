@@ -5,6 +5,8 @@
  * The accounts of the members zone. Each has its key and its zone, in up to two versions: `zone` is
  * durable and what queries see; `staged` is what the transaction under way will make of it.
  */
+#include "common/base/due-heap.h"
+#include "common/base/hash.h"
 #include "common/keys/secret.h"
 #include "services/zoned/replication.h"
 
@@ -17,14 +19,26 @@ struct account {
 	struct secret *key; /* the account's TSIG key */
 	struct zone *zone;
 	struct zone *staged;             /* NULL: no change under way */
-	uint64_t next_expiry;            /* of a lease in `zone` */
+	struct account *next_staged;     /* in the list of those that have one */
+	struct due_entry lease_end;      /* the first lease to end in `zone` */
 	struct replication *replication; /* NULL: nobody follows the zone */
 	bool is_listed;                  /* met by the walk through the storage that is going on */
+
+	/* Long-lived queries about it: see llq-table.h. */
+	struct llq_question *llq_questions;
+	struct llq_owner *llq_owners;
+	struct removals *removals; /* while it is read from the storage */
+
+	UT_hash_handle by_name, by_id;
 };
 
+/* All zero: none. */
 struct accounts {
-	struct account **items; /* by name */
+	struct account *by_name; /* hashes, and lists in the order of coming */
+	struct account *by_id;
 	size_t n;
+	size_t shortest; /* of the names' keys, 0 when there are none */
+	struct due_heap lease_ends;
 };
 
 /* Copies the key. 0, -EINVAL for no domain name, -ENOMEM. */
@@ -34,10 +48,13 @@ struct account *account_free(struct account *account);
 
 /* Takes the account over, also on failure. 0, -EEXIST, -ENOMEM. */
 int accounts_add(struct accounts *accounts, struct account *account);
-void accounts_remove_at(struct accounts *accounts, size_t position);
+/* Takes it out and frees it. */
+void accounts_remove(struct accounts *accounts, struct account *account);
 void accounts_clear(struct accounts *accounts);
 /* The account whose domain `name` is, or is below; NULL: none. */
 struct account *accounts_find(const struct accounts *accounts, const struct name_key *name);
 struct account *accounts_find_id(const struct accounts *accounts, int64_t id);
+/* `zone` has changed: looks when its next lease ends. */
+void accounts_note_leases(struct accounts *accounts, struct account *account);
 
 DEFINE_CLEANUP(struct account *, account_free)

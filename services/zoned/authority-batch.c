@@ -8,6 +8,8 @@
 
 /* A full disk is not asked again at once. */
 #define RETRY_MSEC 1000
+/* Removals that no query can ask for are kept so much longer, and removed so seldom. */
+#define REMOVALS_SPARE_MSEC 600000
 
 void operation_queue_init(struct operation_queue *queue)
 {
@@ -16,8 +18,6 @@ void operation_queue_init(struct operation_queue *queue)
 
 static void operation_free(struct operation *operation)
 {
-	for (size_t i = 0; i < operation->n_llqs; i++)
-		llq_free(operation->confirmed[i]);
 	request_clear(&operation->request);
 	free(operation);
 }
@@ -56,21 +56,34 @@ struct operation *authority_enqueue(struct authority *authority, struct request 
 /* Working off ------------------------------------------------------------------------------------
  */
 
-static int stage(struct account *account)
+/* Puts a new version of the account's zone in the place of the staged one. */
+static void set_staged(struct authority *authority, struct account *account, struct zone *next)
 {
-	return account->staged ? 0 : zone_new_copy(account->zone, &account->staged);
+	if (!account->staged) {
+		account->next_staged = authority->staged;
+		authority->staged = account;
+	}
+	zone_free(account->staged);
+	account->staged = next;
 }
 
-/* Leases that have ended, in a copy. Without memory they stay, unseen, until the next try. */
+/* Leases that have ended, in a copy. Without memory they stay, unseen, until the next change. */
 static void expire_leases(struct authority *authority, const struct moment *moment)
 {
-	for (size_t i = 0; i < authority->accounts.n; i++) {
-		struct account *account = authority->accounts.items[i];
+	struct due_heap *heap = &authority->accounts.lease_ends;
+	struct due_entry *first;
 
-		if (account->next_expiry > moment->now || stage(account) < 0)
+	while ((first = due_heap_first(heap)) && first->due <= moment->now) {
+		struct account *account = container_of(first, struct account, lease_end);
+		struct zone *next;
+
+		/* Comes back when the transaction is settled. */
+		due_heap_remove(heap, first);
+		if (zone_new_copy(account->zone, &next) < 0)
 			continue;
-		authority->counters.records_expired += zone_expire(account->staged, moment->now);
-		zone_bump_serial(account->staged);
+		set_staged(authority, account, next);
+		authority->counters.records_expired += zone_expire(next, moment->now);
+		zone_bump_serial(next);
 	}
 }
 
@@ -124,8 +137,7 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 		zone_free(next);
 		return rcode;
 	}
-	zone_free(account->staged);
-	account->staged = next;
+	set_staged(authority, account, next);
 	return LDNS_RCODE_NOERROR;
 }
 
@@ -136,12 +148,13 @@ struct writing {
 	struct authority *authority;
 	struct change_list *changes;
 	const struct moment *moment;
-	int64_t account;
+	const struct account *account;
+	bool has_removals;
 };
 
 static int write_put(struct writing *writing, struct zone_record *record)
 {
-	struct change change = { .kind = CHANGE_PUT_RECORD, .account = writing->account };
+	struct change change = { .kind = CHANGE_PUT_RECORD, .account = writing->account->id };
 	const ldns_rdf *owner = ldns_rr_owner(record->rr);
 
 	if (!record->id)
@@ -160,10 +173,36 @@ static int write_put(struct writing *writing, struct zone_record *record)
 	return change_list_append(writing->changes, &change);
 }
 
+/* For the clients of long-lived queries that are told of it after a restart. */
+static int write_removal(struct writing *writing, const struct zone_record *record)
+{
+	struct change change = { .kind = CHANGE_PUT_REMOVAL, .account = writing->account->id };
+	struct stored_removal *removal = &change.removal;
+	const ldns_rdf *owner = ldns_rr_owner(record->rr);
+	struct name_key name;
+
+	name.size = record->owner_size;
+	memcpy(name.octets, record->key, name.size);
+	if (!llq_table_find_question(writing->account, &name, record->type))
+		return 0;
+	writing->has_removals = true;
+	removal->serial = zone_serial(writing->account->staged);
+	removal->date = writing->moment->date;
+	removal->type = record->type;
+	removal->data.data = zone_record_data(record, &removal->data.size);
+	if (!removal->data.data ||
+	    octets_copy(ldns_rdf_data(owner), ldns_rdf_size(owner), &removal->owner) < 0) {
+		change_clear(&change);
+		return -ENOMEM;
+	}
+	return change_list_append(writing->changes, &change);
+}
+
 static int write_zone_change(void *userdata, enum zone_change kind, struct zone_record *record)
 {
 	struct writing *writing = userdata;
-	struct change change = { .kind = CHANGE_DELETE_RECORD, .account = writing->account };
+	struct change change = { .kind = CHANGE_DELETE_RECORD, .account = writing->account->id };
+	int r;
 
 	if (record->fixed)
 		return 0;
@@ -172,33 +211,46 @@ static int write_zone_change(void *userdata, enum zone_change kind, struct zone_
 	case ZONE_CHANGE_REFRESHED:
 		return write_put(writing, record);
 	case ZONE_CHANGE_REMOVED:
+		r = write_removal(writing, record);
 		/* The SOA of a new account is not stored before its first change. */
-		if (!record->id)
-			return 0;
+		if (r < 0 || !record->id)
+			return r;
 		change.record_id = record->id;
 		return change_list_append(writing->changes, &change);
 	}
 	return -EINVAL;
 }
 
+/* Removals older than every long-lived query. */
+static int forget_removals(struct writing *writing)
+{
+	struct authority *authority = writing->authority;
+	int64_t age = 1000ll * authority->options->llq_lease.maximum;
+	struct change change = { .kind = CHANGE_FORGET_REMOVALS,
+				 .before = writing->moment->date - age - REMOVALS_SPARE_MSEC };
+
+	if (!writing->has_removals ||
+	    writing->moment->now < authority->removals_forgotten + REMOVALS_SPARE_MSEC)
+		return 0;
+	authority->removals_forgotten = writing->moment->now;
+	return change_list_append(writing->changes, &change);
+}
+
 static int write_zones(struct authority *authority, const struct moment *moment,
 		       struct change_list *changes)
 {
-	struct writing writing = { authority, changes, moment };
+	struct writing writing = { .authority = authority, .changes = changes, .moment = moment };
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < authority->accounts.n; i++) {
-		struct account *account = authority->accounts.items[i];
-
-		if (!account->staged)
-			continue;
-		writing.account = account->id;
+	for (struct account *account = authority->staged; r >= 0 && account;
+	     account = account->next_staged) {
+		writing.account = account;
 		zone_adopt_ids(account->zone, account->staged);
 		r = zone_diff(account->zone, account->staged, write_zone_change, &writing);
 		if (r >= 0)
 			r = authority_write_journal(account, changes);
 	}
-	return r;
+	return r < 0 ? r : forget_removals(&writing);
 }
 
 /* The answers
@@ -270,16 +322,15 @@ static void apply_operations(struct authority *authority, const struct moment *m
 
 uint64_t authority_next_work(const struct authority *authority, const struct moment *moment)
 {
-	uint64_t due = authority_next_llq_work(authority, moment->now);
+	uint64_t due = authority_next_llq_work(authority);
 
 	/* While a transaction is under way nothing can start; its end asks again. */
 	if (authority->is_busy)
 		return ZONE_NEVER;
 	if (authority->waiting.n)
 		due = moment->now;
-	for (size_t i = 0; i < authority->accounts.n; i++)
-		if (authority->accounts.items[i]->next_expiry < due)
-			due = authority->accounts.items[i]->next_expiry;
+	if (due_heap_next(&authority->accounts.lease_ends) < due)
+		due = due_heap_next(&authority->accounts.lease_ends);
 	return due < authority->retry_at ? authority->retry_at : due;
 }
 
@@ -307,29 +358,57 @@ int authority_begin(struct authority *authority, const struct moment *moment,
 	return 1;
 }
 
-static void settle_zones(struct authority *authority, bool durable)
-{
-	for (size_t i = 0; i < authority->accounts.n; i++) {
-		struct account *account = authority->accounts.items[i];
+/* Whoever has to be told what became of an account's zone hangs here. */
+struct announcement {
+	struct authority *authority;
+	const struct moment *moment;
+	struct account *account; /* its zone is the new version */
+	struct llq_question *told;
+};
 
-		if (!account->staged)
-			continue;
+/* For each record that clients see come or go, in the order of the zone. */
+static int announce(void *userdata, enum zone_change change, struct zone_record *record)
+{
+	struct announcement *announcement = userdata;
+
+	if (change != ZONE_CHANGE_REFRESHED)
+		authority_tell_llqs(announcement->authority, announcement->account, record,
+				    &announcement->told, announcement->moment->now);
+	return 0;
+}
+
+static void take_over(struct authority *authority, struct account *account,
+		      const struct moment *moment)
+{
+	struct announcement announcement = { authority, moment, account, NULL };
+	struct zone *old = account->zone;
+
+	account->zone = account->staged;
+	zone_diff(old, account->zone, announce, &announcement);
+	zone_free(old);
+}
+
+static void settle_zones(struct authority *authority, const struct moment *moment, bool durable)
+{
+	while (authority->staged) {
+		struct account *account = authority->staged;
+
+		authority->staged = account->next_staged;
+		account->next_staged = NULL;
 		authority_settle_journal(authority, account, durable);
-		if (durable) {
-			zone_free(account->zone);
-			account->zone = account->staged;
-			account->next_expiry = zone_next_expiry(account->zone);
-		} else {
+		if (durable)
+			take_over(authority, account, moment);
+		else
 			zone_free(account->staged);
-		}
 		account->staged = NULL;
+		accounts_note_leases(&authority->accounts, account);
 	}
 }
 
 void authority_finish(struct authority *authority, const struct moment *moment, bool durable,
 		      struct outbox *outbox)
 {
-	settle_zones(authority, durable);
+	settle_zones(authority, moment, durable);
 	authority->counters.transactions_failed += !durable;
 	for (struct operation *operation = authority->under_way.first; operation;
 	     operation = operation->next) {
@@ -337,7 +416,7 @@ void authority_finish(struct authority *authority, const struct moment *moment, 
 			operation->rcode = LDNS_RCODE_SERVFAIL;
 		answer_operation(authority, operation, moment, outbox);
 	}
-	authority_settle_llqs(authority, moment, durable, outbox);
+	authority_settle_llqs(authority, moment, durable);
 	operation_queue_clear(&authority->under_way);
 	authority->is_busy = false;
 	authority->retry_at = durable ? 0 : moment->now + RETRY_MSEC;

@@ -38,11 +38,10 @@ struct operation {
 	uint16_t rcode;
 	bool is_replay;   /* UPDATE: not tried; the answer is BADTIME */
 	uint32_t granted; /* UPDATE: the lease */
-	struct dns_llq
-		llqs[DNS_LLQ_MAX]; /* LLQ: the options, first of the request, then of the answer */
+	uint64_t begun;   /* LLQ: when the transaction began, from where leases count */
+	/* LLQ: the options, first of the request, then of the answer. */
+	struct dns_llq llqs[DNS_LLQ_MAX];
 	size_t n_llqs;
-	struct llq
-		*confirmed[DNS_LLQ_MAX]; /* LLQ_CONFIRM: new ones, owned until they are durable */
 };
 
 struct operation_queue {
@@ -66,9 +65,11 @@ struct authority {
 	struct notifier notifier;
 	struct notify_zone public_notify;
 	uint64_t n_notifies;
+	struct account *staged; /* the first of those that the transaction under way changes */
 	bool is_busy;
 	uint64_t retry_at; /* after a failure: no transaction before then */
 	int64_t last_record_id;
+	uint64_t removals_forgotten; /* when old ones were last removed from the storage */
 	struct authority_counters counters;
 };
 
@@ -142,16 +143,40 @@ bool authority_make_claim(const struct request *request, size_t i, uint32_t leas
 /* authority-llq-batch.c: long-lived queries in a transaction
  * --------------------------------------- */
 
+/* Whether no query is taken any more, by anybody or by this key. */
+bool authority_is_full(const struct authority *authority, const struct account *account,
+		       const char *key_name);
 /* Setups and refreshes of the transaction, after all UPDATEs. */
 void authority_apply_llq(struct authority *authority, struct operation *operation,
 			 const struct moment *moment);
-/* Events that follow from the staged zones, and everything to be written. 0 or -ENOMEM. */
+/* What the new queries' clients will know, and everything to be written. 0 or -ENOMEM. */
 int authority_stage_llqs(struct authority *authority, const struct moment *moment,
 			 struct change_list *changes);
-/* Takes over or drops what was staged; events go out. */
-void authority_settle_llqs(struct authority *authority, const struct moment *moment, bool durable,
-			   struct outbox *outbox);
+/* Takes over or drops what was staged. */
+void authority_settle_llqs(struct authority *authority, const struct moment *moment, bool durable);
 void authority_answer_llq(struct authority *authority, struct operation *operation,
 			  const struct moment *moment, struct outbox *outbox);
 /* When staging has something to do of its own. */
-uint64_t authority_next_llq_work(const struct authority *authority, uint64_t now);
+uint64_t authority_next_llq_work(const struct authority *authority);
+
+/* authority-llq-events.c: telling
+ * ------------------------------------------------------------------ */
+
+/* A record of the account's zone has come, gone, or changed its TTL; the zone is in its new
+ * version. `told`, NULL before the first: the question it was about. Events follow in
+ * authority_tick(). */
+void authority_tell_llqs(struct authority *authority, const struct account *account,
+			 const struct zone_record *record, struct llq_question **told,
+			 uint64_t now);
+/* Whether this one has to be told something. */
+void authority_check_llq(struct authority *authority, struct llq *llq);
+
+/* authority-llq-restore.c: after a restart
+ * --------------------------------------------------------- */
+
+/* All of the account has been read: what the clients of its queries may know. 0 or -ENOMEM. */
+int authority_restore_llqs(struct authority *authority, struct account *account, uint64_t now);
+void authority_clear_removals(struct account *account);
+/* Without writer and id. 0, -ENOMEM or -EINVAL. */
+int authority_read_record(const struct stored_record *stored, uint64_t expires,
+			  struct zone_record **ret);

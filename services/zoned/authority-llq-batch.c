@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Long-lived queries in a transaction. An event is written down together with the change that
- * causes it, before it is sent: whatever the client may have seen of it, after a crash the storage
- * knows. */
+/* Long-lived queries in a transaction: setups, refreshes and cancellations are durable before they
+ * are answered. Events are not written down; see struct stored_llq. */
 #include "services/zoned/authority-internal.h"
 
-#include "services/zoned/authority-transfer.h"
-
-/* An acknowledgement alone is not worth a transaction at once: lost, the event is only sent again.
- */
+/* That a query has ended is not worth a transaction at once: the client has gone. */
 #define UNSAVED_MSEC 1000
 
 static const struct zone *staged_zone(const struct account *account)
@@ -16,47 +12,50 @@ static const struct zone *staged_zone(const struct account *account)
 	return account->staged ?: account->zone;
 }
 
+/* The new query that this operation set up, or NULL. */
+static struct llq *find_new(const struct authority *authority, const struct dns_llq *option)
+{
+	struct llq *llq = option->error == DNS_LLQ_ERROR_NONE
+				  ? llq_table_find(&authority->llqs, option->id)
+				  : NULL;
+
+	return llq && llq->is_new ? llq : NULL;
+}
+
 /* Setup ------------------------------------------------------------------------------------------
  */
 
-/* Those of this transaction count as well. */
-static bool is_full(const struct authority *authority, const char *key_name)
+bool authority_is_full(const struct authority *authority, const struct account *account,
+		       const char *key_name)
 {
-	size_t n_total = authority->llqs.n;
-	size_t n_of_key = llq_table_count_key(&authority->llqs, key_name);
-	const struct operation *operation;
+	const struct llq_owner *owner = llq_table_find_owner(account, key_name);
 
-	for (operation = authority->under_way.first; operation; operation = operation->next)
-		for (size_t i = 0; i < operation->n_llqs; i++) {
-			if (!operation->confirmed[i])
-				continue;
-			n_total++;
-			n_of_key += strcmp(operation->confirmed[i]->key_name, key_name) == 0;
-		}
-	return n_total >= authority->options->llqs_total ||
-	       n_of_key >= authority->options->llqs_per_key;
+	return authority->llqs.n + authority->llqs.n_new >= authority->options->llqs_total ||
+	       (owner && owner->n_llqs >= authority->options->llqs_per_key);
 }
 
 static int make_llq(struct authority *authority, struct operation *operation, size_t i,
-		    const struct llq_claim *claim, const struct moment *moment, struct llq **ret)
+		    struct account *account, const struct llq_claim *claim,
+		    const struct moment *moment)
 {
 	struct request *request = &operation->request;
 	const ldns_rr *question = dns_message_rr(request->message, DNS_SECTION_QUESTION, i);
+	struct llq_wish wish = {
+		.id = operation->llqs[i].id,
+		.name = ldns_rr_owner(question),
+		.type = claim->type,
+		.key_name = claim->key_name,
+		.peer = request->peer,
+		.lease = claim->lease,
+		.expires = lease_end(moment->now, claim->lease),
+	};
 	struct llq *llq;
-	int r;
 
-	r = llq_new(operation->llqs[i].id, request->account_id, ldns_rr_owner(question),
-		    claim->type, claim->key_name, &request->peer, &llq);
-	if (r < 0)
-		return r;
-	llq->lease = claim->lease;
-	llq->expires = lease_end(moment->now, claim->lease);
-	*ret = llq;
-	return 0;
+	return llq_table_add(&authority->llqs, account, &wish, moment->now, &llq);
 }
 
 static enum dns_llq_error confirm(struct authority *authority, struct operation *operation,
-				  size_t i, const struct moment *moment)
+				  size_t i, struct account *account, const struct moment *moment)
 {
 	struct dns_llq *option = &operation->llqs[i];
 	const struct llq *same = llq_table_find(&authority->llqs, option->id);
@@ -73,9 +72,9 @@ static enum dns_llq_error confirm(struct authority *authority, struct operation 
 	if (!llq_challenge_is_answered(authority->options->llq_secret, &claim, option->id,
 				       moment->now))
 		return DNS_LLQ_ERROR_NO_SUCH_LLQ;
-	if (is_full(authority, claim.key_name))
+	if (authority_is_full(authority, account, claim.key_name))
 		return DNS_LLQ_ERROR_SERV_FULL;
-	if (make_llq(authority, operation, i, &claim, moment, &operation->confirmed[i]) < 0)
+	if (make_llq(authority, operation, i, account, &claim, moment) < 0)
 		return DNS_LLQ_ERROR_UNKNOWN_ERR;
 	authority->counters.llq_setups++;
 	return DNS_LLQ_ERROR_NONE;
@@ -94,16 +93,14 @@ static enum dns_llq_error refresh(struct authority *authority, struct operation 
 	authority_make_claim(&operation->request, i, option->lease, &claim);
 	/* From another address events would still go to the old one: the client must set it up
 	 * anew. */
-	if (!llq || !llq_is_claimed_by(llq, &claim) || llq->expires <= moment->now)
+	if (!llq || llq->is_new || llq->is_leaving || !llq_is_claimed_by(llq, &claim) ||
+	    llq->expires <= moment->now)
 		return DNS_LLQ_ERROR_NO_SUCH_LLQ;
-	llq->is_staged = true;
 	if (option->lease == 0) {
-		llq->is_staged_cancel = true;
+		llq->is_leaving = true;
 		return DNS_LLQ_ERROR_NONE;
 	}
 	option->lease = lease_grant(&authority->options->llq_lease, option->lease);
-	llq->staged_lease = option->lease;
-	llq->staged_expires = lease_end(moment->now, option->lease);
 	authority->counters.llq_refreshes++;
 	return DNS_LLQ_ERROR_NONE;
 }
@@ -111,16 +108,21 @@ static enum dns_llq_error refresh(struct authority *authority, struct operation 
 void authority_apply_llq(struct authority *authority, struct operation *operation,
 			 const struct moment *moment)
 {
+	struct account *account =
+		accounts_find_id(&authority->accounts, operation->request.account_id);
+
 	/* Removed while this waited. There is nobody to answer, and nothing to be looked at. */
-	if (!accounts_find_id(&authority->accounts, operation->request.account_id)) {
+	if (!account) {
 		operation->rcode = LDNS_RCODE_REFUSED;
 		return;
 	}
+	operation->begun = moment->now;
 	for (size_t i = 0; i < operation->n_llqs; i++) {
 		struct dns_llq *option = &operation->llqs[i];
-		enum dns_llq_error error = operation->kind == OPERATION_LLQ_CONFIRM
-						   ? confirm(authority, operation, i, moment)
-						   : refresh(authority, operation, i, moment);
+		enum dns_llq_error error =
+			operation->kind == OPERATION_LLQ_CONFIRM
+				? confirm(authority, operation, i, account, moment)
+				: refresh(authority, operation, i, moment);
 
 		option->error = error;
 		if (error == DNS_LLQ_ERROR_NONE)
@@ -141,51 +143,71 @@ static void begin_llq_answer(struct answer *answer, const struct operation *oper
 		     operation->n_llqs * DNS_OPTION_LLQ_SIZE);
 }
 
-/* Adds the records of `set`, and to `ret_fitting` (if not NULL) those that fit. */
-static int add_known(struct answer *answer, const struct zone *set, struct zone *ret_fitting)
+/* Adds those of the records that are still in the zone, until one does not fit; returns how many
+ * were gone through. What the client was told of and has gone is for an event to say. */
+static size_t add_records(struct answer *answer, const struct record_set *set,
+			  const struct zone *zone, uint64_t now)
 {
-	for (size_t i = 0; i < set->n_records; i++) {
+	for (size_t i = 0; i < set->n; i++) {
 		struct dns_builder_mark mark = dns_builder_mark(&answer->builder);
-		int r;
+		const struct zone_record *same = zone_find_same(zone, set->records[i]);
 
+		if (!same || !zone_record_is_live(same, now))
+			continue;
 		dns_builder_add_rr(&answer->builder, DNS_SECTION_ANSWER, set->records[i]->rr);
 		if (answer->builder.writer.failed) {
 			dns_builder_rewind(&answer->builder, &mark);
-			return 0;
+			return i;
 		}
-		r = ret_fitting ? zone_put(ret_fitting, set->records[i]) : 0;
-		if (r < 0)
-			return r;
 	}
+	return set->n;
+}
+
+/* What the client of a new query will know. */
+static int stage_known(struct llq *llq, struct answer *answer, const struct moment *moment)
+{
+	const struct account *account = llq->question->account;
+	const struct zone *zone = staged_zone(account);
+	cleanup(record_set_unrefp) struct record_set *current = NULL;
+	struct record_set *known;
+	struct name_key name;
+	size_t n;
+	int r = 0;
+
+	llq_question_name(llq->question, &name);
+	if (account->staged)
+		r = record_set_read(zone, &name, llq->question->type, moment->now, &current);
+	else
+		current = record_set_ref(llq->question->current);
+	if (r < 0)
+		return r;
+	n = add_records(answer, current, zone, moment->now);
+	/* What did not fit would be missing if nothing had changed since this serial. */
+	llq->serial = zone_serial(zone) - (n < current->n);
+	if (n == current->n)
+		known = steal_ptr(current);
+	else
+		r = record_set_new(current->records, n, &known);
+	if (r < 0)
+		return r;
+	record_set_unref(llq->known);
+	llq->known = known;
 	return 0;
 }
 
-/* What the clients of new queries will know: worked out by writing the answer once before it is
- * sent. */
+/* Worked out by writing the answer once before it is sent. */
 static int stage_answers(struct authority *authority, struct operation *operation,
 			 const struct moment *moment)
 {
-	const struct account *account =
-		accounts_find_id(&authority->accounts, operation->request.account_id);
 	struct answer answer;
 	int r = 0;
 
-	if (!account)
-		return 0;
 	begin_llq_answer(&answer, operation);
 	for (size_t i = 0; r >= 0 && i < operation->n_llqs; i++) {
-		const struct llq *same = llq_table_find(&authority->llqs, operation->llqs[i].id);
-		struct llq *llq = operation->confirmed[i];
-		cleanup(zone_freep) struct zone *current = NULL;
+		struct llq *llq = find_new(authority, &operation->llqs[i]);
 
-		if (!llq) {
-			r = same ? add_known(&answer, same->known, NULL) : 0;
-			continue;
-		}
-		r = llq_read_zone(llq, staged_zone(account), moment->now, &current);
-		if (r >= 0)
-			r = add_known(&answer, current, llq->known);
-		llq->wants_event = true;
+		if (llq)
+			r = stage_known(llq, &answer, moment);
 	}
 	return r;
 }
@@ -197,58 +219,21 @@ void authority_answer_llq(struct authority *authority, struct operation *operati
 
 	begin_llq_answer(&answer, operation);
 	for (size_t i = 0; operation->rcode == LDNS_RCODE_NOERROR && i < operation->n_llqs; i++) {
-		const struct llq *llq =
-			operation->confirmed[i]
-				?: llq_table_find(&authority->llqs, operation->llqs[i].id);
+		const struct dns_llq *option = &operation->llqs[i];
+		const struct llq *llq = option->error == DNS_LLQ_ERROR_NONE
+						? llq_table_find(&authority->llqs, option->id)
+						: NULL;
 
 		if (llq && operation->kind == OPERATION_LLQ_CONFIRM)
-			add_known(&answer, llq->known, NULL);
-		dns_option_write_llq(&answer.options_writer, &operation->llqs[i]);
+			add_records(&answer, llq->known, llq->question->account->zone,
+				    operation->begun);
+		dns_option_write_llq(&answer.options_writer, option);
 	}
 	answer_send(authority, &answer, &operation->request, moment, outbox);
 }
 
-/* Events and what to write
- * --------------------------------------------------------------------------- */
-
-/* Looks whether the zone has moved away from what the client knows. */
-static int stage_event(struct authority *authority, struct llq *llq, const struct account *account,
-		       const struct moment *moment)
-{
-	cleanup(zone_freep) struct zone *current = NULL;
-	struct identity identity;
-	int r;
-
-	r = llq_read_zone(llq, staged_zone(account), moment->now, &current);
-	if (r < 0)
-		return r;
-	llq->wants_event = false;
-	if (!zone_differs(llq->known, current))
-		return 0;
-	r = keyring_find_text(&authority->keyring, &authority->accounts, llq->key_name, &identity);
-	if (r <= 0)
-		return r;
-	r = llq_wire_plan(llq, current, &identity.key, &llq->staged_offered);
-	if (r < 0)
-		return r == -EMSGSIZE ? 0 : r;
-	llq->is_staged = true;
-	llq->n_events++;
-	return 0;
-}
-
-static int write_llq(const struct llq *llq, const struct moment *moment,
-		     struct change_list *changes)
-{
-	const struct zone *offered = llq->staged_offered ?: llq->offered;
-	struct change change = { .kind = CHANGE_DELETE_LLQ, .account = llq->account };
-	int r = 0;
-
-	change.llq_id = llq->id;
-	if (!llq->is_staged_cancel)
-		r = llq_wire_to_storage(llq, offered, llq->staged_lease ?: llq->lease,
-					llq->staged_expires ?: llq->expires, moment, &change);
-	return r < 0 ? r : change_list_append(changes, &change);
-}
+/* What to write
+ * ------------------------------------------------------------------------------------ */
 
 static int write_removed(struct llq_table *table, struct change_list *changes)
 {
@@ -264,203 +249,139 @@ static int write_removed(struct llq_table *table, struct change_list *changes)
 	return r;
 }
 
-static int write_confirmed(struct authority *authority, const struct moment *moment,
-			   struct change_list *changes)
+static int write_confirmed(struct authority *authority, struct operation *operation,
+			   const struct moment *moment, struct change_list *changes)
 {
-	struct operation *operation;
-	int r = 0;
+	int r = stage_answers(authority, operation, moment);
 
-	for (operation = authority->under_way.first; operation; operation = operation->next) {
-		if (operation->kind == OPERATION_LLQ_CONFIRM)
-			r = stage_answers(authority, operation, moment);
-		for (size_t i = 0; r >= 0 && i < operation->n_llqs; i++)
-			if (operation->confirmed[i])
-				r = write_llq(operation->confirmed[i], moment, changes);
-		if (r < 0)
-			return r;
+	for (size_t i = 0; r >= 0 && i < operation->n_llqs; i++) {
+		const struct llq *llq = find_new(authority, &operation->llqs[i]);
+		struct change change;
+
+		if (!llq)
+			continue;
+		r = llq_wire_to_storage(llq, moment, &change);
+		if (r >= 0)
+			r = change_list_append(changes, &change);
 	}
-	return 0;
+	return r;
 }
 
-static bool has_changed(const struct account *account)
+/* Up to when the client knows everything: until now, unless it has still to be told. */
+static uint32_t current_serial(const struct llq *llq)
 {
-	return account->staged && zone_serial(account->staged) != zone_serial(account->zone);
+	return llq->known == llq->question->current && !llq->event
+		       ? zone_serial(llq->question->account->zone)
+		       : llq->serial;
+}
+
+static int write_refreshed(struct authority *authority, struct operation *operation,
+			   const struct moment *moment, struct change_list *changes)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < operation->n_llqs; i++) {
+		const struct dns_llq *option = &operation->llqs[i];
+		struct change change = { .kind = CHANGE_DELETE_LLQ, .llq_id = option->id };
+
+		if (option->error != DNS_LLQ_ERROR_NONE)
+			continue;
+		if (option->lease) {
+			const struct llq *llq = llq_table_find(&authority->llqs, option->id);
+
+			change.kind = CHANGE_REFRESH_LLQ;
+			change.refreshed_llq = (struct refreshed_llq){
+				.id = option->id,
+				.lease = option->lease,
+				.expires = lease_to_date(moment,
+							 lease_end(moment->now, option->lease)),
+				.serial = current_serial(llq),
+			};
+		}
+		r = change_list_append(changes, &change);
+	}
+	return r;
 }
 
 int authority_stage_llqs(struct authority *authority, const struct moment *moment,
 			 struct change_list *changes)
 {
-	const struct account *account = NULL;
+	struct operation *operation;
 	int r = write_removed(&authority->llqs, changes);
 
-	for (size_t i = 0; r >= 0 && i < authority->llqs.n; i++) {
-		struct llq *llq = authority->llqs.items[i];
-
-		if (!account || account->id != llq->account)
-			account = accounts_find_id(&authority->accounts, llq->account);
-		if (!account)
-			llq->wants_event = false;
-		if (!account || llq->expires <= moment->now)
-			continue;
-		if (has_changed(account))
-			llq->wants_event = true;
-		if (llq->wants_event && !llq->offered && !llq->is_staged_cancel)
-			r = stage_event(authority, llq, account, moment);
-		if (r >= 0 && (llq->is_staged || llq->unsaved_since)) {
-			llq->is_staged = true;
-			llq->unsaved_since = 0;
-			r = write_llq(llq, moment, changes);
+	for (operation = authority->under_way.first; r >= 0 && operation;
+	     operation = operation->next) {
+		switch (operation->kind) {
+		case OPERATION_UPDATE:
+			break;
+		case OPERATION_LLQ_CONFIRM:
+			r = write_confirmed(authority, operation, moment, changes);
+			break;
+		case OPERATION_LLQ_REFRESH:
+			r = write_refreshed(authority, operation, moment, changes);
+			break;
 		}
 	}
-	return r < 0 ? r : write_confirmed(authority, moment, changes);
+	return r;
 }
 
 /* Afterwards
  * ----------------------------------------------------------------------------------------- */
 
-static void send_first(struct authority *authority, struct llq *llq, const struct moment *moment,
-		       struct outbox *outbox)
+static void settle_confirmed(struct authority *authority, const struct dns_llq *option,
+			     bool durable, uint64_t now)
 {
-	struct identity identity;
-	struct dns_tsig_mac mac;
-	struct octets octets;
-	uint16_t id = llq_wire_event_id(authority->options->llq_secret, llq);
+	struct llq *llq = find_new(authority, option);
 
-	/* Without the key or memory the query dies by its lease, and its client asks anew. */
-	if (keyring_find_text(&authority->keyring, &authority->accounts, llq->key_name,
-			      &identity) <= 0 ||
-	    llq_wire_build_event(llq, id, &identity.key, moment->date / 1000, &octets, &mac) < 0) {
-		llq_table_remove(&authority->llqs, llq, moment->now);
+	if (!llq)
 		return;
-	}
-	authority->counters.llq_events++;
-	outbox_append(outbox, &llq->peer, octets.data, octets.size);
-	llq_event_sent(llq, &octets, id, &mac, moment->now);
-}
-
-static void settle_llq(struct authority *authority, struct llq *llq, const struct moment *moment,
-		       bool durable, struct outbox *outbox)
-{
-	struct zone *offered = steal_ptr(llq->staged_offered);
-	bool is_cancelled = llq->is_staged_cancel;
-	uint32_t lease = llq->staged_lease;
-	uint64_t expires = llq->staged_expires;
-
-	llq->is_staged = llq->is_staged_cancel = false;
-	llq->staged_lease = 0;
-	llq->staged_expires = 0;
 	if (!durable) {
-		zone_free(offered);
-		llq->wants_event = true;
-		llq->unsaved_since = moment->now ?: 1;
+		llq_table_drop(&authority->llqs, llq);
 		return;
 	}
-	if (expires) {
-		llq->lease = lease;
-		llq->expires = expires;
-	}
-	if (is_cancelled) {
-		zone_free(offered);
-		llq_table_remove(&authority->llqs, llq, moment->now);
-	} else if (offered) {
-		llq->offered = offered;
-		send_first(authority, llq, moment, outbox);
-	}
+	llq_table_take_up(&authority->llqs, llq, now);
+	authority_check_llq(authority, llq);
 }
 
-/* A client has one query for a question from one address: the new one takes the old one's place. A
- * host's key belongs to one machine, so there the address does not matter: it moved, and nobody
- * listens at the old one. Otherwise a host that moves often would fill its share until the leases
- * end. */
-static void take_up(struct authority *authority, struct operation *operation, size_t i,
-		    uint64_t now)
+static void settle_refreshed(struct authority *authority, const struct operation *operation,
+			     const struct dns_llq *option, bool durable)
 {
-	struct llq *llq = steal_ptr(operation->confirmed[i]);
+	struct llq *llq = option->error == DNS_LLQ_ERROR_NONE
+				  ? llq_table_find(&authority->llqs, option->id)
+				  : NULL;
 
-	for (size_t k = authority->llqs.n; k > 0; k--) {
-		struct llq *old = authority->llqs.items[k - 1];
-		struct llq_claim claim = { .remote = llq->peer.remote,
-					   .key_name = llq->key_name,
-					   .name = llq->name_key,
-					   .type = llq->type };
-
-		if (operation->request.identity.is_host)
-			claim.remote = old->peer.remote;
-		if (old->id != llq->id && llq_is_claimed_by(old, &claim))
-			llq_table_remove(&authority->llqs, old, now);
+	if (!llq)
+		return;
+	if (!durable) {
+		llq->is_leaving = false;
+	} else if (option->lease == 0) {
+		llq_table_drop(&authority->llqs, llq);
+	} else {
+		llq->lease = option->lease;
+		llq->expires = lease_end(operation->begun, option->lease);
+		llq_table_note_time(&authority->llqs, llq);
 	}
-	llq_table_add(&authority->llqs, llq);
 }
 
-void authority_settle_llqs(struct authority *authority, const struct moment *moment, bool durable,
-			   struct outbox *outbox)
+void authority_settle_llqs(struct authority *authority, const struct moment *moment, bool durable)
 {
 	struct operation *operation;
 
 	llq_table_settle_removed(&authority->llqs, durable);
-	for (size_t i = authority->llqs.n; i > 0; i--)
-		if (authority->llqs.items[i - 1]->is_staged)
-			settle_llq(authority, authority->llqs.items[i - 1], moment, durable,
-				   outbox);
-	for (operation = authority->under_way.first; durable && operation;
-	     operation = operation->next)
-		for (size_t i = 0; i < operation->n_llqs; i++)
-			if (operation->confirmed[i])
-				take_up(authority, operation, i, moment->now);
-}
+	for (operation = authority->under_way.first; operation; operation = operation->next) {
+		for (size_t i = 0; i < operation->n_llqs; i++) {
+			const struct dns_llq *option = &operation->llqs[i];
 
-uint64_t authority_next_llq_work(const struct authority *authority, uint64_t now)
-{
-	uint64_t due = authority->llqs.n_removed ? authority->llqs.removed_since + UNSAVED_MSEC
-						 : ZONE_NEVER;
-
-	for (size_t i = 0; i < authority->llqs.n; i++) {
-		const struct llq *llq = authority->llqs.items[i];
-
-		if (llq->wants_event && !llq->offered)
-			return now;
-		if (llq->unsaved_since && llq->unsaved_since + UNSAVED_MSEC < due)
-			due = llq->unsaved_since + UNSAVED_MSEC;
-	}
-	return due;
-}
-
-void authority_tick(struct authority *authority, const struct moment *moment, struct outbox *outbox)
-{
-	authority_send_notifies(authority, moment, outbox);
-	for (size_t i = authority->llqs.n; i > 0; i--) {
-		struct llq *llq = authority->llqs.items[i - 1];
-
-		switch (llq_on_time(llq, moment->now)) {
-		case LLQ_TIMER_NOTHING:
-			break;
-		case LLQ_TIMER_SEND_FIRST:
-			send_first(authority, llq, moment, outbox);
-			break;
-		case LLQ_TIMER_SEND_AGAIN:
-			authority->counters.llq_event_retries++;
-			outbox_append(outbox, &llq->peer, llq->event.data, llq->event.size);
-			break;
-		case LLQ_TIMER_UNANSWERED:
-			authority->counters.llq_deaths++;
-			llq_table_remove(&authority->llqs, llq, moment->now);
-			break;
-		case LLQ_TIMER_EXPIRED:
-			llq_table_remove(&authority->llqs, llq, moment->now);
-			break;
+			if (operation->kind == OPERATION_LLQ_CONFIRM)
+				settle_confirmed(authority, option, durable, moment->now);
+			else
+				settle_refreshed(authority, operation, option, durable);
 		}
 	}
 }
 
-uint64_t authority_next_due(const struct authority *authority, const struct moment *moment)
+uint64_t authority_next_llq_work(const struct authority *authority)
 {
-	uint64_t due = authority_next_work(authority, moment);
-	uint64_t notify = authority_next_notify(authority, moment->now);
-
-	if (notify < due)
-		due = notify;
-	for (size_t i = 0; i < authority->llqs.n; i++)
-		if (llq_next_due(authority->llqs.items[i]) < due)
-			due = llq_next_due(authority->llqs.items[i]);
-	return due;
+	return authority->llqs.n_removed ? authority->llqs.removed_since + UNSAVED_MSEC
+					 : ZONE_NEVER;
 }

@@ -93,9 +93,8 @@ static void challenge(struct authority *authority, const struct request *request
 		      struct outbox *outbox)
 {
 	const struct authority_options *options = authority->options;
-	bool is_full = authority->llqs.n >= options->llqs_total ||
-		       llq_table_count_key(&authority->llqs, request->identity.key_name) >=
-			       options->llqs_per_key;
+	bool is_full =
+		authority_is_full(authority, request->identity.account, request->identity.key_name);
 	struct dns_llq answers[DNS_LLQ_MAX];
 
 	authority->counters.llq_rejected += is_full;
@@ -153,12 +152,12 @@ static bool is_ack_of(struct authority *authority, const struct llq *llq, const 
 {
 	struct identity identity;
 
-	return llq->event.data && llq->event_id == message->id && !peer->connection &&
+	return llq->event && llq->event->id == message->id && !peer->connection &&
 	       endpoint_equal(&llq->peer.remote, &peer->remote) &&
 	       keyring_find(&authority->keyring, &authority->accounts, &tsig->key_name, &identity) >
 		       0 &&
-	       strcmp(identity.key_name, llq->key_name) == 0 &&
-	       dns_tsig_verify(data, tsig, &identity.key, &llq->event_mac, moment->date / 1000,
+	       strcmp(identity.key_name, llq->owner->key_name) == 0 &&
+	       dns_tsig_verify(data, tsig, &identity.key, &llq->event->mac, moment->date / 1000,
 			       0) == DNS_TSIG_RESULT_OK;
 }
 
@@ -183,8 +182,12 @@ void authority_receive_ack(struct authority *authority, const struct moment *mom
 		return;
 	}
 	authority->counters.llq_acks++;
-	llq_event_acknowledged(llq, moment->now);
-	/* The client has no use for it any more. */
-	if (option.error == DNS_LLQ_ERROR_NO_SUCH_LLQ)
+	/* The client may have no use for it any more. */
+	if (option.error == DNS_LLQ_ERROR_NO_SUCH_LLQ) {
 		llq_table_remove(&authority->llqs, llq, moment->now);
+		return;
+	}
+	llq_event_acknowledged(llq);
+	llq_table_note_time(&authority->llqs, llq);
+	authority_check_llq(authority, llq);
 }

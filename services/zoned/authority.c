@@ -128,7 +128,8 @@ struct authority *authority_free(struct authority *authority)
 		return NULL;
 	operation_queue_clear(&authority->waiting);
 	operation_queue_clear(&authority->under_way);
-	llq_table_clear(&authority->llqs);
+	llq_table_clear(&authority->llqs, &authority->accounts);
+	replay_guard_clear(&authority->replays);
 	keyring_forget(&authority->keyring, -1);
 	secret_free(authority->decoy);
 	accounts_clear(&authority->accounts);
@@ -163,15 +164,14 @@ int authority_add_account(struct authority *authority, int64_t id, const char *d
 	return accounts_add(&authority->accounts, account);
 }
 
-static int record_from_storage(const struct stored_record *stored, const struct moment *moment,
-			       uint32_t lease_maximum, struct zone_record **ret)
+int authority_read_record(const struct stored_record *stored, uint64_t expires,
+			  struct zone_record **ret)
 {
 	size_t size = stored->owner.size + 10 + stored->data.size;
 	cleanup(freep) uint8_t *octets = malloc(size);
 	struct writer writer = writer_init(octets, octets ? size : 0);
 	ldns_rr *rr = NULL;
 	size_t position = 0;
-	int r;
 
 	if (!octets)
 		return -ENOMEM;
@@ -183,11 +183,7 @@ static int record_from_storage(const struct stored_record *stored, const struct 
 	writer_copy(&writer, stored->data.data, stored->data.size);
 	if (ldns_wire2rr(&rr, octets, size, &position, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
 		return -EINVAL;
-	r = zone_record_new(rr, lease_from_date(moment, stored->expires, lease_maximum),
-			    stored->writer, ret);
-	if (r >= 0)
-		(*ret)->id = stored->id;
-	return r;
+	return zone_record_new(rr, expires, stored->writer, ret);
 }
 
 int authority_add_record(struct authority *authority, int64_t id,
@@ -200,9 +196,13 @@ int authority_add_record(struct authority *authority, int64_t id,
 
 	if (!account)
 		return -ENOENT;
-	r = record_from_storage(stored, moment, authority->options->update_lease.maximum, &record);
+	r = authority_read_record(
+		stored,
+		lease_from_date(moment, stored->expires, authority->options->update_lease.maximum),
+		&record);
 	if (r < 0)
 		return r;
+	record->id = stored->id;
 	name_key_from_rdf(ldns_rr_owner(record->rr), &owner);
 	if (!name_key_is_within(&owner, &account->name))
 		return -EINVAL;
@@ -227,21 +227,12 @@ static int put_fixed(struct zone *zone, const char *apex, const char *server, ui
 	return r;
 }
 
-int authority_add_llq(struct authority *authority, int64_t account, const struct stored_llq *stored,
-		      const struct moment *moment)
-{
-	struct llq *llq;
-	int r = llq_wire_from_storage(account, stored, moment, &llq);
-
-	return r < 0 ? r : llq_table_add(&authority->llqs, llq);
-}
-
 size_t authority_n_llqs(const struct authority *authority)
 {
 	return authority->llqs.n;
 }
 
-int authority_complete_account(struct authority *authority, int64_t id)
+int authority_complete_account(struct authority *authority, int64_t id, const struct moment *moment)
 {
 	struct account *account = accounts_find_id(&authority->accounts, id);
 	cleanup(freep) char *server = ldns_rdf2str(authority->options->server_name);
@@ -258,9 +249,11 @@ int authority_complete_account(struct authority *authority, int64_t id)
 		r = put_soa(account->zone, apex, server, 1);
 	if (r >= 0)
 		r = put_fixed(account->zone, apex, server, authority->options->port);
-	account->next_expiry = zone_next_expiry(account->zone);
 	if (r >= 0)
 		authority_complete_replication(authority, account);
+	if (r >= 0)
+		r = authority_restore_llqs(authority, account, moment->now);
+	accounts_note_leases(&authority->accounts, account);
 	return r;
 }
 
@@ -273,8 +266,10 @@ bool authority_has_account(const struct authority *authority, int64_t id, const 
 
 void authority_unlist_accounts(struct authority *authority)
 {
-	for (size_t i = 0; i < authority->accounts.n; i++)
-		authority->accounts.items[i]->is_listed = false;
+	struct account *account, *next;
+
+	HASH_ITER (by_id, authority->accounts.by_id, account, next)
+		account->is_listed = false;
 }
 
 void authority_list_account(struct authority *authority, int64_t id)
@@ -285,32 +280,30 @@ void authority_list_account(struct authority *authority, int64_t id)
 		account->is_listed = true;
 }
 
-void authority_keep_listed(struct authority *authority, const struct moment *moment)
+static void forget(struct authority *authority, struct account *account)
 {
-	for (size_t i = authority->accounts.n; i > 0; i--) {
-		struct account *account = authority->accounts.items[i - 1];
+	llq_table_forget_account(&authority->llqs, account);
+	keyring_forget(&authority->keyring, account->id);
+	authority_clear_removals(account);
+	authority_end_replication(authority, account);
+	accounts_remove(&authority->accounts, account);
+}
 
-		if (account->is_listed)
-			continue;
-		for (size_t k = authority->llqs.n; k > 0; k--)
-			if (authority->llqs.items[k - 1]->account == account->id)
-				llq_table_remove(&authority->llqs, authority->llqs.items[k - 1],
-						 moment->now);
-		keyring_forget(&authority->keyring, account->id);
-		authority_end_replication(authority, account);
-		accounts_remove_at(&authority->accounts, i - 1);
-	}
+void authority_keep_listed(struct authority *authority)
+{
+	struct account *account, *next;
+
+	HASH_ITER (by_id, authority->accounts.by_id, account, next)
+		if (!account->is_listed)
+			forget(authority, account);
 }
 
 void authority_forget_account(struct authority *authority, int64_t id)
 {
-	llq_table_forget_account(&authority->llqs, id);
-	keyring_forget(&authority->keyring, id);
-	for (size_t i = authority->accounts.n; i > 0; i--)
-		if (authority->accounts.items[i - 1]->id == id) {
-			authority_end_replication(authority, authority->accounts.items[i - 1]);
-			accounts_remove_at(&authority->accounts, i - 1);
-		}
+	struct account *account = accounts_find_id(&authority->accounts, id);
+
+	if (account)
+		forget(authority, account);
 }
 
 void authority_set_last_record_id(struct authority *authority, int64_t id)

@@ -91,8 +91,8 @@ int authority_new(const struct authority_options *options, struct authority **re
 struct authority *authority_free(struct authority *authority);
 
 /* What the storage holds, at the start and whenever an account was added. The records of an account
- * follow it, then its queries; authority_complete_account() last. 0 or a negative errno: -EEXIST
- * for an account known already, -EINVAL for what makes no sense. */
+ * follow it, then removals and queries; authority_complete_account() last. 0 or a negative errno:
+ * -EEXIST for an account known already, -EINVAL for what makes no sense. */
 int authority_add_account(struct authority *authority, int64_t id, const char *domain,
 			  const void *key, size_t key_size);
 int authority_add_record(struct authority *authority, int64_t account,
@@ -102,7 +102,10 @@ int authority_add_llq(struct authority *authority, int64_t account, const struct
 /* The oldest first. */
 int authority_add_journal(struct authority *authority, int64_t account,
 			  const struct stored_journal *entry);
-int authority_complete_account(struct authority *authority, int64_t account);
+int authority_add_removal(struct authority *authority, int64_t account,
+			  const struct stored_removal *removal);
+int authority_complete_account(struct authority *authority, int64_t account,
+			       const struct moment *moment);
 /* Takes it out of memory, without a word to the storage: it could not be read to its end. Not while
  * a transaction is under way, unless the account was added since it began. */
 void authority_forget_account(struct authority *authority, int64_t account);
@@ -111,7 +114,7 @@ bool authority_has_account(const struct authority *authority, int64_t id, const 
  * others go. Not while a transaction is under way. */
 void authority_unlist_accounts(struct authority *authority);
 void authority_list_account(struct authority *authority, int64_t id);
-void authority_keep_listed(struct authority *authority, const struct moment *moment);
+void authority_keep_listed(struct authority *authority);
 /* The highest id a stored record ever had. */
 void authority_set_last_record_id(struct authority *authority, int64_t id);
 

@@ -24,8 +24,12 @@ void stored_llq_clear(struct stored_llq *llq)
 {
 	free(llq->name.data);
 	free(llq->key_name);
-	free(llq->known.data);
-	free(llq->offered.data);
+}
+
+void stored_removal_clear(struct stored_removal *removal)
+{
+	free(removal->owner.data);
+	free(removal->data.data);
 }
 
 void stored_journal_clear(struct stored_journal *journal)
@@ -46,10 +50,15 @@ void change_clear(struct change *change)
 	case CHANGE_PUT_JOURNAL:
 		stored_journal_clear(&change->journal);
 		break;
+	case CHANGE_PUT_REMOVAL:
+		stored_removal_clear(&change->removal);
+		break;
 	case CHANGE_DELETE_RECORD:
+	case CHANGE_REFRESH_LLQ:
 	case CHANGE_DELETE_LLQ:
 	case CHANGE_DELETE_JOURNAL:
 	case CHANGE_CLEAR_JOURNAL:
+	case CHANGE_FORGET_REMOVALS:
 		break;
 	}
 }

@@ -15,10 +15,13 @@ enum change_kind {
 	CHANGE_PUT_RECORD,
 	CHANGE_DELETE_RECORD,
 	CHANGE_PUT_LLQ,
+	CHANGE_REFRESH_LLQ,
 	CHANGE_DELETE_LLQ,
 	CHANGE_PUT_JOURNAL,
 	CHANGE_DELETE_JOURNAL, /* the entry that leads to `serial` */
 	CHANGE_CLEAR_JOURNAL,
+	CHANGE_PUT_REMOVAL,
+	CHANGE_FORGET_REMOVALS,
 };
 
 /* Expiry of a record without a lease. */
@@ -39,8 +42,11 @@ struct stored_record {
 	char *writer;    /* may be NULL */
 };
 
-/* A long-lived query: enough to go on with it after a restart. Record sets are sequences of records
- * in the form of a message, without compression. */
+/*
+ * A long-lived query: enough to go on with it after a restart. Its events are not written down. The
+ * client knows what became of the account's zone up to `serial`; whatever was removed since then
+ * is among the removals, and what is there it is told again.
+ */
 struct stored_llq {
 	uint64_t id;
 	struct octets name;
@@ -50,10 +56,24 @@ struct stored_llq {
 	struct endpoint local;
 	uint32_t lease; /* seconds granted */
 	int64_t expires;
-	uint32_t n_events;
-	struct octets known;
-	struct octets offered; /* what an event not acknowledged yet makes of `known` */
-	bool is_offering;
+	uint32_t serial;
+};
+
+struct refreshed_llq {
+	uint64_t id;
+	uint32_t lease;
+	int64_t expires;
+	uint32_t serial;
+};
+
+/* A record that somebody had a long-lived query about when it was removed. Nobody asks for it any
+ * more when no query can be older. */
+struct stored_removal {
+	uint32_t serial; /* of the account's zone without it */
+	int64_t date;
+	struct octets owner;
+	uint16_t type;
+	struct octets data;
 };
 
 /* What led from one serial of an account's zone to the next: records in the form of a message,
@@ -71,10 +91,13 @@ struct change {
 	union {
 		int64_t record_id;
 		uint64_t llq_id;
+		int64_t before; /* FORGET_REMOVALS: those of an earlier date */
 		struct stored_record record;
 		struct stored_llq llq;
 		struct stored_journal journal;
 		uint32_t serial;
+		struct refreshed_llq refreshed_llq;
+		struct stored_removal removal;
 	};
 };
 
@@ -91,5 +114,6 @@ void change_clear(struct change *change);
 void stored_record_clear(struct stored_record *record);
 void stored_llq_clear(struct stored_llq *llq);
 void stored_journal_clear(struct stored_journal *journal);
+void stored_removal_clear(struct stored_removal *removal);
 /* A copy in memory of its own; 0 or -ENOMEM. */
 int octets_copy(const void *data, size_t size, struct octets *ret);

@@ -7,49 +7,77 @@
 
 #define HOST_ID_DIGITS 8
 
-static struct keyring_entry *find_entry(struct keyring *keyring, int64_t account,
-					const char *key_name)
+struct keyring_entry {
+	int64_t account;
+	struct secret *secret;
+	UT_hash_handle hh;
+	char key_name[];
+};
+
+static void remove_entry(struct keyring *keyring, struct keyring_entry *entry)
 {
-	for (size_t i = 0; i < KEYRING_SIZE; i++)
-		if (keyring->entries[i].secret && keyring->entries[i].account == account &&
-		    strcmp(keyring->entries[i].key_name, key_name) == 0)
-			return &keyring->entries[i];
-	return NULL;
+	HASH_DELETE(hh, keyring->entries, entry);
+	keyring->n--;
+	secret_free(entry->secret);
+	free(entry);
 }
 
-static struct keyring_entry *free_entry(struct keyring *keyring)
+/* Into the table, as the last used. */
+static int add_entry(struct keyring *keyring, struct keyring_entry *entry)
 {
-	struct keyring_entry *oldest = &keyring->entries[0];
-
-	for (size_t i = 0; i < KEYRING_SIZE; i++) {
-		if (!keyring->entries[i].secret)
-			return &keyring->entries[i];
-		if (keyring->entries[i].used < oldest->used)
-			oldest = &keyring->entries[i];
+	HASH_ADD_KEYPTR(hh, keyring->entries, entry->key_name, strlen(entry->key_name), entry);
+	if (!hash_has(&entry->hh)) {
+		secret_free(entry->secret);
+		free(entry);
+		return -ENOMEM;
 	}
-	oldest->secret = secret_free(oldest->secret);
-	return oldest;
+	keyring->n++;
+	if (keyring->n > KEYRING_SIZE)
+		remove_entry(keyring, keyring->entries);
+	return 0;
+}
+
+static int new_entry(struct keyring *keyring, const struct account *account, const char *key_name,
+		     struct keyring_entry **ret)
+{
+	struct keyring_entry *entry = calloc(1, sizeof *entry + strlen(key_name) + 1);
+	int r;
+
+	if (!entry)
+		return -ENOMEM;
+	strcpy(entry->key_name, key_name);
+	entry->account = account->id;
+	r = account_keys_derive_host_tsig(account->key, key_name, &entry->secret);
+	if (r < 0) {
+		free(entry);
+		return r;
+	}
+	*ret = entry;
+	return add_entry(keyring, entry);
 }
 
 static int derive_host_secret(struct keyring *keyring, const struct account *account,
 			      const char *key_name, struct secret **ret)
 {
-	struct keyring_entry *entry = find_entry(keyring, account->id, key_name);
-	struct secret *secret;
+	struct keyring_entry *entry;
 	int r;
 
-	if (!entry) {
-		r = account_keys_derive_host_tsig(account->key, key_name, &secret);
-		if (r < 0)
-			return r;
-		entry = free_entry(keyring);
-		strcpy(entry->key_name, key_name);
-		entry->account = account->id;
-		entry->secret = secret;
+	HASH_FIND(hh, keyring->entries, key_name, strlen(key_name), entry);
+	/* An account of this name that has gone: its key is not this one's. */
+	if (entry && entry->account != account->id) {
+		remove_entry(keyring, entry);
+		entry = NULL;
 	}
-	entry->used = ++keyring->n_uses;
-	*ret = entry->secret;
-	return 0;
+	if (entry && entry->hh.next) {
+		HASH_DELETE(hh, keyring->entries, entry);
+		keyring->n--;
+		r = add_entry(keyring, entry);
+	} else {
+		r = entry ? 0 : new_entry(keyring, account, key_name, &entry);
+	}
+	if (r >= 0)
+		*ret = entry->secret;
+	return r;
 }
 
 /* Whether the name is that of a host's key: eight digits, and one label between them and the
@@ -153,7 +181,9 @@ int keyring_find_text(struct keyring *keyring, const struct accounts *accounts,
 
 void keyring_forget(struct keyring *keyring, int64_t account)
 {
-	for (size_t i = 0; i < KEYRING_SIZE; i++)
-		if (account < 0 || keyring->entries[i].account == account)
-			keyring->entries[i].secret = secret_free(keyring->entries[i].secret);
+	struct keyring_entry *entry, *next;
+
+	HASH_ITER (hh, keyring->entries, entry, next)
+		if (account < 0 || entry->account == account)
+			remove_entry(keyring, entry);
 }

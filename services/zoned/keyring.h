@@ -7,11 +7,12 @@
  * `<8 hex digits>.<host>.<account domain>`, and its secret follows from the account's
  * (docs/ARCHITECTURE.md, "Account and trust"), so that no host has to be made known here.
  */
+#include "common/base/hash.h"
 #include "common/dns/dns-tsig.h"
 #include "services/zoned/account.h"
 
 /* Secrets of hosts that are kept derived; beyond it the longest unused one goes. */
-#define KEYRING_SIZE 128
+#define KEYRING_SIZE 16384
 
 struct identity {
 	struct account *account; /* borrowed; NULL with is_transfer */
@@ -22,14 +23,10 @@ struct identity {
 	struct dns_tsig_key key; /* its secret is borrowed: valid until the next look-up */
 };
 
+/* All zero: empty. */
 struct keyring {
-	struct keyring_entry {
-		char key_name[ACCOUNT_DOMAIN_SIZE];
-		int64_t account;
-		struct secret *secret;
-		uint64_t used;
-	} entries[KEYRING_SIZE];
-	uint64_t n_uses;
+	struct keyring_entry *entries; /* by name; the longest unused first in the list */
+	size_t n;
 };
 
 /* 1: found. 0: no such key (TSIG error BADKEY). Or -ENOMEM. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "services/zoned/llq-state.h"
+#include "services/zoned/llq-table.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -50,223 +50,57 @@ bool llq_challenge_is_answered(const uint8_t secret[static 32], const struct llq
 /* One query
  * ------------------------------------------------------------------------------------------ */
 
-int llq_new(uint64_t id, int64_t account, const ldns_rdf *name, uint16_t type, const char *key_name,
-	    const struct peer *peer, struct llq **ret)
+bool llq_is_claimed_by(const struct llq *llq, const struct llq_claim *claim)
 {
-	cleanup(llq_freep) struct llq *llq = calloc(1, sizeof *llq);
-	int r;
+	struct name_key name;
 
-	if (!llq)
-		return -ENOMEM;
-	llq->id = id;
-	llq->account = account;
-	llq->type = type;
-	llq->peer = *peer;
-	llq->name = ldns_rdf_clone(name);
-	llq->key_name = strdup(key_name);
-	if (!llq->name || !llq->key_name)
-		return -ENOMEM;
-	name_key_from_rdf(name, &llq->name_key);
-	r = zone_new(name, &llq->known);
-	if (r < 0)
-		return r;
-	*ret = steal_ptr(llq);
-	return 0;
+	llq_question_name(llq->question, &name);
+	return endpoint_equal(&llq->peer.remote, &claim->remote) &&
+	       llq->question->type == claim->type && name_key_equal(&name, &claim->name) &&
+	       strcmp(llq->owner->key_name, claim->key_name) == 0;
 }
 
-struct llq *llq_free(struct llq *llq)
+struct llq_event *llq_event_free(struct llq_event *event)
 {
-	if (!llq)
+	if (!event)
 		return NULL;
-	ldns_rdf_deep_free(llq->name);
-	free(llq->key_name);
-	zone_free(llq->known);
-	zone_free(llq->offered);
-	zone_free(llq->staged_offered);
-	free(llq->event.data);
-	free(llq);
+	record_set_unref(event->offered);
+	free(event);
 	return NULL;
 }
 
-bool llq_is_claimed_by(const struct llq *llq, const struct llq_claim *claim)
+void llq_event_sent(struct llq *llq, struct llq_event *event, uint64_t now)
 {
-	return endpoint_equal(&llq->peer.remote, &claim->remote) && llq->type == claim->type &&
-	       name_key_equal(&llq->name_key, &claim->name) &&
-	       strcmp(llq->key_name, claim->key_name) == 0;
+	llq_event_free(llq->event);
+	llq->event = event;
+	event->n_sent = 1;
+	event->due = now + LLQ_SECOND_AFTER_MSEC;
 }
 
-int llq_read_zone(const struct llq *llq, const struct zone *zone, uint64_t now, struct zone **ret)
+void llq_event_acknowledged(struct llq *llq)
 {
-	cleanup(zone_freep) struct zone *set = NULL;
-	struct zone_range range = zone_find_rrset(zone, &llq->name_key, llq->type);
-	int r = zone_new(llq->name, &set);
-
-	for (size_t i = range.start; r >= 0 && i < range.end; i++)
-		if (zone_record_is_live(zone->records[i], now))
-			r = zone_put(set, zone->records[i]);
-	if (r < 0)
-		return r;
-	*ret = steal_ptr(set);
-	return 0;
-}
-
-void llq_event_sent(struct llq *llq, const struct octets *octets, uint16_t event_id,
-		    const struct dns_tsig_mac *mac, uint64_t now)
-{
-	free(llq->event.data);
-	llq->event = *octets;
-	llq->event_id = event_id;
-	llq->event_mac = *mac;
-	llq->n_sent = 1;
-	llq->due = now + LLQ_SECOND_AFTER_MSEC;
-}
-
-void llq_event_acknowledged(struct llq *llq, uint64_t now)
-{
-	zone_free(llq->known);
-	llq->known = llq->offered;
-	llq->offered = NULL;
-	free(llq->event.data);
-	llq->event = (struct octets){};
-	llq->n_sent = 0;
-	llq->unsaved_since = now ?: 1;
-	llq->wants_event = true;
+	record_set_unref(llq->known);
+	llq->known = steal_ptr(llq->event->offered);
+	llq->serial = llq->event->serial;
+	llq->event = llq_event_free(llq->event);
 }
 
 enum llq_timer llq_on_time(struct llq *llq, uint64_t now)
 {
+	struct llq_event *event = llq->event;
+
 	if (llq->expires <= now)
 		return LLQ_TIMER_EXPIRED;
-	if (!llq->offered)
+	if (!event || event->due > now)
 		return LLQ_TIMER_NOTHING;
-	if (!llq->event.data)
-		return LLQ_TIMER_SEND_FIRST;
-	if (llq->due > now)
-		return LLQ_TIMER_NOTHING;
-	if (llq->n_sent >= LLQ_TRANSMISSIONS)
+	if (event->n_sent >= LLQ_TRANSMISSIONS)
 		return LLQ_TIMER_UNANSWERED;
-	llq->due += llq->n_sent == 1 ? LLQ_THIRD_AFTER_MSEC : LLQ_GIVE_UP_AFTER_MSEC;
-	llq->n_sent++;
+	event->due += event->n_sent == 1 ? LLQ_THIRD_AFTER_MSEC : LLQ_GIVE_UP_AFTER_MSEC;
+	event->n_sent++;
 	return LLQ_TIMER_SEND_AGAIN;
 }
 
 uint64_t llq_next_due(const struct llq *llq)
 {
-	if (llq->offered && !llq->event.data)
-		return 0;
-	if (llq->offered && llq->due < llq->expires)
-		return llq->due;
-	return llq->expires;
-}
-
-/* All of them
- * -------------------------------------------------------------------------------------- */
-
-static size_t lower_bound(const struct llq_table *table, uint64_t id)
-{
-	size_t low = 0, high = table->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->items[middle]->id < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-int llq_table_add(struct llq_table *table, struct llq *llq)
-{
-	size_t position = lower_bound(table, llq->id);
-
-	if (position < table->n && table->items[position]->id == llq->id) {
-		llq_free(llq);
-		return -EEXIST;
-	}
-	if (table->n == table->capacity) {
-		size_t capacity = table->capacity ? table->capacity * 2 : 16;
-		struct llq **items = reallocarray(table->items, capacity, sizeof *items);
-
-		if (!items) {
-			llq_free(llq);
-			return -ENOMEM;
-		}
-		table->items = items;
-		table->capacity = capacity;
-	}
-	memmove(table->items + position + 1, table->items + position,
-		(table->n - position) * sizeof *table->items);
-	table->items[position] = llq;
-	table->n++;
-	return 0;
-}
-
-struct llq *llq_table_find(const struct llq_table *table, uint64_t id)
-{
-	size_t position = lower_bound(table, id);
-
-	if (position < table->n && table->items[position]->id == id)
-		return table->items[position];
-	return NULL;
-}
-
-size_t llq_table_count_key(const struct llq_table *table, const char *key_name)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < table->n; i++)
-		n += strcmp(table->items[i]->key_name, key_name) == 0;
-	return n;
-}
-
-void llq_table_remove(struct llq_table *table, struct llq *llq, uint64_t now)
-{
-	size_t position = lower_bound(table, llq->id);
-	uint64_t *removed = reallocarray(table->removed, table->n_removed + 1, sizeof *removed);
-
-	/* Not noted without memory: the row's lease ends by itself after the next start. */
-	if (removed) {
-		if (table->n_removed == 0)
-			table->removed_since = now;
-		removed[table->n_removed++] = llq->id;
-		table->removed = removed;
-	}
-	table->n--;
-	memmove(table->items + position, table->items + position + 1,
-		(table->n - position) * sizeof *table->items);
-	llq_free(llq);
-}
-
-void llq_table_forget_account(struct llq_table *table, int64_t account)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < table->n; i++) {
-		if (table->items[i]->account == account)
-			llq_free(table->items[i]);
-		else
-			table->items[n++] = table->items[i];
-	}
-	table->n = n;
-}
-
-void llq_table_settle_removed(struct llq_table *table, bool durable)
-{
-	if (durable && table->n_removing) {
-		table->n_removed -= table->n_removing;
-		memmove(table->removed, table->removed + table->n_removing,
-			table->n_removed * sizeof *table->removed);
-	}
-	table->n_removing = 0;
-}
-
-void llq_table_clear(struct llq_table *table)
-{
-	for (size_t i = 0; i < table->n; i++)
-		llq_free(table->items[i]);
-	free(table->items);
-	free(table->removed);
-	*table = (struct llq_table){};
+	return llq->event && llq->event->due < llq->expires ? llq->event->due : llq->expires;
 }

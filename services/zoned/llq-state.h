@@ -13,8 +13,9 @@
  * its address.
  */
 #include "common/dns/dns-tsig.h"
+#include "services/zoned/account.h"
 #include "services/zoned/lease-state.h"
-#include "services/zoned/zone-state.h"
+#include "services/zoned/record-set.h"
 
 /* Transmissions of an event at 0, 2 and 6 s; no answer until 14 s ends the query (RFC 8764 §6). */
 #define LLQ_TRANSMISSIONS      3
@@ -39,86 +40,66 @@ uint64_t llq_challenge(const uint8_t secret[static 32], const struct llq_claim *
 bool llq_challenge_is_answered(const uint8_t secret[static 32], const struct llq_claim *claim,
 			       uint64_t id, uint64_t now);
 
-/* A record set is a zone whose apex is the question's name. */
-struct llq {
-	uint64_t id;
-	int64_t account;
-	ldns_rdf *name; /* as it was asked */
-	struct name_key name_key;
-	uint16_t type;
-	char *key_name;
-	struct peer peer;
-	uint32_t lease;
-	uint64_t expires;
-	uint32_t n_events;
-	struct zone *known;
+/* See llq-table.h. */
+struct llq_question;
+struct llq_owner;
 
-	/* The event under way; without `octets` it has still to be sent (after a restart). */
-	struct zone *offered; /* NULL: none */
-	struct octets event;
-	uint16_t event_id;
-	struct dns_tsig_mac event_mac;
-	unsigned int n_sent;
-	uint64_t due; /* of the next transmission, or of giving up */
-
-	bool wants_event;       /* the zone may differ from `known` */
-	uint64_t unsaved_since; /* an acknowledgement the storage does not know; 0: none */
-
-	/* What the transaction under way makes of it. */
-	bool is_staged;
-	bool is_staged_cancel;
-	uint32_t staged_lease;
-	uint64_t staged_expires;
-	struct zone *staged_offered;
+/* An event under way. */
+struct llq_event {
+	struct record_set *offered; /* what it makes of `known` */
+	uint32_t serial;            /* as in struct llq, once it is acknowledged */
+	uint64_t due;               /* the next transmission, or giving up */
+	struct dns_tsig_mac mac;
+	uint16_t id;
+	uint16_t n_sent;
+	uint16_t size;
+	uint8_t octets[];
 };
 
-/* Copies everything. `known` is empty. 0 or -ENOMEM. */
-int llq_new(uint64_t id, int64_t account, const ldns_rdf *name, uint16_t type, const char *key_name,
-	    const struct peer *peer, struct llq **ret);
-struct llq *llq_free(struct llq *llq);
+/* What tells one query of a question from another: there is at most one of each. */
+struct llq_place {
+	struct llq_question *question;
+	struct llq_owner *owner;
+	struct endpoint remote; /* a host's key is one machine's, wherever it is: then all zero */
+	uint32_t unused;
+};
+
+struct llq {
+	uint64_t id;
+	struct llq_question *question;
+	struct llq_owner *owner;
+	struct llq_place place;
+	struct peer peer;
+	uint32_t lease;
+	/* Of the account's zone: what was removed up to here the client knows to be gone. */
+	uint32_t serial;
+	uint64_t expires;
+	uint32_t n_events;
+	bool is_new;     /* in a transaction that is not durable yet */
+	bool is_leaving; /* the transaction under way cancels it */
+	bool is_waiting; /* in the table's list of those that may have to be told something */
+	struct record_set *known;
+	struct llq_event *event; /* NULL: none under way */
+	struct due_entry timer;
+
+	struct llq *next, *previous; /* of the same question */
+	struct llq *next_waiting, *previous_waiting;
+	UT_hash_handle by_id, by_place;
+};
+
 bool llq_is_claimed_by(const struct llq *llq, const struct llq_claim *claim);
 
-/* The live records of the zone that answer the query. 0 or -ENOMEM. */
-int llq_read_zone(const struct llq *llq, const struct zone *zone, uint64_t now, struct zone **ret);
-
-/* The event was given to the network for the first time; `octets` are taken over. */
-void llq_event_sent(struct llq *llq, const struct octets *octets, uint16_t event_id,
-		    const struct dns_tsig_mac *mac, uint64_t now);
+/* The event was given to the network for the first time; it is taken over. */
+void llq_event_sent(struct llq *llq, struct llq_event *event, uint64_t now);
 /* The client acknowledged the event under way. */
-void llq_event_acknowledged(struct llq *llq, uint64_t now);
+void llq_event_acknowledged(struct llq *llq);
+struct llq_event *llq_event_free(struct llq_event *event);
 
 enum llq_timer {
 	LLQ_TIMER_NOTHING,
-	LLQ_TIMER_SEND_FIRST, /* there is an event that was never built */
-	LLQ_TIMER_SEND_AGAIN, /* llq->event, as it was */
+	LLQ_TIMER_SEND_AGAIN, /* the event, as it was */
 	LLQ_TIMER_UNANSWERED, /* to be removed */
 	LLQ_TIMER_EXPIRED,    /* to be removed */
 };
 enum llq_timer llq_on_time(struct llq *llq, uint64_t now);
 uint64_t llq_next_due(const struct llq *llq);
-
-struct llq_table {
-	struct llq **items; /* by id */
-	size_t n;
-	size_t capacity;
-	/* Removed here but not yet in the storage; the first `n_removing` are in the transaction
-	 * under way. */
-	uint64_t *removed;
-	size_t n_removed;
-	size_t n_removing;
-	uint64_t removed_since; /* the first of them */
-};
-
-/* Takes the query over, also on failure. 0, -EEXIST or -ENOMEM. */
-int llq_table_add(struct llq_table *table, struct llq *llq);
-struct llq *llq_table_find(const struct llq_table *table, uint64_t id);
-size_t llq_table_count_key(const struct llq_table *table, const char *key_name);
-/* Frees it and notes the id for the storage. */
-void llq_table_remove(struct llq_table *table, struct llq *llq, uint64_t now);
-/* Frees those of the account; the storage keeps them. */
-void llq_table_forget_account(struct llq_table *table, int64_t account);
-/* The transaction that removes the first ones is durable, or not. */
-void llq_table_settle_removed(struct llq_table *table, bool durable);
-void llq_table_clear(struct llq_table *table);
-
-DEFINE_CLEANUP(struct llq *, llq_free)

@@ -10,7 +10,7 @@
  */
 struct event_writer {
 	struct dns_builder *builder;
-	struct zone *reached;
+	struct zone *reached; /* may be NULL */
 	enum zone_change
 		kind; /* removals go first: a changed address is gone before the new one comes */
 };
@@ -49,62 +49,113 @@ static int write_change(void *userdata, enum zone_change kind, struct zone_recor
 }
 
 /* Header, question and as many changes as fit. 0, -ENOSPC when some do not, -ENOMEM. */
-static int begin_event(const struct llq *llq, const struct zone *target, uint16_t event_id,
-		       const struct dns_tsig_key *key, uint8_t octets[static DNS_UDP_SIZE],
-		       struct dns_builder *builder, struct zone *reached)
+static int write_text(struct llq_event_text *text, const struct dns_tsig_key *key,
+		      struct zone *reached)
 {
-	struct event_writer event = { builder, reached, ZONE_CHANGE_REMOVED };
+	const struct llq_question *question = text->question;
+	struct event_writer event = { &text->builder, reached, ZONE_CHANGE_REMOVED };
 	int r;
 
-	dns_builder_init(builder, octets, DNS_UDP_SIZE - OPT_SIZE - dns_tsig_size(key), event_id,
+	dns_builder_init(&text->builder, text->octets,
+			 sizeof text->octets - OPT_SIZE - dns_tsig_size(key), 0,
 			 DNS_FLAG_QR | DNS_FLAG_AA);
-	dns_builder_add_question(builder, llq->name, llq->type, LDNS_RR_CLASS_IN);
-	r = zone_diff(llq->known, target, write_change, &event);
+	dns_builder_add_question(&text->builder, question->name, question->type, LDNS_RR_CLASS_IN);
+	r = record_set_diff(text->known, text->target, write_change, &event);
 	event.kind = ZONE_CHANGE_ADDED;
 	if (r >= 0)
-		r = zone_diff(llq->known, target, write_change, &event);
+		r = record_set_diff(text->known, text->target, write_change, &event);
 	return r;
 }
 
-int llq_wire_plan(const struct llq *llq, const struct zone *current, const struct dns_tsig_key *key,
-		  struct zone **ret_offered)
+/* Not all of it fits: how far it gets. */
+static int write_part(struct llq_event_text *text, const struct dns_tsig_key *key)
 {
 	cleanup(zone_freep) struct zone *reached = NULL;
-	uint8_t octets[DNS_UDP_SIZE];
-	struct dns_builder builder;
-	int r = zone_new_copy(llq->known, &reached);
+	int r = zone_new(text->question->name, &reached);
 
+	for (size_t i = 0; r >= 0 && i < text->known->n; i++)
+		r = zone_put(reached, text->known->records[i]);
 	if (r >= 0)
-		r = begin_event(llq, current, 0, key, octets, &builder, reached);
+		r = write_text(text, key, reached);
 	if (r < 0 && r != -ENOSPC)
 		return r;
 	/* A record that does not even fit an empty event will never get there. */
-	if (r == -ENOSPC && !zone_differs(llq->known, reached))
+	if (!zone_records_differ(text->known->records, text->known->n, reached->records,
+				 reached->n_records))
 		return -EMSGSIZE;
-	*ret_offered = steal_ptr(reached);
-	return 0;
+	return record_set_new(reached->records, reached->n_records, &text->offered);
 }
 
-int llq_wire_build_event(const struct llq *llq, uint16_t event_id, const struct dns_tsig_key *key,
-			 uint64_t seconds, struct octets *ret_octets, struct dns_tsig_mac *ret_mac)
+static bool will_do(const struct llq_event_text *text, const struct llq *llq,
+		    const struct dns_tsig_key *key)
+{
+	return text->question == llq->question && text->known == llq->known &&
+	       text->target == llq->question->current && text->offered == text->target &&
+	       text->builder.writer.position + OPT_SIZE + dns_tsig_size(key) <= sizeof text->octets;
+}
+
+int llq_wire_write_event(struct llq_event_text *text, const struct llq *llq,
+			 const struct dns_tsig_key *key)
+{
+	int r;
+
+	if (will_do(text, llq, key))
+		return 0;
+	llq_event_text_clear(text);
+	text->question = llq->question;
+	text->known = record_set_ref(llq->known);
+	text->target = record_set_ref(llq->question->current);
+	r = write_text(text, key, NULL);
+	if (r >= 0)
+		text->offered = record_set_ref(text->target);
+	else if (r == -ENOSPC)
+		r = write_part(text, key);
+	if (r < 0)
+		llq_event_text_clear(text);
+	return r;
+}
+
+void llq_event_text_clear(struct llq_event_text *text)
+{
+	text->question = NULL;
+	text->known = record_set_unref(text->known);
+	text->target = record_set_unref(text->target);
+	text->offered = record_set_unref(text->offered);
+}
+
+int llq_wire_build_event(const struct llq_event_text *text, const struct llq *llq,
+			 uint16_t event_id, const struct dns_tsig_key *key, uint64_t seconds,
+			 struct llq_event **ret)
 {
 	uint8_t octets[DNS_UDP_SIZE], option[DNS_OPTION_LLQ_SIZE];
 	struct writer option_writer = writer_init(option, sizeof option);
-	struct dns_llq event = { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_EVENT, DNS_LLQ_ERROR_NONE, llq->id,
-				 0 };
-	struct dns_builder builder;
+	struct dns_llq llq_option = { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_EVENT, DNS_LLQ_ERROR_NONE,
+				      llq->id, 0 };
+	struct dns_builder builder = text->builder;
+	struct llq_event *event;
+	struct dns_tsig_mac mac;
 	int r;
 
-	r = begin_event(llq, llq->offered, event_id, key, octets, &builder, NULL);
-	if (r < 0)
-		return r;
+	memcpy(octets, text->octets, builder.writer.position);
+	builder.writer.data = octets;
 	builder.writer.capacity = sizeof octets;
-	dns_option_write_llq(&option_writer, &event);
+	octets[0] = event_id >> 8;
+	octets[1] = event_id;
+	dns_option_write_llq(&option_writer, &llq_option);
 	dns_builder_add_edns(&builder, DNS_UDP_SIZE, 0, option, sizeof option);
-	r = dns_builder_sign(&builder, key, NULL, seconds, ret_mac);
+	r = dns_builder_sign(&builder, key, NULL, seconds, &mac);
 	if (r < 0)
 		return r;
-	return octets_copy(octets, r, ret_octets);
+	event = calloc(1, sizeof *event + r);
+	if (!event)
+		return -ENOMEM;
+	event->offered = record_set_ref(text->offered);
+	event->mac = mac;
+	event->id = event_id;
+	event->size = r;
+	memcpy(event->octets, octets, r);
+	*ret = event;
+	return 0;
 }
 
 uint16_t llq_wire_event_id(const uint8_t secret[static 32], const struct llq *llq)
@@ -120,102 +171,27 @@ uint16_t llq_wire_event_id(const uint8_t secret[static 32], const struct llq *ll
 	return digest[0] << 8 | digest[1];
 }
 
-static int set_to_octets(const struct zone *set, struct octets *ret)
+int llq_wire_to_storage(const struct llq *llq, const struct moment *moment, struct change *ret)
 {
-	ldns_buffer *buffer = ldns_buffer_new(1024);
-	int r = buffer ? 0 : -ENOMEM;
-
-	for (size_t i = 0; r >= 0 && i < set->n_records; i++)
-		if (ldns_rr2buffer_wire(buffer, set->records[i]->rr, LDNS_SECTION_ANSWER) !=
-		    LDNS_STATUS_OK)
-			r = -ENOMEM;
-	if (r >= 0)
-		r = octets_copy(ldns_buffer_begin(buffer), ldns_buffer_position(buffer), ret);
-	ldns_buffer_free(buffer);
-	return r;
-}
-
-static int set_from_octets(const ldns_rdf *name, const struct octets *octets, struct zone **ret)
-{
-	cleanup(zone_freep) struct zone *set = NULL;
-	size_t position = 0;
-	int r = zone_new(name, &set);
-
-	while (r >= 0 && position < octets->size) {
-		cleanup(zone_record_unrefp) struct zone_record *record = NULL;
-		ldns_rr *rr = NULL;
-
-		if (ldns_wire2rr(&rr, octets->data, octets->size, &position, LDNS_SECTION_ANSWER) !=
-		    LDNS_STATUS_OK)
-			return -EINVAL;
-		r = zone_record_new(rr, ZONE_NEVER, NULL, &record);
-		if (r >= 0)
-			r = zone_put(set, record);
-	}
-	if (r < 0)
-		return r;
-	*ret = steal_ptr(set);
-	return 0;
-}
-
-int llq_wire_to_storage(const struct llq *llq, const struct zone *offered, uint32_t lease,
-			uint64_t expires, const struct moment *moment, struct change *ret)
-{
-	struct change change = { .kind = CHANGE_PUT_LLQ, .account = llq->account };
+	const ldns_rdf *name = llq->question->name;
+	struct change change = { .kind = CHANGE_PUT_LLQ, .account = llq->question->account->id };
 	struct stored_llq *stored = &change.llq;
 	int r;
 
 	stored->id = llq->id;
-	stored->type = llq->type;
+	stored->type = llq->question->type;
 	stored->remote = llq->peer.remote;
 	stored->local = llq->peer.local;
-	stored->lease = lease;
-	stored->expires = lease_to_date(moment, expires);
-	stored->n_events = llq->n_events;
-	stored->key_name = strdup(llq->key_name);
-	stored->is_offering = offered;
-	r = stored->key_name ? 0 : -ENOMEM;
-	if (r >= 0)
-		r = octets_copy(ldns_rdf_data(llq->name), ldns_rdf_size(llq->name), &stored->name);
-	if (r >= 0)
-		r = set_to_octets(llq->known, &stored->known);
-	if (r >= 0 && offered)
-		r = set_to_octets(offered, &stored->offered);
+	stored->lease = llq->lease;
+	stored->expires = lease_to_date(moment, llq->expires);
+	stored->serial = llq->serial;
+	stored->key_name = strdup(llq->owner->key_name);
+	r = stored->key_name ? octets_copy(ldns_rdf_data(name), ldns_rdf_size(name), &stored->name)
+			     : -ENOMEM;
 	if (r < 0) {
 		change_clear(&change);
 		return r;
 	}
 	*ret = change;
-	return 0;
-}
-
-int llq_wire_from_storage(int64_t account, const struct stored_llq *stored,
-			  const struct moment *moment, struct llq **ret)
-{
-	cleanup(llq_freep) struct llq *llq = NULL;
-	struct peer peer = { .remote = stored->remote, .local = stored->local };
-	ldns_rdf *name = NULL;
-	size_t position = 0;
-	int r;
-
-	if (ldns_wire2dname(&name, stored->name.data, stored->name.size, &position) !=
-	    LDNS_STATUS_OK)
-		return -EINVAL;
-	r = llq_new(stored->id, account, name, stored->type, stored->key_name, &peer, &llq);
-	if (r >= 0) {
-		zone_free(llq->known);
-		llq->known = NULL;
-		r = set_from_octets(name, &stored->known, &llq->known);
-	}
-	if (r >= 0 && stored->is_offering)
-		r = set_from_octets(name, &stored->offered, &llq->offered);
-	ldns_rdf_deep_free(name);
-	if (r < 0)
-		return r;
-	llq->lease = stored->lease;
-	llq->expires = lease_from_date(moment, stored->expires, stored->lease);
-	llq->n_events = stored->n_events;
-	llq->wants_event = true;
-	*ret = steal_ptr(llq);
 	return 0;
 }

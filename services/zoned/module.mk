@@ -7,6 +7,8 @@ libzoned_core_la_SOURCES = \
 	services/zoned/authority-batch.c \
 	services/zoned/authority-llq.c \
 	services/zoned/authority-llq-batch.c \
+	services/zoned/authority-llq-events.c \
+	services/zoned/authority-llq-restore.c \
 	services/zoned/authority-receive.c \
 	services/zoned/authority-reply.c \
 	services/zoned/authority-transfer.c services/zoned/authority-transfer.h \
@@ -16,10 +18,12 @@ libzoned_core_la_SOURCES = \
 	services/zoned/lease-state.c services/zoned/lease-state.h \
 	services/zoned/llq-wire.c services/zoned/llq-wire.h \
 	services/zoned/llq-state.c services/zoned/llq-state.h \
+	services/zoned/llq-table.c services/zoned/llq-table.h \
 	services/zoned/policy-service-state.c services/zoned/policy-service-state.h \
 	services/zoned/notify-state.c services/zoned/notify-state.h \
 	services/zoned/policy-state.c services/zoned/policy-state.h \
 	services/zoned/query-state.c services/zoned/query-state.h \
+	services/zoned/record-set.c services/zoned/record-set.h \
 	services/zoned/replay-state.c services/zoned/replay-state.h \
 	services/zoned/replication.c services/zoned/replication.h \
 	services/zoned/transfer-key.c services/zoned/transfer-key.h \

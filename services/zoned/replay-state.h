@@ -8,24 +8,20 @@
  * one machine has, whose messages carry one clock. A message that comes twice in a row is its
  * sender's second try.
  */
+#include "common/base/hash.h"
 #include "common/dns/dns-tsig.h"
 
-#define REPLAY_KEYS      256 /* beyond it the longest unused is forgotten */
-#define REPLAY_MACS      8   /* of the newest second */
-#define REPLAY_MAC_SIZE  16  /* so much of each is kept */
-#define REPLAY_NAME_SIZE 256
+#define REPLAY_KEYS     65536 /* beyond it the longest unused is forgotten */
+#define REPLAY_MACS     8     /* of the newest second */
+#define REPLAY_MAC_SIZE 16    /* so much of each is kept */
 
+/* All zero: nothing was sent yet. */
 struct replay_guard {
-	struct replay_entry {
-		char key_name[REPLAY_NAME_SIZE]; /* "": free */
-		uint64_t seconds;
-		uint8_t macs[REPLAY_MACS][REPLAY_MAC_SIZE]; /* the newest first */
-		uint8_t n_macs;
-		uint64_t used;
-	} entries[REPLAY_KEYS];
-	uint64_t n_uses;
+	struct replay_entry *entries; /* by key name; the longest unused first in the list */
+	size_t n;
 };
 
 /* True: new, or the newest again; it is remembered. False: to be answered with BADTIME. */
 bool replay_guard_accept(struct replay_guard *guard, const char *key_name, uint64_t time_signed,
 			 const struct dns_tsig_mac *mac);
+void replay_guard_clear(struct replay_guard *guard);

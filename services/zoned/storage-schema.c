@@ -44,6 +44,23 @@ static const char *const steps[] = {
 	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
 	" serial_from INTEGER NOT NULL, serial_to INTEGER NOT NULL,"
 	" removed BLOB NOT NULL, added BLOB NOT NULL, UNIQUE (account, serial_to)) STRICT;",
+
+	/* 4: events of long-lived queries are not written down any more. Clients of those there
+	 * were set them up anew when they are refused the next refresh. */
+	"DROP TABLE llqs;"
+	"CREATE TABLE llqs ("
+	" id INTEGER PRIMARY KEY,"
+	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
+	" name BLOB NOT NULL, type INTEGER NOT NULL, key_name TEXT NOT NULL,"
+	" remote BLOB NOT NULL, local BLOB NOT NULL, lease INTEGER NOT NULL,"
+	" expires INTEGER NOT NULL, serial INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX llqs_by_account ON llqs(account);"
+	"CREATE TABLE llq_removals ("
+	" account INTEGER NOT NULL REFERENCES accounts(id) ON DELETE CASCADE,"
+	" serial INTEGER NOT NULL, date INTEGER NOT NULL,"
+	" owner BLOB NOT NULL, type INTEGER NOT NULL, data BLOB NOT NULL) STRICT;"
+	"CREATE INDEX llq_removals_by_account ON llq_removals(account);"
+	"CREATE INDEX llq_removals_by_date ON llq_removals(date);",
 };
 
 int storage_schema_version(void)

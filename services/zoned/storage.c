@@ -15,14 +15,18 @@ enum statement {
 	STATEMENT_PUT_RECORD,
 	STATEMENT_DELETE_RECORD,
 	STATEMENT_PUT_LLQ,
+	STATEMENT_REFRESH_LLQ,
 	STATEMENT_DELETE_LLQ,
 	STATEMENT_PUT_JOURNAL,
 	STATEMENT_DELETE_JOURNAL,
 	STATEMENT_CLEAR_JOURNAL,
 	STATEMENT_WALK_JOURNAL,
+	STATEMENT_PUT_REMOVAL,
+	STATEMENT_FORGET_REMOVALS,
 	STATEMENT_WALK_ACCOUNTS,
 	STATEMENT_WALK_RECORDS,
 	STATEMENT_WALK_LLQS,
+	STATEMENT_WALK_REMOVALS,
 	STATEMENT_LAST_RECORD,
 	STATEMENT_GENERATION,
 	STATEMENT_ADD_ACCOUNT,
@@ -40,10 +44,11 @@ static const char *const statement_texts[N_STATEMENTS] = {
 				 "FROM accounts WHERE id = ?2)",
 	[STATEMENT_DELETE_RECORD] = "DELETE FROM records WHERE id = ?1",
 	[STATEMENT_PUT_LLQ] = "INSERT OR REPLACE INTO llqs(id, account, name, type, key_name, "
-			      "remote, local, lease,"
-			      " expires, n_events, known, offered)"
-			      " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12"
+			      "remote, local, lease, expires, serial)"
+			      " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
 			      " WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?2)",
+	[STATEMENT_REFRESH_LLQ] = "UPDATE llqs SET lease = ?2, expires = ?3, serial = ?4"
+				  " WHERE id = ?1",
 	[STATEMENT_DELETE_LLQ] = "DELETE FROM llqs WHERE id = ?1",
 	[STATEMENT_PUT_JOURNAL] = "INSERT OR REPLACE INTO journal(account, serial_from, serial_to,"
 				  " removed, added)"
@@ -53,12 +58,18 @@ static const char *const statement_texts[N_STATEMENTS] = {
 	[STATEMENT_CLEAR_JOURNAL] = "DELETE FROM journal WHERE account = ?1",
 	[STATEMENT_WALK_JOURNAL] = "SELECT serial_from, serial_to, removed, added FROM journal"
 				   " WHERE account = ?1 ORDER BY id",
+	[STATEMENT_PUT_REMOVAL] =
+		"INSERT INTO llq_removals(account, serial, date, owner, type, data)"
+		" SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+		" WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?1)",
+	[STATEMENT_FORGET_REMOVALS] = "DELETE FROM llq_removals WHERE date < ?1",
 	[STATEMENT_WALK_ACCOUNTS] = "SELECT id, domain, key, created FROM accounts ORDER BY domain",
 	[STATEMENT_WALK_RECORDS] = "SELECT id, owner, type, ttl, data, expires, writer FROM "
 				   "records WHERE account = ?1",
 	[STATEMENT_WALK_LLQS] = "SELECT id, name, type, key_name, remote, local, lease, expires, "
-				"n_events, known, offered"
-				" FROM llqs WHERE account = ?1",
+				"serial FROM llqs WHERE account = ?1",
+	[STATEMENT_WALK_REMOVALS] = "SELECT serial, date, owner, type, data FROM llq_removals"
+				    " WHERE account = ?1",
 	[STATEMENT_LAST_RECORD] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence"
 				  " WHERE name = 'records'",
 	[STATEMENT_GENERATION] = "SELECT accounts FROM generation",
@@ -257,22 +268,47 @@ static int put_llq(struct storage *storage, int64_t account, const struct stored
 	sqlite3_bind_blob(statement, 7, &llq->local, sizeof llq->local, SQLITE_STATIC);
 	sqlite3_bind_int64(statement, 8, llq->lease);
 	sqlite3_bind_int64(statement, 9, llq->expires);
-	sqlite3_bind_int64(statement, 10, llq->n_events);
-	bind_octets(statement, 11, &llq->known);
-	if (llq->is_offering)
-		bind_octets(statement, 12, &llq->offered);
-	else
-		sqlite3_bind_null(statement, 12);
+	sqlite3_bind_int64(statement, 10, llq->serial);
 	return run(statement);
 }
 
-static int delete_by_id(struct storage *storage, enum statement which, int64_t id)
+static int refresh_llq(struct storage *storage, const struct refreshed_llq *llq)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_REFRESH_LLQ);
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_int64(statement, 1, (int64_t)llq->id);
+	sqlite3_bind_int64(statement, 2, llq->lease);
+	sqlite3_bind_int64(statement, 3, llq->expires);
+	sqlite3_bind_int64(statement, 4, llq->serial);
+	return run(statement);
+}
+
+static int put_removal(struct storage *storage, int64_t account,
+		       const struct stored_removal *removal)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_PUT_REMOVAL);
+
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_int64(statement, 1, account);
+	sqlite3_bind_int64(statement, 2, removal->serial);
+	sqlite3_bind_int64(statement, 3, removal->date);
+	bind_octets(statement, 4, &removal->owner);
+	sqlite3_bind_int(statement, 5, removal->type);
+	bind_octets(statement, 6, &removal->data);
+	return run(statement);
+}
+
+/* By id or by date. */
+static int delete_by_number(struct storage *storage, enum statement which, int64_t number)
 {
 	sqlite3_stmt *statement = get_statement(storage, which);
 
 	if (!statement)
 		return -EIO;
-	sqlite3_bind_int64(statement, 1, id);
+	sqlite3_bind_int64(statement, 1, number);
 	return run(statement);
 }
 
@@ -307,17 +343,23 @@ static int write_change(struct storage *storage, const struct change *change)
 	case CHANGE_PUT_RECORD:
 		return put_record(storage, change->account, &change->record);
 	case CHANGE_DELETE_RECORD:
-		return delete_by_id(storage, STATEMENT_DELETE_RECORD, change->record_id);
+		return delete_by_number(storage, STATEMENT_DELETE_RECORD, change->record_id);
 	case CHANGE_PUT_LLQ:
 		return put_llq(storage, change->account, &change->llq);
+	case CHANGE_REFRESH_LLQ:
+		return refresh_llq(storage, &change->refreshed_llq);
+	case CHANGE_PUT_REMOVAL:
+		return put_removal(storage, change->account, &change->removal);
+	case CHANGE_FORGET_REMOVALS:
+		return delete_by_number(storage, STATEMENT_FORGET_REMOVALS, change->before);
 	case CHANGE_DELETE_LLQ:
-		return delete_by_id(storage, STATEMENT_DELETE_LLQ, (int64_t)change->llq_id);
+		return delete_by_number(storage, STATEMENT_DELETE_LLQ, (int64_t)change->llq_id);
 	case CHANGE_PUT_JOURNAL:
 		return put_journal(storage, change->account, &change->journal);
 	case CHANGE_DELETE_JOURNAL:
 		return delete_journal(storage, change->account, change->serial);
 	case CHANGE_CLEAR_JOURNAL:
-		return delete_by_id(storage, STATEMENT_CLEAR_JOURNAL, change->account);
+		return delete_by_number(storage, STATEMENT_CLEAR_JOURNAL, change->account);
 	}
 	return -EINVAL;
 }
@@ -408,10 +450,7 @@ int storage_walk_llqs(struct storage *storage, int64_t account, storage_llq_call
 			.key_name = (char *)sqlite3_column_text(statement, 3),
 			.lease = sqlite3_column_int64(statement, 6),
 			.expires = sqlite3_column_int64(statement, 7),
-			.n_events = sqlite3_column_int64(statement, 8),
-			.known = column_octets(statement, 9),
-			.offered = column_octets(statement, 10),
-			.is_offering = sqlite3_column_type(statement, 10) != SQLITE_NULL,
+			.serial = sqlite3_column_int64(statement, 8),
 		};
 
 		if (column_endpoint(statement, 4, &llq.remote) &&
@@ -438,6 +477,28 @@ int storage_walk_journal(struct storage *storage, int64_t account,
 		};
 
 		r = callback(userdata, &entry);
+	}
+	sqlite3_reset(statement);
+	return r < 0 ? r : to_errno(result);
+}
+
+int storage_walk_removals(struct storage *storage, int64_t account,
+			  storage_removal_callback callback, void *userdata)
+{
+	sqlite3_stmt *statement = get_statement(storage, STATEMENT_WALK_REMOVALS);
+	int result = SQLITE_ERROR, r = 0;
+
+	sqlite3_bind_int64(statement, 1, account);
+	while (r >= 0 && statement && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+		struct stored_removal removal = {
+			.serial = sqlite3_column_int64(statement, 0),
+			.date = sqlite3_column_int64(statement, 1),
+			.owner = column_octets(statement, 2),
+			.type = sqlite3_column_int(statement, 3),
+			.data = column_octets(statement, 4),
+		};
+
+		r = callback(userdata, &removal);
 	}
 	sqlite3_reset(statement);
 	return r < 0 ? r : to_errno(result);

@@ -37,6 +37,7 @@ typedef int (*storage_account_callback)(void *userdata, int64_t id, const char *
 					const void *key, size_t key_size, int64_t created);
 typedef int (*storage_record_callback)(void *userdata, const struct stored_record *record);
 typedef int (*storage_llq_callback)(void *userdata, const struct stored_llq *llq);
+typedef int (*storage_removal_callback)(void *userdata, const struct stored_removal *removal);
 int storage_walk_accounts(struct storage *storage, storage_account_callback callback,
 			  void *userdata);
 int storage_walk_records(struct storage *storage, int64_t account, storage_record_callback callback,
@@ -47,6 +48,8 @@ int storage_walk_llqs(struct storage *storage, int64_t account, storage_llq_call
 typedef int (*storage_journal_callback)(void *userdata, const struct stored_journal *entry);
 int storage_walk_journal(struct storage *storage, int64_t account,
 			 storage_journal_callback callback, void *userdata);
+int storage_walk_removals(struct storage *storage, int64_t account,
+			  storage_removal_callback callback, void *userdata);
 /* The highest id that any record has or had. */
 int storage_last_record_id(struct storage *storage, int64_t *ret);
 

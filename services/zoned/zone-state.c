@@ -253,26 +253,33 @@ static int report_pair(struct zone_record *from, struct zone_record *to,
 	return on_change(userdata, ZONE_CHANGE_REFRESHED, to);
 }
 
-int zone_diff(const struct zone *from, const struct zone *to, zone_change_callback on_change,
-	      void *userdata)
+int zone_diff_records(struct zone_record *const *from, size_t n_from, struct zone_record *const *to,
+		      size_t n_to, zone_change_callback on_change, void *userdata)
 {
 	size_t i = 0, k = 0;
 	int r = 0;
 
-	while (r >= 0 && (i < from->n_records || k < to->n_records)) {
-		int order = i == from->n_records ? 1
-			    : k == to->n_records
-				    ? -1
-				    : zone_record_compare(from->records[i], to->records[k]);
+	while (r >= 0 && (i < n_from || k < n_to)) {
+		int order = i == n_from        ? 1
+			    : k == n_to        ? -1
+			    : from[i] == to[k] ? 0
+					       : zone_record_compare(from[i], to[k]);
 
 		if (order < 0)
-			r = on_change(userdata, ZONE_CHANGE_REMOVED, from->records[i++]);
+			r = on_change(userdata, ZONE_CHANGE_REMOVED, from[i++]);
 		else if (order > 0)
-			r = on_change(userdata, ZONE_CHANGE_ADDED, to->records[k++]);
+			r = on_change(userdata, ZONE_CHANGE_ADDED, to[k++]);
 		else
-			r = report_pair(from->records[i++], to->records[k++], on_change, userdata);
+			r = report_pair(from[i++], to[k++], on_change, userdata);
 	}
 	return r < 0 ? r : 0;
+}
+
+int zone_diff(const struct zone *from, const struct zone *to, zone_change_callback on_change,
+	      void *userdata)
+{
+	return zone_diff_records(from->records, from->n_records, to->records, to->n_records,
+				 on_change, userdata);
 }
 
 void zone_adopt_ids(const struct zone *from, const struct zone *to)
@@ -291,6 +298,12 @@ void zone_adopt_ids(const struct zone *from, const struct zone *to)
 static int stop_at_visible(void *userdata, enum zone_change change, struct zone_record *record)
 {
 	return change == ZONE_CHANGE_REFRESHED ? 0 : -EEXIST;
+}
+
+bool zone_records_differ(struct zone_record *const *from, size_t n_from,
+			 struct zone_record *const *to, size_t n_to)
+{
+	return zone_diff_records(from, n_from, to, n_to, stop_at_visible, NULL) < 0;
 }
 
 bool zone_differs(const struct zone *from, const struct zone *to)

@@ -65,6 +65,11 @@ typedef int (*zone_change_callback)(void *userdata, enum zone_change change,
 				    struct zone_record *record);
 int zone_diff(const struct zone *from, const struct zone *to, zone_change_callback on_change,
 	      void *userdata);
+/* The same for two lists of records in the order of a zone. */
+int zone_diff_records(struct zone_record *const *from, size_t n_from, struct zone_record *const *to,
+		      size_t n_to, zone_change_callback on_change, void *userdata);
+bool zone_records_differ(struct zone_record *const *from, size_t n_from,
+			 struct zone_record *const *to, size_t n_to);
 /* Gives records of `to` that have no id yet the id of the same data in `from`: a record that was
  * deleted and added again is the same row. */
 void zone_adopt_ids(const struct zone *from, const struct zone *to);

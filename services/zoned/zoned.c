@@ -195,6 +195,14 @@ static int take_journal(void *userdata, const struct stored_journal *entry)
 	return authority_add_journal(loading->zoned->authority, loading->account, entry);
 }
 
+static int take_removal(void *userdata, const struct stored_removal *removal)
+{
+	struct loading *loading = userdata;
+	int r = authority_add_removal(loading->zoned->authority, loading->account, removal);
+
+	return r == -ENOMEM ? r : 0;
+}
+
 static int take_account(void *userdata, int64_t id, const char *domain, const void *key,
 			size_t key_size, int64_t created)
 {
@@ -217,11 +225,13 @@ static int take_account(void *userdata, int64_t id, const char *domain, const vo
 	}
 	r = storage_walk_records(zoned->reader, id, take_record, &loading);
 	if (r >= 0)
+		r = storage_walk_removals(zoned->reader, id, take_removal, &loading);
+	if (r >= 0)
 		r = storage_walk_llqs(zoned->reader, id, take_llq, &loading);
 	if (r >= 0 && zoned->options.is_replicated)
 		r = storage_walk_journal(zoned->reader, id, take_journal, &loading);
 	if (r >= 0)
-		r = authority_complete_account(zoned->authority, id);
+		r = authority_complete_account(zoned->authority, id, &loading.moment);
 	if (r >= 0)
 		log_info("account %s", domain);
 	else
@@ -234,7 +244,6 @@ static int take_account(void *userdata, int64_t id, const char *domain, const vo
  */
 static int refresh_accounts(struct zoned *zoned)
 {
-	struct moment moment = moment_now(zoned);
 	int64_t generation;
 	int r = storage_accounts_generation(zoned->reader, &generation);
 
@@ -244,7 +253,7 @@ static int refresh_accounts(struct zoned *zoned)
 	r = storage_walk_accounts(zoned->reader, take_account, zoned);
 	if (r < 0 || authority_is_busy(zoned->authority))
 		return r;
-	authority_keep_listed(zoned->authority, &moment);
+	authority_keep_listed(zoned->authority);
 	/* What was removed and made again could not come in before the old one had gone. */
 	r = storage_walk_accounts(zoned->reader, take_account, zoned);
 	if (r < 0)

@@ -50,7 +50,7 @@ static void start(struct world *world)
 	must(authority_add_account(world->authority, 1, DOMAIN, account_secret,
 				   sizeof account_secret) == 0);
 	memory_storage_load(&world->storage, world->authority, 1, &world->moment);
-	must(authority_complete_account(world->authority, 1) == 0);
+	must(authority_complete_account(world->authority, 1, &world->moment) == 0);
 }
 
 static void remember(struct world *world, const struct reply *reply,

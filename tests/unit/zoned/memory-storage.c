@@ -10,6 +10,8 @@ static bool is_same(const struct change *put, const struct change *change)
 		return put->kind == CHANGE_PUT_RECORD && put->record.id == change->record_id;
 	case CHANGE_PUT_LLQ:
 		return put->kind == CHANGE_PUT_LLQ && put->llq.id == change->llq.id;
+	case CHANGE_REFRESH_LLQ:
+		return put->kind == CHANGE_PUT_LLQ && put->llq.id == change->refreshed_llq.id;
 	case CHANGE_DELETE_LLQ:
 		return put->kind == CHANGE_PUT_LLQ && put->llq.id == change->llq_id;
 	case CHANGE_PUT_JOURNAL:
@@ -18,27 +20,84 @@ static bool is_same(const struct change *put, const struct change *change)
 		return put->kind == CHANGE_PUT_JOURNAL && put->journal.to == change->serial;
 	case CHANGE_CLEAR_JOURNAL:
 		return put->kind == CHANGE_PUT_JOURNAL;
+	case CHANGE_PUT_REMOVAL:
+	case CHANGE_FORGET_REMOVALS:
+		break;
 	}
 	return false;
 }
 
-static void apply_one(struct memory_storage *storage, const struct change *change)
+static struct change *find_same(struct memory_storage *storage, const struct change *change)
+{
+	for (size_t i = 0; i < storage->n; i++)
+		if (is_same(&storage->items[i], change))
+			return &storage->items[i];
+	return NULL;
+}
+
+static void remove_item(struct memory_storage *storage, struct change *item)
+{
+	change_clear(item);
+	storage->n--;
+	memmove(item, item + 1, (storage->items + storage->n - item) * sizeof *item);
+}
+
+static void refresh(struct change *put, const struct refreshed_llq *refreshed)
+{
+	put->llq.lease = refreshed->lease;
+	put->llq.expires = refreshed->expires;
+	put->llq.serial = refreshed->serial;
+}
+
+static void forget_removals(struct memory_storage *storage, int64_t before)
 {
 	for (size_t i = storage->n; i > 0; i--) {
-		if (!is_same(&storage->items[i - 1], change))
-			continue;
-		change_clear(&storage->items[i - 1]);
-		storage->n--;
-		memmove(storage->items + i - 1, storage->items + i,
-			(storage->n - i + 1) * sizeof *storage->items);
+		struct change *put = &storage->items[i - 1];
+
+		if (put->kind == CHANGE_PUT_REMOVAL && put->removal.date < before)
+			remove_item(storage, put);
 	}
-	if (change->kind == CHANGE_DELETE_RECORD || change->kind == CHANGE_DELETE_LLQ ||
-	    change->kind == CHANGE_DELETE_JOURNAL || change->kind == CHANGE_CLEAR_JOURNAL)
-		return;
+}
+
+static void put(struct memory_storage *storage, const struct change *change)
+{
 	storage->items = reallocarray(storage->items, storage->n + 1, sizeof *storage->items);
 	if (!storage->items)
 		abort();
 	storage->items[storage->n++] = *change;
+}
+
+static void apply_one(struct memory_storage *storage, const struct change *change)
+{
+	struct change *same = find_same(storage, change);
+
+	switch (change->kind) {
+	case CHANGE_REFRESH_LLQ:
+		if (same)
+			refresh(same, &change->refreshed_llq);
+		break;
+	case CHANGE_FORGET_REMOVALS:
+		forget_removals(storage, change->before);
+		break;
+	case CHANGE_PUT_RECORD:
+	case CHANGE_PUT_LLQ:
+	case CHANGE_PUT_REMOVAL:
+	case CHANGE_PUT_JOURNAL:
+		if (same)
+			remove_item(storage, same);
+		put(storage, change);
+		break;
+	case CHANGE_DELETE_RECORD:
+	case CHANGE_DELETE_LLQ:
+	case CHANGE_DELETE_JOURNAL:
+		if (same)
+			remove_item(storage, same);
+		break;
+	case CHANGE_CLEAR_JOURNAL:
+		for (; same; same = find_same(storage, change))
+			remove_item(storage, same);
+		break;
+	}
 }
 
 void memory_storage_apply(struct memory_storage *storage, struct change_list *changes)
@@ -58,16 +117,26 @@ void memory_storage_load(const struct memory_storage *storage, struct authority 
 		const struct change *put = &storage->items[i];
 		int r;
 
-		if (put->kind == CHANGE_PUT_RECORD) {
-			if (put->record.id > last)
-				last = put->record.id;
-			r = authority_add_record(authority, account, &put->record, moment);
-		} else if (put->kind == CHANGE_PUT_JOURNAL) {
-			r = authority_add_journal(authority, account, &put->journal);
-			r = r == -ENOENT ? 0 : r;
-		} else {
+		if (put->kind != CHANGE_PUT_RECORD)
+			continue;
+		if (put->record.id > last)
+			last = put->record.id;
+		r = authority_add_record(authority, account, &put->record, moment);
+		if (r < 0)
+			abort();
+	}
+	for (size_t i = 0; i < storage->n; i++) {
+		const struct change *put = &storage->items[i];
+		int r = 0;
+
+		if (put->kind == CHANGE_PUT_REMOVAL)
+			r = authority_add_removal(authority, account, &put->removal);
+		else if (put->kind == CHANGE_PUT_LLQ)
 			r = authority_add_llq(authority, account, &put->llq, moment);
-		}
+		else if (put->kind == CHANGE_PUT_JOURNAL)
+			r = authority_add_journal(authority, account, &put->journal);
+		if (r == -ENOENT)
+			r = 0;
 		if (r < 0)
 			abort();
 	}

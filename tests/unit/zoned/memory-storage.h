@@ -6,7 +6,7 @@
 #include "services/zoned/authority.h"
 
 struct memory_storage {
-	struct change *items; /* CHANGE_PUT_RECORD and CHANGE_PUT_LLQ only */
+	struct change *items; /* CHANGE_PUT_… only */
 	size_t n;
 };
 

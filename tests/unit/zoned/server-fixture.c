@@ -13,7 +13,9 @@ void fixture_add_account(struct fixture *fixture)
 			 0);
 	memory_storage_load(&fixture->storage, fixture->authority, FIXTURE_ACCOUNT,
 			    &fixture->moment);
-	assert_int_equal(authority_complete_account(fixture->authority, FIXTURE_ACCOUNT), 0);
+	assert_int_equal(
+		authority_complete_account(fixture->authority, FIXTURE_ACCOUNT, &fixture->moment),
+		0);
 }
 
 static void make_authority(struct fixture *fixture)

@@ -688,7 +688,8 @@ static void query_outlives_a_restart(void **state)
 	assert_int_equal(refresh(fixture, DESKTOP_KEY, id, 5400).llq.error, 0);
 }
 
-/* Killed after the UPDATE was durable: the event goes out again, and so does what came after it. */
+/* Killed after the UPDATEs were durable: what the client may have been told of and has gone is
+ * removed, what is there is told again. */
 static void event_outlives_a_restart(void **state)
 {
 	struct fixture *fixture = *state;
@@ -704,13 +705,19 @@ static void event_outlives_a_restart(void **state)
 	assert_true(fixture_sleep_until_sent(fixture, 1));
 	event = take_event(fixture, DESKTOP_KEY);
 	assert_int_equal(event.n_added, 1);
-	assert_int_equal(event.n_removed, 0);
-	acknowledge_well(fixture, DESKTOP_KEY, &event);
-	event = take_event(fixture, DESKTOP_KEY);
-	assert_int_equal(event.n_added, 1);
 	assert_int_equal(event.n_removed, 1);
 	acknowledge_well(fixture, DESKTOP_KEY, &event);
 	assert_int_equal(fixture->outbox.n, 0);
+	/* And once more, from what the second life wrote down. */
+	change(fixture, false, PTR("two"));
+	event = take_event(fixture, DESKTOP_KEY);
+	free(event.octets.data);
+	fixture_restart(fixture);
+	assert_true(fixture_sleep_until_sent(fixture, 1));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_added, 0);
+	assert_int_equal(event.n_removed, 2);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
 }
 
 /* A record whose lease ended while nobody was there to say so. */
@@ -731,19 +738,90 @@ static void expiry_during_absence_is_an_event(void **state)
 	acknowledge_well(fixture, DESKTOP_KEY, &event);
 }
 
-static void acknowledgement_is_saved_soon(void **state)
+/* A refresh writes down how far the client is; nothing before it is told again. */
+static void refresh_is_remembered(void **state)
 {
 	struct fixture *fixture = *state;
+	uint64_t id = set_up(fixture, DESKTOP_KEY, 5400);
 	struct event event;
 
-	set_up(fixture, DESKTOP_KEY, 5400);
 	change(fixture, true, PTR("one"));
 	event = take_event(fixture, DESKTOP_KEY);
 	acknowledge_well(fixture, DESKTOP_KEY, &event);
-	fixture_sleep(fixture, 1000);
+	change(fixture, true, PTR("two"));
+	event = take_event(fixture, DESKTOP_KEY);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	change(fixture, false, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	assert_int_equal(refresh(fixture, DESKTOP_KEY, id, 5400).llq.error, 0);
 	fixture_restart(fixture);
+	fixture_clear_outbox(fixture);
 	fixture_sleep(fixture, 1000);
 	assert_int_equal(fixture->outbox.n, 0);
+	/* Something else changes: "one" is known to be gone. */
+	change(fixture, true, "other A 192.0.2.1");
+	assert_int_equal(fixture->outbox.n, 0);
+	fixture_restart(fixture);
+	assert_true(fixture_sleep_until_sent(fixture, 1));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_added, 1);
+	assert_int_equal(event.n_removed, 0);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+}
+
+/* Refreshed while an event is under way: that one may not have arrived. */
+static void refresh_does_not_acknowledge(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t id = set_up(fixture, DESKTOP_KEY, 5400);
+	struct event event;
+
+	change(fixture, true, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	change(fixture, false, PTR("one"));
+	event = take_event(fixture, DESKTOP_KEY);
+	free(event.octets.data);
+	assert_int_equal(refresh(fixture, DESKTOP_KEY, id, 5400).llq.error, 0);
+	fixture_restart(fixture);
+	fixture_clear_outbox(fixture);
+	assert_true(fixture_sleep_until_sent(fixture, 1));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_removed, 1);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+}
+
+/* The answer to the setup did not hold all there is, and no event followed before the crash. */
+static void rest_of_a_big_set_outlives_a_restart(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+	struct talk step;
+	int n;
+
+	exchange_begin_update(&exchange);
+	for (int i = 0; i < 60; i++) {
+		char text[128];
+
+		snprintf(text, sizeof text, PTR("a-host-with-a-long-name-%d"), i);
+		exchange_add(&exchange, text);
+	}
+	assert_int_equal(fixture_send(fixture, &exchange, FIXTURE_DOMAIN), 0);
+	exchange_clear(&exchange);
+	step = first_step(fixture, DESKTOP_KEY, 5400);
+	talk(fixture, &step);
+	assert_in_range(step.n_answers, 5, 40);
+	fixture_restart(fixture);
+	fixture_clear_outbox(fixture);
+	fixture_work(fixture);
+	for (n = 0; fixture->outbox.n;) {
+		struct event event = take_event(fixture, DESKTOP_KEY);
+
+		n += event.n_added;
+		acknowledge_well(fixture, DESKTOP_KEY, &event);
+	}
+	assert_int_equal(n, 60);
 }
 
 static void disk_failure_makes_no_query(void **state)
@@ -785,7 +863,7 @@ static void removed_account_gets_no_query(void **state)
 		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
 				  exchange.octets, size, &fixture->outbox);
 		authority_unlist_accounts(fixture->authority);
-		authority_keep_listed(fixture->authority, &fixture->moment);
+		authority_keep_listed(fixture->authority);
 		if (again)
 			assert_int_equal(authority_add_account(fixture->authority,
 							       FIXTURE_ACCOUNT + 1, FIXTURE_DOMAIN,
@@ -827,7 +905,9 @@ int main(void)
 		TEST(query_outlives_a_restart),
 		TEST(event_outlives_a_restart),
 		TEST(expiry_during_absence_is_an_event),
-		TEST(acknowledgement_is_saved_soon),
+		TEST(refresh_is_remembered),
+		TEST(refresh_does_not_acknowledge),
+		TEST(rest_of_a_big_set_outlives_a_restart),
 		TEST(removed_account_gets_no_query),
 		TEST(disk_failure_makes_no_query),
 	};

@@ -106,7 +106,7 @@ static void account_sees_only_itself(void **state)
 	assert_int_equal(authority_add_account(fixture->authority, 2, "bob.members.example.org",
 					       "0123456789abcdef0123456789abcdef", 32),
 			 0);
-	assert_int_equal(authority_complete_account(fixture->authority, 2), 0);
+	assert_int_equal(authority_complete_account(fixture->authority, 2, &fixture->moment), 0);
 	assert_int_equal(ask(fixture, &exchange, FIXTURE_DOMAIN, "bob.members.example.org.",
 			     LDNS_RR_TYPE_SOA),
 			 LDNS_RCODE_REFUSED);
@@ -599,7 +599,7 @@ static void removed_account_is_gone(void **state)
 	struct exchange exchange;
 
 	authority_unlist_accounts(fixture->authority);
-	authority_keep_listed(fixture->authority, &fixture->moment);
+	authority_keep_listed(fixture->authority);
 	assert_int_equal(authority_n_accounts(fixture->authority), 0);
 	assert_int_equal(
 		send_raw(fixture, exchange.octets, build_signed(fixture, &exchange, &key, 0))

@@ -64,7 +64,7 @@ struct found {
 	int64_t account;
 	struct stored_record record;
 	struct stored_llq llq;
-	size_t owner_size, data_size, known_size, offered_size;
+	struct stored_removal removal;
 };
 
 static int find_account(void *userdata, int64_t id, const char *domain, const void *key,
@@ -117,7 +117,7 @@ static void append_record(struct change_list *list, int64_t account, int64_t id,
 	assert_int_equal(change_list_append(list, &change), 0);
 }
 
-static void append_llq(struct change_list *list, int64_t account, uint64_t id, bool is_offering)
+static void append_llq(struct change_list *list, int64_t account, uint64_t id, uint32_t serial)
 {
 	struct change change = { .kind = CHANGE_PUT_LLQ, .account = account };
 
@@ -128,12 +128,8 @@ static void append_llq(struct change_list *list, int64_t account, uint64_t id, b
 	change.llq.local = (struct endpoint){ { 0x20, 1 }, 53, 6 };
 	change.llq.lease = 5400;
 	change.llq.expires = 1700000000123;
-	change.llq.n_events = 9;
-	change.llq.is_offering = is_offering;
+	change.llq.serial = serial;
 	octets_copy("\001a\001z", 5, &change.llq.name);
-	octets_copy("known", 5, &change.llq.known);
-	if (is_offering)
-		octets_copy("", 0, &change.llq.offered);
 	assert_int_equal(change_list_append(list, &change), 0);
 }
 
@@ -182,13 +178,14 @@ static void records_and_queries(void **state)
 	struct change_list changes = {};
 	struct found found = {};
 	struct change removal = { .kind = CHANGE_DELETE_RECORD, .account = 1 };
+	struct change refresh = { .kind = CHANGE_REFRESH_LLQ, .account = 1 };
 	int64_t last;
 
 	add_account(place->storage, "alice.z");
 	append_record(&changes, 1, 1, 0, "key");
 	append_record(&changes, 1, 2, 1700000000123, NULL);
-	append_llq(&changes, 1, UINT64_MAX, true);
-	append_llq(&changes, 1, 5, false);
+	append_llq(&changes, 1, UINT64_MAX, 7);
+	append_llq(&changes, 1, 5, 8);
 	assert_int_equal(storage_commit(place->storage, &changes), 0);
 	change_list_clear(&changes);
 	reopen(place);
@@ -204,7 +201,8 @@ static void records_and_queries(void **state)
 	removal.kind = CHANGE_DELETE_LLQ;
 	removal.llq_id = UINT64_MAX;
 	change_list_append(&changes, &removal);
-	append_llq(&changes, 1, 5, true);
+	refresh.refreshed_llq = (struct refreshed_llq){ 5, 900, 1700000000456, 0xFFFFFFFF };
+	change_list_append(&changes, &refresh);
 	assert_int_equal(storage_commit(place->storage, &changes), 0);
 	change_list_clear(&changes);
 	found.n = 0;
@@ -215,11 +213,57 @@ static void records_and_queries(void **state)
 	found.n = 0;
 	assert_int_equal(storage_walk_llqs(place->storage, 1, find_llq, &found), 0);
 	assert_int_equal(found.n, 1);
-	assert_true(found.llq.is_offering);
 	assert_int_equal(found.llq.remote.port, 4000);
 	assert_int_equal(found.llq.local.family, 6);
-	assert_int_equal(found.llq.n_events, 9);
-	assert_true(found.llq.expires == 1700000000123);
+	assert_int_equal(found.llq.lease, 900);
+	assert_int_equal(found.llq.serial, 0xFFFFFFFF);
+	assert_true(found.llq.expires == 1700000000456);
+}
+
+static int find_removal(void *userdata, const struct stored_removal *removal)
+{
+	struct found *found = userdata;
+
+	found->removal = *removal;
+	assert_memory_equal(removal->owner.data, "\001a\001z", 5);
+	assert_memory_equal(removal->data.data, "\xc0\0\x02\x01", 4);
+	found->n++;
+	return 0;
+}
+
+static void removals(void **state)
+{
+	struct place *place = *state;
+	struct change_list changes = {};
+	struct found found = {};
+	struct change forget = { .kind = CHANGE_FORGET_REMOVALS, .before = 1700000000002 };
+
+	add_account(place->storage, "alice.z");
+	for (int i = 1; i <= 3; i++) {
+		struct change change = { .kind = CHANGE_PUT_REMOVAL, .account = i == 3 ? 77 : 1 };
+
+		change.removal.serial = 0xFFFFFFFF;
+		change.removal.date = 1700000000000 + i;
+		change.removal.type = 1;
+		octets_copy("\001a\001z", 5, &change.removal.owner);
+		octets_copy("\xc0\0\x02\x01", 4, &change.removal.data);
+		change_list_append(&changes, &change);
+	}
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+	assert_int_equal(storage_walk_removals(place->storage, 1, find_removal, &found), 0);
+	assert_int_equal(found.n, 2);
+	assert_int_equal(found.removal.serial, 0xFFFFFFFF);
+	assert_int_equal(found.removal.type, 1);
+	change_list_append(&changes, &forget);
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+	found.n = 0;
+	assert_int_equal(storage_walk_removals(place->storage, 1, find_removal, &found), 0);
+	assert_int_equal(found.n, 1);
+	assert_true(found.removal.date == 1700000000002);
+	assert_int_equal(storage_walk_removals(place->storage, 77, find_removal, &found), 0);
+	assert_int_equal(found.n, 1);
 }
 
 /* What belongs to an account that somebody removed meanwhile vanishes; the rest is written. */
@@ -231,7 +275,7 @@ static void changes_of_a_removed_account(void **state)
 
 	add_account(place->storage, "alice.z");
 	append_record(&changes, 77, 1, 0, "key");
-	append_llq(&changes, 77, 5, false);
+	append_llq(&changes, 77, 5, 8);
 	append_record(&changes, 1, 3, 0, "key");
 	assert_int_equal(storage_commit(place->storage, &changes), 0);
 	change_list_clear(&changes);
@@ -348,10 +392,15 @@ static void newer_version(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(file_is_private),     TEST(accounts),
-		TEST(records_and_queries), TEST(changes_of_a_removed_account),
-		TEST(two_at_once),         TEST(no_such_file),
-		TEST(not_a_database),      TEST(old_versions),
+		TEST(file_is_private),
+		TEST(accounts),
+		TEST(records_and_queries),
+		TEST(changes_of_a_removed_account),
+		TEST(removals),
+		TEST(two_at_once),
+		TEST(no_such_file),
+		TEST(not_a_database),
+		TEST(old_versions),
 		TEST(newer_version),
 	};
 

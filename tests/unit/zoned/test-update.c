@@ -654,6 +654,8 @@ static void replays_within_a_second(void **state)
 	}
 	assert_true(replay_guard_accept(guard, "x", 100, &b));
 	assert_false(replay_guard_accept(guard, "key200", 99, &b));
+	assert_int_equal(guard->n, REPLAY_KEYS);
+	replay_guard_clear(guard);
 	free(guard);
 }
 
