@@ -45,12 +45,15 @@ libdns_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
 libdns_la_LIBADD = libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
 
 libdnsclient_la_SOURCES = \
+	common/dns-client/dns-channel.c common/dns-client/dns-channel.h \
 	common/dns-client/dns-exchange.c common/dns-client/dns-exchange.h \
 	common/dns-client/dns-locator.c common/dns-client/dns-locator.h \
 	common/dns-client/dns-server.h \
 	common/dns-client/dns-stream.c common/dns-client/dns-stream.h \
 	common/dns-client/dns-trust.c common/dns-client/dns-trust.h \
 	common/dns-client/resolv-conf.c common/dns-client/resolv-conf.h \
+	common/dns-client/server-config.h \
+	common/dns-client/server-list.c common/dns-client/server-list.h \
 	common/dns-client/signing-identity.c common/dns-client/signing-identity.h
 libdnsclient_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(SSL_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
 libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la $(SSL_LIBS)

@@ -3,9 +3,12 @@
 /*
  * udp --answer--> done      udp --TC, or BADKEY/BADSIG unsigned, or all attempts lost--> tcp
  * tcp --answer--> done      tcp --no answer in time, or no connection--> done, with an error
+ * channel --answer--> done      channel --none, and there is a server in the clear--> udp
  * A brief one: udp --three attempts lost--> done, with an error
  */
 #include "common/dns-client/dns-exchange.h"
+
+#include "common/dns-client/dns-stream.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -26,8 +29,10 @@ struct dns_exchange {
 	struct loop_timer *timer;
 	struct loop_io *io;
 	int fd;
-	bool brief, tcp;
-	unsigned int n_sent; /* over UDP */
+	bool brief, tcp;             /* `tcp`: nobody off the path can answer */
+	struct dns_channel *channel; /* NULL: not, or not any more */
+	struct dns_request *waiting; /* at the channel */
+	unsigned int n_sent;         /* over UDP */
 	unsigned int n_dropped;
 	int hint;       /* what an unsigned answer over UDP claimed: -ENOKEY, -EKEYREJECTED; or 0 */
 	int last_error; /* of the network, since start(); 0: silence */
@@ -49,6 +54,7 @@ static void close_socket(struct dns_exchange *exchange)
 
 static void finish(struct dns_exchange *exchange, const struct dns_exchange_result *result)
 {
+	exchange->waiting = dns_request_free(exchange->waiting);
 	close_socket(exchange);
 	loop_timer_set(exchange->timer, UINT64_MAX);
 	exchange->callback(exchange->userdata, result);
@@ -268,20 +274,58 @@ static void on_timer(void *userdata)
 		fail(exchange, exchange->hint ?: exchange->last_error ?: -ETIMEDOUT);
 }
 
-static void start(struct dns_exchange *exchange)
+static void start_in_clear(struct dns_exchange *exchange)
 {
-	exchange->n_sent = 0;
 	exchange->tcp = false;
-	exchange->hint = 0;
-	exchange->last_error = 0;
 	if (exchange->request_size - 2 > DNS_UDP_SIZE)
 		start_tcp(exchange);
 	else
 		send_datagram(exchange);
 }
 
+/* Without an answer the channel has freed nothing: that is for us. */
+static bool on_channel(void *userdata, int error, const char *words, const uint8_t *data,
+		       size_t size)
+{
+	struct dns_exchange *exchange = userdata;
+	struct dns_exchange_result result = { .error = error, .words = words };
+
+	if (data)
+		return take_answer(exchange, data, size);
+	exchange->waiting = dns_request_free(exchange->waiting);
+	if (exchange->server.sin_family && error != DNS_STREAM_UNTRUSTED) {
+		exchange->channel = NULL;
+		start_in_clear(exchange);
+	} else {
+		finish(exchange, &result);
+	}
+	return true;
+}
+
+static int start_channel(struct dns_exchange *exchange)
+{
+	exchange->tcp = true;
+	exchange->waiting = dns_request_free(exchange->waiting);
+	return dns_channel_request(exchange->channel, exchange->request + 2,
+				   exchange->request_size - 2, on_channel, exchange,
+				   &exchange->waiting);
+}
+
+static int start(struct dns_exchange *exchange)
+{
+	exchange->n_sent = 0;
+	exchange->hint = 0;
+	exchange->last_error = 0;
+	if (exchange->channel)
+		return start_channel(exchange);
+	start_in_clear(exchange);
+	return 0;
+}
+
 void dns_exchange_resend(struct dns_exchange *exchange)
 {
+	if (exchange->channel)
+		return;
 	close_socket(exchange);
 	start(exchange);
 }
@@ -330,6 +374,7 @@ int dns_exchange_new(struct loop *loop, const struct dns_exchange_options *optio
 	exchange->server = options->server;
 	exchange->key = options->key;
 	exchange->brief = options->brief;
+	exchange->channel = options->channel;
 	exchange->fd = -1;
 	r = prepare_request(exchange, options);
 	if (r < 0)
@@ -337,7 +382,17 @@ int dns_exchange_new(struct loop *loop, const struct dns_exchange_options *optio
 	r = loop_timer_new(loop, on_timer, exchange, &exchange->timer);
 	if (r < 0)
 		return r;
-	start(exchange);
+	r = start(exchange);
+	/* Another message that waits at the channel has this ID: one in 65536. */
+	for (int i = 0; r == -EEXIST && i < 8; i++) {
+		free(exchange->request);
+		exchange->request = NULL;
+		r = prepare_request(exchange, options);
+		if (r >= 0)
+			r = start(exchange);
+	}
+	if (r < 0)
+		return r;
 	*ret = steal_ptr(exchange);
 	return 0;
 }
@@ -346,6 +401,7 @@ struct dns_exchange *dns_exchange_free(struct dns_exchange *exchange)
 {
 	if (!exchange)
 		return NULL;
+	dns_request_free(exchange->waiting);
 	close_socket(exchange);
 	loop_timer_free(exchange->timer);
 	free(exchange->request);

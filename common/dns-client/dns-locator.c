@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * name-server -> name-server-address -> service -> service-address. The first two are asked of the
- * system's resolver and left out with a configured server; the addresses are left out when they
- * came along with the answer before.
+ * name-server -> name-server-address -> service -> address -> tlsa. The first two are asked of the
+ * system's resolver and left out with a configured server; a server that does not answer for the
+ * account makes us go back to the second with the next name. The service step is taken for each
+ * service, the last two for each server found, where there is something to ask.
  */
 #include "common/dns-client/dns-locator.h"
 
@@ -14,15 +15,18 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
-#define DNS_PORT 53
+#define DNS_PORT  53
+#define NAMES_MAX 8 /* of name servers */
 
 enum step {
 	STEP_IDLE,
 	STEP_NAME_SERVER,
 	STEP_NAME_SERVER_ADDRESS,
 	STEP_SERVICE,
-	STEP_SERVICE_ADDRESS,
+	STEP_ADDRESS,
+	STEP_TLSA,
 };
 
 struct dns_locator {
@@ -34,12 +38,18 @@ struct dns_locator {
 	struct dns_exchange *exchange;
 	enum step step;
 	const struct dns_tsig_key *key;
-	ldns_rdf *members, *service, *asked; /* names; `asked` is the one whose address is wanted */
+	ldns_rdf *members, *asked; /* names; `asked` is the one asked for now */
+	char account_domain[256];
+	ldns_rdf *names[NAMES_MAX];     /* of the name servers */
+	struct in_addr glue[NAMES_MAX]; /* their addresses, as far as they came along */
+	size_t n_names, name;           /* `name`: the one in use */
+	size_t service;                 /* the one asked for */
+	struct server_list servers;
+	size_t server; /* the one whose address or TLSA is asked for */
 	struct in_addr resolvers[RESOLV_CONF_SERVERS];
 	size_t n_resolvers, n_tried, resolver;
 	struct in_addr answering; /* the resolver that answered last; 0.0.0.0: none did */
-	struct sockaddr_in first; /* the server asked for the service */
-	uint16_t port;            /* of the service; host order */
+	struct sockaddr_in first; /* the server asked for the services */
 	char words[160];
 	int error; /* for `later` */
 	uint64_t server_time;
@@ -47,25 +57,75 @@ struct dns_locator {
 
 static void on_answer(void *userdata, const struct dns_exchange_result *result);
 
-static void report(struct dns_locator *locator, int error, const struct sockaddr_in *server)
+static void report(struct dns_locator *locator, int error)
 {
 	dns_locator_stop(locator);
-	locator->callback(locator->userdata, error, locator->words, server);
+	locator->callback(locator->userdata, error, locator->words,
+			  error == 0 ? &locator->servers : NULL);
 }
 
 static void on_later(void *userdata)
 {
 	struct dns_locator *locator = userdata;
 
-	report(locator, locator->error, NULL);
+	report(locator, locator->error);
+}
+
+static uint32_t random_number(void)
+{
+	uint32_t number = 0;
+
+	/* It balances load; nothing hangs on it. */
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		number = realtime_usec();
+	return number;
+}
+
+/* Whom to ask in this step. */
+static struct sockaddr_in server_of_step(const struct dns_locator *locator, enum step step)
+{
+	struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons(DNS_PORT) };
+
+	if (step < STEP_SERVICE) {
+		server.sin_addr = locator->resolvers[locator->resolver];
+		return server;
+	}
+	if (step == STEP_TLSA) {
+		server.sin_addr = locator->servers.items[locator->server].address.sin_addr;
+		if (server.sin_addr.s_addr != locator->first.sin_addr.s_addr)
+			return server;
+	}
+	return locator->first;
+}
+
+/* Whether there is another one to ask if this one does not answer. */
+static bool is_brief(const struct dns_locator *locator, enum step step)
+{
+	switch (step) {
+	case STEP_IDLE:
+	case STEP_NAME_SERVER:
+	case STEP_NAME_SERVER_ADDRESS:
+		return locator->n_tried + 1 < locator->n_resolvers;
+	case STEP_SERVICE:
+		return locator->name + 1 < locator->n_names;
+	case STEP_ADDRESS:
+	case STEP_TLSA:
+		return true;
+	}
+	return false;
 }
 
 static int ask(struct dns_locator *locator, enum step step, const ldns_rdf *name, ldns_rr_type type)
 {
-	bool signed_step = step == STEP_SERVICE || step == STEP_SERVICE_ADDRESS;
+	bool signed_step = step >= STEP_SERVICE;
 	uint8_t message[512];
 	struct dns_builder builder;
-	struct dns_exchange_options options = { .message = message };
+	struct dns_exchange_options options = {
+		.message = message,
+		.server = server_of_step(locator, step),
+		.key = signed_step ? locator->key : NULL,
+		.brief = is_brief(locator, step),
+	};
 	int r;
 
 	dns_builder_init(&builder, message, sizeof(message), 0, signed_step ? 0 : DNS_FLAG_RD);
@@ -75,15 +135,6 @@ static int ask(struct dns_locator *locator, enum step step, const ldns_rdf *name
 	if (r < 0)
 		return r;
 	options.size = r;
-	options.key = signed_step ? locator->key : NULL;
-	if (signed_step) {
-		options.server = locator->first;
-	} else {
-		options.server.sin_family = AF_INET;
-		options.server.sin_addr = locator->resolvers[locator->resolver];
-		options.server.sin_port = htons(DNS_PORT);
-		options.brief = locator->n_tried + 1 < locator->n_resolvers;
-	}
 	locator->step = step;
 	locator->exchange = dns_exchange_free(locator->exchange);
 	return dns_exchange_new(locator->loop, &options, on_answer, locator, &locator->exchange);
@@ -101,18 +152,78 @@ static void ask_or_fail(struct dns_locator *locator, enum step step, const ldns_
 	}
 }
 
-static void ask_for_service(struct dns_locator *locator, struct in_addr address, uint16_t port)
+static void remember(struct dns_locator *locator, ldns_rdf *name)
+{
+	ldns_rdf_deep_free(locator->asked);
+	locator->asked = name;
+}
+
+/* Asks for a name made of text; -EINVAL where it is none. */
+static void ask_for(struct dns_locator *locator, enum step step, const char *text,
+		    ldns_rr_type type)
+{
+	remember(locator, dns_record_name(text));
+	if (locator->asked) {
+		ask_or_fail(locator, step, locator->asked, type);
+		return;
+	}
+	locator->error = -EINVAL;
+	loop_timer_set_delay(locator->later, 0);
+}
+
+static void ask_for_service(struct dns_locator *locator)
+{
+	char name[DNS_NAME_TEXT_SIZE];
+
+	snprintf(name, sizeof(name), "%s.%s", locator->options.services[locator->service].name,
+		 locator->account_domain);
+	ask_for(locator, STEP_SERVICE, name, LDNS_RR_TYPE_SRV);
+}
+
+static bool is_allowed(const struct dns_locator *locator, const struct dns_locator_service *service)
+{
+	switch ((enum dns_encryption)locator->options.config->encryption) {
+	case DNS_ENCRYPTION_TLS:
+		return service->tls;
+	case DNS_ENCRYPTION_PREFERRED:
+		return true;
+	case DNS_ENCRYPTION_NONE:
+		return !service->tls;
+	}
+	return false;
+}
+
+/* The first service to ask for from number `i` on: of a kind of which none is there. */
+static size_t next_service(const struct dns_locator *locator, size_t i)
+{
+	const struct dns_locator_options *options = &locator->options;
+
+	for (; i < options->n_services; i++) {
+		bool there = !is_allowed(locator, &options->services[i]);
+
+		for (size_t k = 0; k < locator->servers.n; k++)
+			there |= locator->servers.items[k].service == options->services[i].kind;
+		if (!there)
+			break;
+	}
+	return i;
+}
+
+static void ask_for_services(struct dns_locator *locator, struct in_addr address, uint16_t port)
 {
 	locator->first = (struct sockaddr_in){ .sin_family = AF_INET,
 					       .sin_addr = address,
 					       .sin_port = htons(port) };
-	ask_or_fail(locator, STEP_SERVICE, locator->service, LDNS_RR_TYPE_SRV);
-}
-
-static void remember(struct dns_locator *locator, const ldns_rdf *name)
-{
-	ldns_rdf_deep_free(locator->asked);
-	locator->asked = ldns_rdf_clone(name);
+	locator->servers.n = 0;
+	locator->service = next_service(locator, 0);
+	if (locator->service < locator->options.n_services) {
+		ask_for_service(locator);
+		return;
+	}
+	snprintf(locator->words, sizeof(locator->words),
+		 "the configuration allows no way to a server");
+	locator->error = -ENOENT;
+	loop_timer_set_delay(locator->later, 0);
 }
 
 /* "NS of members.example.org" and the like, for `words`. */
@@ -146,25 +257,60 @@ static const char *rcode_words(const struct dns_message *response)
 	return entry ? entry->name : "an unknown error";
 }
 
-static void take_name_server(struct dns_locator *locator, const struct dns_message *response)
+static void ask_name_server(struct dns_locator *locator)
 {
-	ldns_rr *ns = dns_message_find(response, locator->members, LDNS_RR_TYPE_NS);
-	const ldns_rdf *target;
-	struct in_addr address;
-	ldns_rr *a;
+	const ldns_rdf *name = locator->names[locator->name];
 
-	if (!ns || dns_record_read_target(ns, &target) < 0) {
-		describe(locator, "no name servers are known for", locator->members);
-		report(locator, -ENOENT, NULL);
+	if (locator->glue[locator->name].s_addr) {
+		ask_for_services(locator, locator->glue[locator->name], DNS_PORT);
 		return;
 	}
-	a = dns_message_find(response, target, LDNS_RR_TYPE_A);
-	if (a && dns_record_read_a(a, &address) == 0) {
-		ask_for_service(locator, address, DNS_PORT);
+	remember(locator, ldns_rdf_clone(name));
+	ask_or_fail(locator, STEP_NAME_SERVER_ADDRESS, name, LDNS_RR_TYPE_A);
+}
+
+static void forget_names(struct dns_locator *locator)
+{
+	for (size_t i = 0; i < locator->n_names; i++)
+		ldns_rdf_deep_free(locator->names[i]);
+	memset(locator->glue, 0, sizeof(locator->glue));
+	locator->n_names = locator->name = 0;
+}
+
+static void take_name_servers(struct dns_locator *locator, const struct dns_message *response)
+{
+	forget_names(locator);
+	for (size_t i = 0;
+	     i < dns_message_count(response, DNS_SECTION_ANSWER) && locator->n_names < NAMES_MAX;
+	     i++) {
+		const ldns_rr *ns = dns_message_rr(response, DNS_SECTION_ANSWER, i), *a;
+		const ldns_rdf *target;
+		ldns_rdf *name;
+
+		if (!dns_record_is(ns, locator->members, LDNS_RR_TYPE_NS) ||
+		    dns_record_read_target(ns, &target) < 0 || !(name = ldns_rdf_clone(target)))
+			continue;
+		a = dns_message_find(response, target, LDNS_RR_TYPE_A);
+		if (a)
+			dns_record_read_a(a, &locator->glue[locator->n_names]);
+		locator->names[locator->n_names++] = name;
+	}
+	if (locator->n_names > 0) {
+		ask_name_server(locator);
 		return;
 	}
-	remember(locator, target);
-	ask_or_fail(locator, STEP_NAME_SERVER_ADDRESS, target, LDNS_RR_TYPE_A);
+	describe(locator, "no name servers are known for", locator->members);
+	report(locator, -ENOENT);
+}
+
+/* Whether another of the name servers was asked instead. */
+static bool try_next_name(struct dns_locator *locator)
+{
+	if (locator->name + 1 >= locator->n_names)
+		return false;
+	locator->name++;
+	ask_name_server(locator);
+	return true;
 }
 
 static void take_name_server_address(struct dns_locator *locator,
@@ -173,37 +319,42 @@ static void take_name_server_address(struct dns_locator *locator,
 	ldns_rr *a = dns_message_find(response, locator->asked, LDNS_RR_TYPE_A);
 	struct in_addr address;
 
-	if (!a || dns_record_read_a(a, &address) < 0) {
-		describe(locator, "no address is known of", locator->asked);
-		report(locator, -ENOENT, NULL);
+	if (a && dns_record_read_a(a, &address) == 0) {
+		ask_for_services(locator, address, DNS_PORT);
 		return;
 	}
-	ask_for_service(locator, address, DNS_PORT);
+	describe(locator, "no address is known of", locator->asked);
+	if (!try_next_name(locator))
+		report(locator, -ENOENT);
 }
 
-/* The SRV record with the lowest priority. */
-static const ldns_rdf *choose_service(struct dns_locator *locator,
-				      const struct dns_message *response)
+/* The next question about the servers found, or the end. */
+static void ask_about_servers(struct dns_locator *locator)
 {
-	const ldns_rdf *best = NULL, *target;
-	uint16_t best_priority = 0, priority, port;
+	struct server_list *list = &locator->servers;
+	char name[DNS_NAME_TEXT_SIZE];
+	size_t i = server_list_without_address(list);
 
-	for (size_t i = 0; i < dns_message_count(response, DNS_SECTION_ANSWER); i++) {
-		ldns_rr *rr = dns_message_rr(response, DNS_SECTION_ANSWER, i);
-
-		if (!dns_record_is(rr, locator->service, LDNS_RR_TYPE_SRV) ||
-		    dns_record_read_srv(rr, &priority, &port, &target) < 0)
-			continue;
-		/* A target of "." says that the service is not offered (RFC 2782). */
-		if (port == 0 || ldns_rdf_size(target) <= 1)
-			continue;
-		if (!best || priority < best_priority) {
-			best = target;
-			best_priority = priority;
-			locator->port = port;
-		}
+	if (i < list->n) {
+		locator->server = i;
+		ask_for(locator, STEP_ADDRESS, list->items[i].trust.name, LDNS_RR_TYPE_A);
+		return;
 	}
-	return best;
+	for (; locator->server < list->n; locator->server++) {
+		struct dns_server *server = &list->items[locator->server];
+		size_t same = server_list_find_same(list, locator->server);
+
+		if (!server->tls || server->trust.pins.n > 0)
+			continue;
+		if (same == locator->server) {
+			snprintf(name, sizeof(name), "_%u._tcp.%s", ntohs(server->address.sin_port),
+				 server->trust.name);
+			ask_for(locator, STEP_TLSA, name, LDNS_RR_TYPE_TLSA);
+			return;
+		}
+		server->trust.tlsa = list->items[same].trust.tlsa;
+	}
+	report(locator, 0);
 }
 
 static void report_no_service(struct dns_locator *locator, const struct dns_message *response)
@@ -214,7 +365,9 @@ static void report_no_service(struct dns_locator *locator, const struct dns_mess
 	switch (response->rcode) {
 	case LDNS_RCODE_NOERROR:
 	case LDNS_RCODE_NXDOMAIN:
-		snprintf(what, sizeof(what), "the account's domain names no server:");
+		snprintf(what, sizeof(what), "the account's domain names no server%s:",
+			 locator->options.config->encryption == DNS_ENCRYPTION_TLS ? " for TLS"
+										   : "");
 		error = -ENOENT;
 		break;
 	case LDNS_RCODE_REFUSED:
@@ -227,40 +380,61 @@ static void report_no_service(struct dns_locator *locator, const struct dns_mess
 		error = -EIO;
 		break;
 	}
-	describe(locator, what, locator->service);
-	report(locator, error, NULL);
+	describe(locator, what, locator->asked);
+	report(locator, error);
 }
 
 static void take_service(struct dns_locator *locator, const struct dns_message *response)
 {
-	const ldns_rdf *target = choose_service(locator, response);
-	struct sockaddr_in server;
-	ldns_rr *a;
+	const struct dns_locator_service *service = &locator->options.services[locator->service];
+	struct server_list *list = &locator->servers;
+	size_t n;
 
-	if (!target) {
+	if (response->rcode != LDNS_RCODE_NOERROR && response->rcode != LDNS_RCODE_NXDOMAIN) {
 		report_no_service(locator, response);
 		return;
 	}
-	server = locator->first;
-	server.sin_port = htons(locator->port);
-	a = dns_message_find(response, target, LDNS_RR_TYPE_A);
-	if (a && dns_record_read_a(a, &server.sin_addr) == 0) {
-		report(locator, 0, &server);
-		return;
+	n = server_list_add(list, response, locator->asked, service->kind, service->tls,
+			    random_number);
+	for (size_t i = list->n - n; i < list->n; i++) {
+		list->items[i].trust.pins = locator->options.config->pins;
+		list->items[i].trust.config = locator->options.config->path;
 	}
-	remember(locator, target);
-	ask_or_fail(locator, STEP_SERVICE_ADDRESS, target, LDNS_RR_TYPE_A);
+	locator->service = next_service(locator, locator->service + 1);
+	if (locator->service < locator->options.n_services) {
+		ask_for_service(locator);
+	} else if (list->n == 0) {
+		report_no_service(locator, response);
+	} else {
+		locator->server = 0;
+		ask_about_servers(locator);
+	}
 }
 
-static void take_service_address(struct dns_locator *locator, const struct dns_message *response)
+/* NULL: there was no answer. */
+static void take_address(struct dns_locator *locator, const struct dns_message *response)
 {
-	ldns_rr *a = dns_message_find(response, locator->asked, LDNS_RR_TYPE_A);
-	struct sockaddr_in server = locator->first;
+	ldns_rr *a = response ? dns_message_find(response, locator->asked, LDNS_RR_TYPE_A) : NULL;
+	struct in_addr address = { 0 };
 
-	server.sin_port = htons(locator->port);
 	if (a)
-		dns_record_read_a(a, &server.sin_addr);
-	report(locator, 0, &server);
+		dns_record_read_a(a, &address);
+	if (!address.s_addr)
+		address = locator->first.sin_addr;
+	server_list_set_address(&locator->servers,
+				locator->servers.items[locator->server].trust.name, address);
+	locator->server = 0;
+	ask_about_servers(locator);
+}
+
+static void take_tlsa(struct dns_locator *locator, const struct dns_message *response)
+{
+	struct dns_server *server = &locator->servers.items[locator->server];
+
+	if (response)
+		server_list_read_tlsa(response, locator->asked, &server->trust.tlsa);
+	locator->server++;
+	ask_about_servers(locator);
 }
 
 /* Whether another resolver of the system was asked instead. */
@@ -280,7 +454,7 @@ static void describe_failure(struct dns_locator *locator, const struct dns_excha
 
 	if (locator->step >= STEP_SERVICE) {
 		snprintf(what, sizeof(what), "the name server %s for", error_words(result->error));
-		describe(locator, what, locator->service);
+		describe(locator, what, locator->asked);
 	} else if (result->error < 0) {
 		snprintf(locator->words, sizeof(locator->words), "the system's DNS resolver %s",
 			 error_words(result->error));
@@ -298,30 +472,45 @@ static bool is_failure(const struct dns_locator *locator, const struct dns_excha
 		result->response->rcode != LDNS_RCODE_NXDOMAIN);
 }
 
+static void on_failure(struct dns_locator *locator, const struct dns_exchange_result *result)
+{
+	bool silent = result->error != -ENOKEY && result->error != -EKEYREJECTED &&
+		      result->error != -ETIME;
+
+	describe_failure(locator, result);
+	locator->server_time = result->server_time;
+	if (try_next_resolver(locator))
+		return;
+	/* What another server says of our key would be the same. */
+	if (locator->step == STEP_SERVICE && silent && try_next_name(locator))
+		return;
+	report(locator, result->error ?: -EIO);
+}
+
 static void on_answer(void *userdata, const struct dns_exchange_result *result)
 {
 	struct dns_locator *locator = userdata;
 
-	if (is_failure(locator, result)) {
-		describe_failure(locator, result);
-		locator->server_time = result->server_time;
-		if (!try_next_resolver(locator))
-			report(locator, result->error ?: -EIO, NULL);
-		return;
-	}
+	/* Without these there are other ways. */
+	if (locator->step == STEP_ADDRESS)
+		return take_address(locator, result->response);
+	if (locator->step == STEP_TLSA)
+		return take_tlsa(locator, result->response);
+	if (is_failure(locator, result))
+		return on_failure(locator, result);
 	if (locator->step < STEP_SERVICE)
 		locator->answering = locator->resolvers[locator->resolver];
 	switch (locator->step) {
-	case STEP_IDLE:
-		return;
 	case STEP_NAME_SERVER:
-		return take_name_server(locator, result->response);
+		return take_name_servers(locator, result->response);
 	case STEP_NAME_SERVER_ADDRESS:
 		return take_name_server_address(locator, result->response);
 	case STEP_SERVICE:
 		return take_service(locator, result->response);
-	case STEP_SERVICE_ADDRESS:
-		return take_service_address(locator, result->response);
+	case STEP_IDLE:
+	case STEP_ADDRESS:
+	case STEP_TLSA:
+		return;
 	}
 }
 
@@ -331,7 +520,7 @@ static void read_resolvers(struct dns_locator *locator)
 	size_t size;
 
 	locator->resolver = locator->n_tried = locator->n_resolvers = 0;
-	if (atomic_file_read(locator->options.resolv_conf ?: RESOLV_CONF_PATH, 65536, &text,
+	if (atomic_file_read(locator->options.config->resolv_conf ?: RESOLV_CONF_PATH, 65536, &text,
 			     &size) < 0)
 		return;
 	locator->n_resolvers = resolv_conf_parse((const char *)text, locator->resolvers);
@@ -344,22 +533,20 @@ static void read_resolvers(struct dns_locator *locator)
 
 int dns_locator_start(struct dns_locator *locator, const struct dns_locator_target *target)
 {
-	char service[DNS_NAME_TEXT_SIZE];
+	const struct dns_server_config *config = locator->options.config;
 
 	dns_locator_stop(locator);
 	ldns_rdf_deep_free(locator->members);
-	ldns_rdf_deep_free(locator->service);
-	snprintf(service, sizeof(service), "%s.%s", locator->options.service,
-		 target->account_domain);
 	locator->members = dns_record_name(target->members_domain);
-	locator->service = dns_record_name(service);
-	if (!locator->members || !locator->service)
+	if (!locator->members || strlen(target->account_domain) >= sizeof(locator->account_domain))
 		return -EINVAL;
+	strcpy(locator->account_domain, target->account_domain);
 	locator->key = target->key;
 	locator->words[0] = 0;
-	if (locator->options.configured.s_addr) {
-		ask_for_service(locator, locator->options.configured,
-				locator->options.configured_port ?: DNS_PORT);
+	locator->server_time = 0;
+	forget_names(locator);
+	if (config->address.s_addr) {
+		ask_for_services(locator, config->address, config->port ?: DNS_PORT);
 		return 0;
 	}
 	read_resolvers(locator);
@@ -368,7 +555,7 @@ int dns_locator_start(struct dns_locator *locator, const struct dns_locator_targ
 		return 0;
 	}
 	snprintf(locator->words, sizeof(locator->words), "%s names no name server",
-		 locator->options.resolv_conf ?: RESOLV_CONF_PATH);
+		 locator->options.config->resolv_conf ?: RESOLV_CONF_PATH);
 	locator->error = -ENOENT;
 	loop_timer_set_delay(locator->later, 0);
 	return 0;
@@ -421,8 +608,8 @@ struct dns_locator *dns_locator_free(struct dns_locator *locator)
 		return NULL;
 	dns_exchange_free(locator->exchange);
 	loop_timer_free(locator->later);
+	forget_names(locator);
 	ldns_rdf_deep_free(locator->members);
-	ldns_rdf_deep_free(locator->service);
 	ldns_rdf_deep_free(locator->asked);
 	free(locator);
 	return NULL;

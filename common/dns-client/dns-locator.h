@@ -2,21 +2,35 @@
 #pragma once
 
 /*
- * Finds the server of an account (docs/ARCHITECTURE.md, "Names in the zone"): a server set in the
- * configuration, or the first name server of the members zone, asked of the system's resolvers,
- * first the one that answered last; then, signed, the SRV record of the service below the account
- * and the address of its target, asked of that server. When the target's address is not to be had,
- * the server asked stands in for it.
+ * Finds the servers of an account (docs/ARCHITECTURE.md, "Names in the zone"). First one that knows
+ * the account: a server set in the configuration, or the name servers of the members zone, asked of
+ * the system's resolvers, first the one that answered last. Of it, signed: the SRV records of the
+ * services below the account, in the order given, and the addresses of their targets; where such an
+ * address is not to be had, the server asked stands in. Then for TLS, unless the configuration has
+ * pins, the TLSA record of each server, asked of that server itself and signed.
+ *
+ * All that goes over the network in the clear: it is what a stranger may know, and changes nothing.
  */
 #include "common/dns-client/dns-exchange.h"
+#include "common/dns-client/server-config.h"
+#include "common/dns-client/server-list.h"
 
 struct dns_locator;
 
+/* Services of one kind are spellings of the same (RFC 6281 §5.2 has "_udp" also for what is TCP):
+ * once one of a kind is there, the others of that kind are not asked for. */
+struct dns_locator_service {
+	const char *name;  /* "_dns-update-tls._udp"; kept */
+	unsigned int kind; /* comes back as dns_server.service */
+	bool tls;
+};
+
 struct dns_locator_options {
-	const char *service;       /* "_dns-update._udp"; kept */
-	const char *resolv_conf;   /* NULL: RESOLV_CONF_PATH; kept */
-	struct in_addr configured; /* 0.0.0.0: none */
-	uint16_t configured_port;  /* host order; of the configured server, 0: 53 */
+	const struct dns_locator_service *services; /* kept */
+	size_t n_services;
+	/* Kept. What it says of encryption leaves services out; its pins are those of all servers.
+	 */
+	const struct dns_server_config *config;
 };
 
 struct dns_locator_target {
@@ -25,10 +39,11 @@ struct dns_locator_target {
 	const struct dns_tsig_key *key; /* must live until the callback or dns_locator_stop() */
 };
 
-/* `error` 0: `server` is set. Otherwise a negative errno, those of dns_exchange among them, and
- * -ENOENT: no server is named; `words` say what was not found (borrowed). */
+/* `error` 0: there is at least one server, in the order of the services and then of the SRV
+ * records; borrowed. Otherwise a negative errno, those of dns_exchange among them, and -ENOENT: no
+ * server is named; `words` say what was not found (borrowed). */
 typedef void (*dns_locator_callback)(void *userdata, int error, const char *words,
-				     const struct sockaddr_in *server);
+				     const struct server_list *servers);
 
 int dns_locator_new(struct loop *loop, const struct dns_locator_options *options,
 		    dns_locator_callback callback, void *userdata, struct dns_locator **ret);

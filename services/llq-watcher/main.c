@@ -34,11 +34,7 @@ static int parse_interface(const char *value, void *field)
 }
 
 static const struct config_key keys[] = {
-	{ "server", "address", CONFIG_CUSTOM, offsetof(struct watcher_config, server),
-	  .parse = config_parse_ipv4, .expected = "an IPv4 address" },
-	{ "server", "port", CONFIG_UNSIGNED, offsetof(struct watcher_config, server_port), 1,
-	  65535 },
-	{ "server", "resolv-conf", CONFIG_STRING, offsetof(struct watcher_config, resolv_conf) },
+	DNS_SERVER_CONFIG_KEYS(struct watcher_config, server),
 	{ "queries", "port", CONFIG_UNSIGNED, offsetof(struct watcher_config, port), 0, 65535 },
 	{ "queries", "probe-msec", CONFIG_UNSIGNED, offsetof(struct watcher_config, probe_msec),
 	  1000, 3600000 },
@@ -76,7 +72,6 @@ int main(int argc, char **argv)
 	/* 25 s is below the 30 s after which the meanest of today's gateways forget a UDP flow.
 	 * Half a minute is how long it may stay unnoticed that the server forgot a query. */
 	struct watcher_config config = {
-		.server_port = 53,
 		.probe_msec = 30000,
 		.keepalive_msec = 25000,
 		/* A port that needs no privilege, on an address of its own: see
@@ -98,10 +93,11 @@ int main(int argc, char **argv)
 		return r < 0;
 	if (!config.names.interface)
 		return 1;
+	config.server.path = path;
 	r = config_read(path, keys, &config, &complaint);
 	if (r < 0) {
 		log_error("%s", complaint ?: strerror(-r));
-		free(config.resolv_conf);
+		free(config.server.resolv_conf);
 		free(config.names.interface);
 		return 1;
 	}
@@ -116,7 +112,13 @@ int main(int argc, char **argv)
 		log_error("cannot start: %s", strerror(-r));
 	watcher_free(program.watcher);
 	daemon_free(daemon);
-	free(config.resolv_conf);
-	free(config.names.interface);
-	return status;
-}
+	if (!config.names.interface)
+		return 1;
+	config.server.path = path;
+	r = config_read(path, keys, &config, &complaint);
+	if (r < 0) {
+		log_error("%s", complaint ?: strerror(-r));
+		free(config.server.resolv_conf);
+		free(config.names.interface);
+		return status;
+	}

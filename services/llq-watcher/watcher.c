@@ -223,14 +223,14 @@ static void describe_failure(struct watcher *watcher, int error, const char *fou
 }
 
 static void on_located(void *userdata, int error, const char *found,
-		       const struct sockaddr_in *server)
+		       const struct server_list *servers)
 {
 	struct watcher *watcher = userdata;
 	bool refused = error == -ENOKEY || error == -EKEYREJECTED || error == -EACCES;
 	char words[200];
 
 	if (error == 0) {
-		set_server(watcher, server);
+		set_server(watcher, &servers->items[0].address);
 	} else {
 		describe_failure(watcher, error, found, words, sizeof(words));
 		note(watcher, words);
@@ -424,11 +424,13 @@ void watcher_terminate(struct watcher *watcher)
 static int start_parts(struct watcher *watcher)
 {
 	const struct llq_set_options set_options = { .random = random_number };
+	static const struct dns_locator_service services[] = {
+		{ "_dns-llq._udp", 0, false },
+	};
 	const struct dns_locator_options locator_options = {
-		.service = "_dns-llq._udp",
-		.resolv_conf = watcher->config->resolv_conf,
-		.configured = watcher->config->server,
-		.configured_port = watcher->config->server_port,
+		.services = services,
+		.n_services = ARRAY_SIZE(services),
+		.config = &watcher->config->server,
 	};
 	struct loop *loop = daemon_loop(watcher->daemon);
 	int r;

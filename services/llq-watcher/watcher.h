@@ -18,9 +18,7 @@
 
 struct watcher_config {
 	struct names_config names;
-	struct in_addr server; /* 0.0.0.0: find it */
-	uint32_t server_port;
-	char *resolv_conf;       /* NULL: the system's */
+	struct dns_server_config server;
 	uint32_t port;           /* local, of the queries; 0: any */
 	uint32_t probe_msec;     /* between short refreshes with a port mapping */
 	uint32_t keepalive_msec; /* and without one */

@@ -7,11 +7,7 @@
 #include <string.h>
 
 static const struct config_key keys[] = {
-	{ "server", "address", CONFIG_CUSTOM, offsetof(struct registrar_config, server),
-	  .parse = config_parse_ipv4, .expected = "an IPv4 address" },
-	{ "server", "port", CONFIG_UNSIGNED, offsetof(struct registrar_config, server_port), 1,
-	  65535 },
-	{ "server", "resolv-conf", CONFIG_STRING, offsetof(struct registrar_config, resolv_conf) },
+	DNS_SERVER_CONFIG_KEYS(struct registrar_config, server),
 	{ "registration", "startup-delay-msec", CONFIG_UNSIGNED,
 	  offsetof(struct registrar_config, startup_delay_msec), 0, 3000 },
 	{ "registration", "lease", CONFIG_UNSIGNED, offsetof(struct registrar_config, lease), 1800,
@@ -39,7 +35,6 @@ static const struct daemon_options options = {
 int main(int argc, char **argv)
 {
 	struct registrar_config config = {
-		.server_port = 53,
 		.startup_delay_msec = 3000,
 		.lease = REGISTRATION_LEASE,
 	};
@@ -53,10 +48,11 @@ int main(int argc, char **argv)
 				   SYSCONFDIR "/homeward/registrar.conf", &path);
 	if (r <= 0)
 		return r < 0;
+	config.server.path = path;
 	r = config_read(path, keys, &config, &complaint);
 	if (r < 0) {
 		log_error("%s", complaint ?: strerror(-r));
-		free(config.resolv_conf);
+		free(config.server.resolv_conf);
 		return 1;
 	}
 	r = daemon_new(&options, &program, &daemon);
@@ -70,6 +66,6 @@ int main(int argc, char **argv)
 		log_error("cannot start: %s", strerror(-r));
 	registrar_free(program.registrar);
 	daemon_free(daemon);
-	free(config.resolv_conf);
+	free(config.server.resolv_conf);
 	return status;
 }

@@ -108,7 +108,7 @@ struct registrar_state {
 	unsigned int n_failed; /* in a row */
 	bool clock_doubted;    /* told once that the clocks differ */
 	enum registrar_result last_result;
-	char trouble[200]; /* of the last failure, in words */
+	char trouble[320]; /* of the last failure, in words */
 
 	/* For the context to show. */
 	enum registrar_phase phase;

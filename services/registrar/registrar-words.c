@@ -50,6 +50,12 @@ enum registrar_result registrar_result_of_error(const char *account_domain, int 
 	case -ETIME:
 		write_skew(ahead, words, size);
 		return REGISTRAR_RESULT_CLOCK;
+	/* Of the TLS connection, dns-stream.h; it has more words. */
+	case -EPERM:
+	case -EPROTO:
+		snprintf(words, size, "who answers for the server of %s does not prove to be it",
+			 account_domain);
+		return REGISTRAR_RESULT_UNTRUSTED;
 	case -ETIMEDOUT:
 		snprintf(words, size, "the server of %s does not answer; trying again",
 			 account_domain);

@@ -159,6 +159,7 @@ static void cancel(struct registrar *registrar)
 static void forget_key(struct registrar *registrar)
 {
 	cancel(registrar);
+	dns_channel_set_servers(registrar->channel, NULL, 0);
 	signing_key_deinit(&registrar->held);
 	published_records_deinit(&registrar->published_records);
 	note(registrar, "key forgotten");
@@ -170,15 +171,25 @@ static int64_t clock_difference(uint64_t server_time)
 	return server_time ? (int64_t)(server_time - realtime_usec() / 1000000) : 0;
 }
 
+static void set_servers(struct registrar *registrar, const struct server_list *servers)
+{
+	dns_channel_set_servers(registrar->channel, servers->items, servers->n);
+	registrar->server = servers->items[0].address;
+	memset(&registrar->clear, 0, sizeof(registrar->clear));
+	for (size_t i = 0; i < servers->n && !registrar->clear.sin_family; i++)
+		if (!servers->items[i].tls)
+			registrar->clear = servers->items[i].address;
+}
+
 static void on_located(void *userdata, int error, const char *found,
-		       const struct sockaddr_in *server)
+		       const struct server_list *servers)
 {
 	struct registrar *registrar = userdata;
 	enum registrar_result result = REGISTRAR_RESULT_OK;
-	char words[200] = "";
+	char words[320] = "";
 
 	if (error == 0) {
-		registrar->server = *server;
+		set_servers(registrar, servers);
 	} else {
 		result = registrar_result_of_error(
 			registrar->held.names.account_domain, error,
@@ -217,7 +228,7 @@ static void on_updated(void *userdata, const struct dns_exchange_result *answer)
 	struct registrar *registrar = userdata;
 	bool withdrawing = registrar->state.activity == REGISTRAR_ACTIVITY_WITHDRAWING;
 	enum registrar_result result;
-	char words[200] = "";
+	char words[320] = "";
 	uint32_t lease = 0;
 
 	if (answer->error < 0)
@@ -227,6 +238,10 @@ static void on_updated(void *userdata, const struct dns_exchange_result *answer)
 	else
 		result = registrar_result_of_rcode(&registrar->held.names, answer->response->rcode,
 						   words, sizeof(words));
+	if (result == REGISTRAR_RESULT_UNTRUSTED && answer->words)
+		snprintf(words, sizeof(words), "%s", answer->words);
+	if (dns_channel_server(registrar->channel) && dns_channel_count(registrar->channel))
+		registrar->server = dns_channel_server(registrar->channel)->address;
 	if (result == REGISTRAR_RESULT_OK && !withdrawing)
 		lease = registration_read_lease(answer->response, registrar->config->lease);
 	if (result == REGISTRAR_RESULT_OK)
@@ -250,7 +265,8 @@ static void on_updated(void *userdata, const struct dns_exchange_result *answer)
 static void send_update(struct registrar *registrar, const uint8_t *message, int size)
 {
 	struct dns_exchange_options options = {
-		.server = registrar->server,
+		.server = registrar->clear,
+		.channel = dns_channel_count(registrar->channel) ? registrar->channel : NULL,
 		.message = message,
 		.size = size < 0 ? 0 : size,
 		.key = &registrar->held.tsig,
@@ -427,6 +443,7 @@ static void on_mapper(void *userdata)
 	if (view.present && view.network && view.place.generation != registrar->generation) {
 		registrar->generation = view.place.generation;
 		dns_locator_resend(registrar->locator);
+		dns_channel_reset(registrar->channel);
 	}
 	drive(registrar);
 }
@@ -447,11 +464,16 @@ int registrar_new(struct daemon *daemon, const struct registrar_config *config,
 		  struct registrar **ret)
 {
 	cleanup(registrar_freep) struct registrar *registrar = NULL;
-	struct dns_locator_options options = {
-		.service = "_dns-update._udp",
-		.resolv_conf = config->resolv_conf,
-		.configured = config->server,
-		.configured_port = config->server_port,
+	/* RFC 6281 §5.2 calls it "_udp" although TLS is not; both names are in use. */
+	static const struct dns_locator_service services[] = {
+		{ "_dns-update-tls._udp", 0, true },
+		{ "_dns-update-tls._tcp", 0, true },
+		{ "_dns-update._udp", 1, false },
+	};
+	const struct dns_locator_options options = {
+		.services = services,
+		.n_services = ARRAY_SIZE(services),
+		.config = &config->server,
 	};
 	int r;
 
@@ -468,6 +490,8 @@ int registrar_new(struct daemon *daemon, const struct registrar_config *config,
 	if (r >= 0)
 		r = dns_locator_new(daemon_loop(daemon), &options, on_located, registrar,
 				    &registrar->locator);
+	if (r >= 0)
+		r = dns_channel_new(daemon_loop(daemon), &registrar->channel);
 	if (r >= 0)
 		r = registrar_bus_add(registrar);
 	if (r >= 0)
@@ -490,6 +514,7 @@ struct registrar *registrar_free(struct registrar *registrar)
 	mapper_client_free(registrar->mapper);
 	dns_exchange_free(registrar->exchange);
 	dns_locator_free(registrar->locator);
+	dns_channel_free(registrar->channel);
 	loop_timer_free(registrar->timer);
 	sd_bus_slot_unref(registrar->bus_slot);
 	ldns_rr_list_deep_free(registrar->sent_records);

@@ -16,9 +16,7 @@
 #include "services/registrar/registration.h"
 
 struct registrar_config {
-	struct in_addr server; /* 0.0.0.0: find it */
-	uint32_t server_port;
-	char *resolv_conf; /* NULL: the system's */
+	struct dns_server_config server;
 	uint32_t startup_delay_msec;
 	uint32_t lease; /* seconds to ask for */
 };
@@ -32,7 +30,9 @@ struct registrar {
 	struct mapper_client *mapper;
 	struct dns_locator *locator;
 	struct dns_exchange *exchange;
-	struct sockaddr_in server; /* the last one found */
+	struct dns_channel *channel;
+	struct sockaddr_in clear;  /* a server to be spoken to without TLS; family 0: none */
+	struct sockaddr_in server; /* the one in use, for people */
 	uint64_t mapper_incarnation;
 	uint64_t generation; /* the newest seen of the network */
 
@@ -43,7 +43,7 @@ struct registrar {
 	struct published_records published_records;
 
 	/* What the bus shows. */
-	char reason[320];
+	char reason[400];
 	char **records; /* published, ended by NULL; NULL when nothing is */
 	struct registrar_published {
 		uint64_t generation, lease;
@@ -54,7 +54,7 @@ struct registrar {
 	struct timeline timeline;
 	sd_bus_slot *bus_slot;
 	enum registrar_phase shown_phase;
-	char shown_reason[320];
+	char shown_reason[400];
 };
 
 int registrar_new(struct daemon *daemon, const struct registrar_config *config,

@@ -37,7 +37,8 @@ SECRET = bytes(range(32))
 HOST_ID = "fd01:203:405:607:22:69ff:fe8e:342a"
 LABEL = "AutoTunnel-00-22-69-FF-FE-8E-34-2A"
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-CONFIG = f"[server]\naddress = {ADDRESS}\nport = {PORT}\n"
+# The server is played in the clear.
+CONFIG = f"[server]\naddress = {ADDRESS}\nport = {PORT}\nencryption = none\n"
 MAPPER, MAPPING = "org.homeward.Mapper1", "org.homeward.Mapper1.Mapping"
 TUNNEL = "/org/homeward/Mapper1/mapping/1"
 

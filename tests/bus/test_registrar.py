@@ -238,7 +238,7 @@ def test_finds_the_server_by_the_resolver(host, zone):
     fake_identity(host)
     fake_mapper(host)
     host.write("/etc/resolv.conf", "# nobody\n")
-    host.start_daemon("registrar", "[registration]\nstartup-delay-msec = 0\n")
+    host.start_daemon("registrar", "[server]\nencryption = none\n[registration]\nstartup-delay-msec = 0\n")
     wait_state(host, "retrying")
     assert "names no name server" in get(host, "Reason")
 
@@ -257,7 +257,7 @@ def test_a_dead_resolver_is_asked_once(host, resolving):
     fake_mapper(host)
     host.write("/etc/resolv.conf", "nameserver 127.0.0.2\nnameserver 127.0.0.1\n")
     resolving.update_rcode = dns.rcode.SERVFAIL
-    host.start_daemon("registrar", "[registration]\nstartup-delay-msec = 0\n")
+    host.start_daemon("registrar", "[server]\nencryption = none\n[registration]\nstartup-delay-msec = 0\n")
     wait_state(host, "retrying")
     assert dead.requests and not any(request.tcp for request in dead.requests)
     n = len(dead.requests)
@@ -272,7 +272,7 @@ def test_a_resolver_in_trouble_is_told_from_a_silent_one(host, resolving):
     fake_mapper(host)
     host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
     resolving.resolver_rcode = dns.rcode.SERVFAIL
-    host.start_daemon("registrar", "[registration]\nstartup-delay-msec = 0\n")
+    host.start_daemon("registrar", "[server]\nencryption = none\n[registration]\nstartup-delay-msec = 0\n")
     wait_state(host, "retrying")
     assert get(host, "Reason") == "the system's DNS resolver answers SERVFAIL for members.example.org; trying again"
 
@@ -280,7 +280,7 @@ def test_a_resolver_in_trouble_is_told_from_a_silent_one(host, resolving):
 def test_no_route_to_the_server(host):
     fake_identity(host)
     fake_mapper(host)
-    host.start_daemon("registrar", "[server]\naddress = 192.0.2.1\n[registration]\nstartup-delay-msec = 0\n")
+    host.start_daemon("registrar", "[server]\naddress = 192.0.2.1\nencryption = none\n[registration]\nstartup-delay-msec = 0\n")
     wait_state(host, "unreachable")
     assert "cannot be reached from this network" in get(host, "Reason")
 
