@@ -6,12 +6,17 @@ dnspython: another implementation of both than ours.
     zone.records["desktop", "AAAA"] = ["fd01::1"]
     identity, mapper = fake_identity(host), fake_mapper(host)
 """
+import base64
 import collections
 import ctypes
 import fcntl
+import hashlib
 import os
 import socket
+import ssl
 import struct
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -396,6 +401,110 @@ class FakeZone:
         acknowledged = wait_until(lambda: next((ack for ack in self.acks if ack[:2] == octets[:2]), None), 10,
                                   "an acknowledgement")
         return dns.message.from_wire(acknowledged, keyring=self.keyring, request_mac=mac)
+
+
+def _bind_in(namespace, address, port):
+    """A listening TCP socket."""
+    udp, tcp = _sockets_in(namespace, address, port)
+    udp.close()
+    return tcp
+
+
+class TlsServer:
+    """A self-signed certificate, and TLS connections that give each message to take(octets, source), which answers
+    with octets or None. cut: so many connections are closed when their first message has come."""
+
+    def __init__(self, host, take, address=ADDRESS, port=8853):
+        self.take, self.address, self.port = take, address, port
+        self.cut = self.n_connections = 0
+        self.connections = []
+        self.folder = tempfile.TemporaryDirectory()
+        self.new_certificate()
+        self.listener = _bind_in(host, address, port)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def new_certificate(self):
+        name = os.path.join(self.folder.name, "tls")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                        "/CN=zone", "-days", "2", "-keyout", name + ".key", "-out", name + ".crt"], check=True,
+                       capture_output=True)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(name + ".crt", name + ".key")
+        self.context.set_alpn_protocols(["dot"])
+        spki = subprocess.run(f"openssl x509 -in {name}.crt -noout -pubkey | openssl pkey -pubin -outform DER", shell=True,
+                              check=True, capture_output=True).stdout
+        self.digest = hashlib.sha256(spki).digest()
+
+    @property
+    def pin(self):
+        return "sha256/" + base64.b64encode(self.digest).decode()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, source = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve_one, args=(connection, source), daemon=True).start()
+
+    def _serve_one(self, connection, source):
+        try:
+            with self.context.wrap_socket(connection, server_side=True) as tls, tls.makefile("rb") as stream:
+                self.n_connections += 1
+                self.connections.append(tls)
+                while len(size := stream.read(2)) == 2:
+                    octets = stream.read(struct.unpack("!H", size)[0])
+                    if self.cut > 0:
+                        self.cut -= 1
+                        return
+                    self.answer(tls, octets, source)
+        except (OSError, ValueError):
+            pass
+
+    def answer(self, tls, octets, source):
+        answer = self.take(octets, source)
+        if answer:
+            self.send(tls, answer)
+
+    @staticmethod
+    def send(tls, octets):
+        tls.sendall(struct.pack("!H", len(octets)) + octets)
+
+    def drop_all(self):
+        """Ends all connections as a crash would."""
+        for tls in self.connections:
+            try:
+                tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                tls.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.connections.clear()
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        self.drop_all()
+        self.folder.cleanup()
+
+
+class TlsZone(FakeZone):
+    """With TLS besides: self.tls. What comes by TLS is in self.requests with tcp = "tls"."""
+
+    def __init__(self, host, names=("desktop",), **options):
+        super().__init__(host, names, **options)
+        self.tls = TlsServer(host, lambda octets, source: self._take(octets, source, "tls"))
+        self.records["_dns-update-tls._udp", "SRV"] = [f"0 0 {self.tls.port} ns"]
+        self.publish_pin()
+
+    def publish_pin(self):
+        self.records[f"_{self.tls.port}._tcp.ns", "TLSA"] = ["3 1 1 " + self.tls.digest.hex()]
+
+    def close(self):
+        self.tls.close()
+        super().close()
 
 
 class Resolving(FakeZone):
