@@ -112,13 +112,7 @@ int main(int argc, char **argv)
 		log_error("cannot start: %s", strerror(-r));
 	watcher_free(program.watcher);
 	daemon_free(daemon);
-	if (!config.names.interface)
-		return 1;
-	config.server.path = path;
-	r = config_read(path, keys, &config, &complaint);
-	if (r < 0) {
-		log_error("%s", complaint ?: strerror(-r));
-		free(config.server.resolv_conf);
-		free(config.names.interface);
-		return status;
-	}
+	free(config.server.resolv_conf);
+	free(config.names.interface);
+	return status;
+}
