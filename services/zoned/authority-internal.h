@@ -54,7 +54,9 @@ struct authority {
 	const struct authority_options *options;
 	struct name_key zone_name;
 	struct name_key server_name;
+	struct name_key tlsa_name; /* empty: no TLS */
 	struct zone *public_zone;
+	struct zone *server_zone; /* TLSA of a server whose name is not in ours; may be NULL */
 	struct accounts accounts;
 	struct keyring keyring;
 	struct secret *decoy; /* the key of accounts that are not there */
@@ -76,11 +78,14 @@ struct authority {
 /* authority-reply.c: answers ---------------------------------------------------------------------
  */
 
+/* For the options that any answer may have: padding is the largest. */
+#define ANSWER_OPTIONS_ROOM 512
+
 /* An answer in the making. Room for OPT and TSIG is set aside. */
 struct answer {
 	struct dns_builder builder;
 	size_t limit; /* of the whole message */
-	uint8_t options[DNS_LLQ_MAX * DNS_OPTION_LLQ_SIZE];
+	uint8_t options[DNS_LLQ_MAX * DNS_OPTION_LLQ_SIZE + ANSWER_OPTIONS_ROOM];
 	struct writer options_writer;
 	uint8_t octets[DNS_MESSAGE_SIZE_MAX];
 };

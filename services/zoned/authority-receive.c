@@ -32,9 +32,15 @@ static const struct zone *find_zone(const struct authority *authority,
 						: request->identity.account;
 
 	if (name_key_equal(name, &authority->zone_name) ||
-	    name_key_equal(name, &authority->server_name))
-		return name_key_is_within(name, &authority->zone_name) ? authority->public_zone
-								       : NULL;
+	    name_key_equal(name, &authority->server_name) ||
+	    name_key_equal(name, &authority->tlsa_name)) {
+		if (name_key_is_within(name, &authority->zone_name))
+			return authority->public_zone;
+		/* A name of others; but our clients may learn what they can believe us. */
+		return request->is_signed && name_key_equal(name, &authority->tlsa_name)
+			       ? authority->server_zone
+			       : NULL;
+	}
 	if (request->is_signed && account && name_key_is_within(name, &account->name))
 		return account->zone;
 	return NULL;

@@ -74,6 +74,36 @@ void answer_begin(struct answer *answer, const struct request *request, uint16_t
 	add_questions(&answer->builder, request);
 }
 
+/* RFC 7828: for how long a client may leave its connection idle. Not for sessions of DSO, which
+ * have their own way to say so. */
+static void add_keepalive(const struct authority *authority, struct answer *answer,
+			  const struct request *request)
+{
+	uint32_t idle = authority->options->stream_idle_msec[request->peer.transport] / 100;
+
+	if (request->peer.connection && request->message->has_edns &&
+	    dns_options_have(request->message->options, request->message->options_size,
+			     DNS_OPTION_KEEPALIVE))
+		dns_option_write_keepalive(&answer->options_writer,
+					   idle > UINT16_MAX ? UINT16_MAX : idle);
+}
+
+/* RFC 7830 §4: what came padded is answered padded, where nobody can look into it. */
+static void add_padding(struct answer *answer, const struct request *request)
+{
+	size_t size = answer->builder.writer.position + OPT_SIZE + answer->options_writer.position;
+
+	if (request->peer.transport != TRANSPORT_TLS || !request->message->has_edns ||
+	    !dns_options_have(request->message->options, request->message->options_size,
+			      DNS_OPTION_PADDING))
+		return;
+	/* Without the room for what an error says. */
+	if (request->is_signed)
+		size += dns_tsig_size(&request->identity.key) - sizeof request->tsig.other;
+	dns_option_write_padding(&answer->options_writer, size, DNS_PADDING_RESPONSE,
+				 answer->limit);
+}
+
 /* Everything after the records. The size of the message or a negative errno. */
 static int complete(struct answer *answer, const struct request *request, uint16_t rcode,
 		    const struct moment *moment)
@@ -84,6 +114,7 @@ static int complete(struct answer *answer, const struct request *request, uint16
 	if (builder->writer.failed)
 		return -EMSGSIZE;
 	builder->writer.capacity = answer->limit;
+	add_padding(answer, request);
 	if (request->message->has_edns || answer->options_writer.position)
 		dns_builder_add_edns(builder, DNS_UDP_SIZE, rcode, answer->options,
 				     answer->options_writer.position);
@@ -97,8 +128,10 @@ static void send_answer(struct authority *authority, struct answer *answer,
 			const struct request *request, uint16_t rcode, const struct moment *moment,
 			struct outbox *outbox)
 {
-	int size = complete(answer, request, rcode, moment);
+	int size;
 
+	add_keepalive(authority, answer, request);
+	size = complete(answer, request, rcode, moment);
 	if (size < 0) {
 		/* Too big even for question and signature: the client sees by TC that it must use
 		 * TCP. */

@@ -98,6 +98,55 @@ static int make_public_zone(struct authority *authority)
 	return r;
 }
 
+/* `_853._tcp.ns…` TLSA 3 1 1: who has the account's key needs nothing else to know this server by
+ * (the answer is signed), be its certificate made by itself or its name outside of our zone. */
+int authority_set_tls_pin(struct authority *authority, const uint8_t pin[static 32])
+{
+	const struct authority_options *options = authority->options;
+	bool is_inside = name_key_is_within(&authority->server_name, &authority->zone_name);
+	cleanup(freep) char *server = ldns_rdf2str(options->server_name);
+	cleanup(freep) char *apex = ldns_rdf2str(options->zone);
+	char text[2 * 32 + 1];
+	struct zone_range range;
+	struct zone *zone;
+	int r;
+
+	if (!server || !apex)
+		return -ENOMEM;
+	if (!is_inside && !authority->server_zone) {
+		r = zone_new(options->server_name, &authority->server_zone);
+		if (r >= 0)
+			r = put_soa(authority->server_zone, server, server, options->serial);
+		if (r < 0)
+			return r;
+	}
+	zone = is_inside ? authority->public_zone : authority->server_zone;
+	for (int i = 0; i < 32; i++)
+		snprintf(text + 2 * i, 3, "%02x", pin[i]);
+	range = zone_find_rrset(zone, &authority->tlsa_name, LDNS_RR_TYPE_TLSA);
+	while (range.end > range.start)
+		zone_remove_at(zone, --range.end);
+	r = zone_bump_serial(zone);
+	if (r < 0)
+		return r;
+	return put_text(zone, true, APEX_TTL, "_%u._tcp.%s IN TLSA 3 1 1 %s", options->tls_port,
+			server, text);
+}
+
+static int name_tlsa(struct authority *authority)
+{
+	char label[8];
+	struct name_key name;
+
+	if (!authority->options->tls_port)
+		return 0;
+	snprintf(label, sizeof label, "_%u", authority->options->tls_port);
+	if (!name_key_below(&authority->server_name, "_tcp", &name) ||
+	    !name_key_below(&name, label, &authority->tlsa_name))
+		return -EINVAL;
+	return authority_set_tls_pin(authority, authority->options->tls_pin);
+}
+
 int authority_new(const struct authority_options *options, struct authority **ret)
 {
 	cleanup(authority_freep) struct authority *authority = calloc(1, sizeof *authority);
@@ -112,6 +161,8 @@ int authority_new(const struct authority_options *options, struct authority **re
 	name_key_from_rdf(options->server_name, &authority->server_name);
 	notifier_init(&authority->notifier, options->notify_targets, options->n_notify_targets);
 	r = make_public_zone(authority);
+	if (r >= 0)
+		r = name_tlsa(authority);
 	if (r >= 0)
 		r = secret_new_copy(options->llq_secret, sizeof options->llq_secret,
 				    &authority->decoy);
@@ -134,6 +185,7 @@ struct authority *authority_free(struct authority *authority)
 	secret_free(authority->decoy);
 	accounts_clear(&authority->accounts);
 	zone_free(authority->public_zone);
+	zone_free(authority->server_zone);
 	free(authority);
 	return NULL;
 }
@@ -210,17 +262,24 @@ int authority_add_record(struct authority *authority, int64_t id,
 }
 
 /* What an account's zone has from the configuration and not from its hosts. */
-static int put_fixed(struct zone *zone, const char *apex, const char *server, uint16_t port)
+static int put_fixed(struct zone *zone, const char *apex, const char *server,
+		     const struct authority_options *options)
 {
-	static const char *const browse[] = { "b", "db", "lb" };
+	static const char *const encrypted[] = { "_dns-update-tls._udp", "_dns-update-tls._tcp",
+						 "_dns-llq-tls._udp", "_dns-llq-tls._tcp",
+						 "_dns-push-tls._tcp" };
+	static const char *const browse[] = { "b", "db", "lb", "r", "dr" };
 	int r = put_text(zone, true, APEX_TTL, "%s IN NS %s", apex, server);
 
 	if (r >= 0)
 		r = put_text(zone, true, APEX_TTL, "_dns-update._udp.%s IN SRV 0 0 %u %s", apex,
-			     port, server);
+			     options->port, server);
 	if (r >= 0)
-		r = put_text(zone, true, APEX_TTL, "_dns-llq._udp.%s IN SRV 0 0 %u %s", apex, port,
-			     server);
+		r = put_text(zone, true, APEX_TTL, "_dns-llq._udp.%s IN SRV 0 0 %u %s", apex,
+			     options->port, server);
+	for (size_t i = 0; r >= 0 && options->tls_port && i < ARRAY_SIZE(encrypted); i++)
+		r = put_text(zone, true, APEX_TTL, "%s.%s IN SRV 0 0 %u %s", encrypted[i], apex,
+			     options->tls_port, server);
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(browse); i++)
 		r = put_text(zone, true, APEX_TTL, "%s._dns-sd._udp.%s IN PTR %s", browse[i], apex,
 			     apex);
@@ -248,7 +307,7 @@ int authority_complete_account(struct authority *authority, int64_t id, const st
 	if (!zone_soa(account->zone))
 		r = put_soa(account->zone, apex, server, 1);
 	if (r >= 0)
-		r = put_fixed(account->zone, apex, server, authority->options->port);
+		r = put_fixed(account->zone, apex, server, authority->options);
 	if (r >= 0)
 		authority_complete_replication(authority, account);
 	if (r >= 0)

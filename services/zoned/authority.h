@@ -26,7 +26,10 @@ struct authority_options {
 	ldns_rdf *server_name;          /* ns.<zone>, or a name elsewhere */
 	ldns_rr_list *server_addresses; /* A and AAAA of server_name; NULL when it is elsewhere */
 	uint16_t port;                  /* in the SRV records of the accounts */
-	uint32_t serial;                /* of the members zone */
+	uint16_t tls_port;              /* likewise; 0: no TLS */
+	uint8_t tls_pin[32];            /* SHA-256 of the certificate's key, for TLSA */
+	uint32_t stream_idle_msec[N_TRANSPORTS];
+	uint32_t serial; /* of the members zone */
 	struct lease_bounds update_lease;
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
@@ -89,6 +92,9 @@ struct authority;
 /* Keeps a pointer to `options`. 0 or -ENOMEM. */
 int authority_new(const struct authority_options *options, struct authority **ret);
 struct authority *authority_free(struct authority *authority);
+
+/* The server's certificate changed. 0 or a negative errno. */
+int authority_set_tls_pin(struct authority *authority, const uint8_t pin[static 32]);
 
 /* What the storage holds, at the start and whenever an account was added. The records of an account
  * follow it, then removals and queries; authority_complete_account() last. 0 or a negative errno:

@@ -19,9 +19,17 @@ static inline bool endpoint_equal(const struct endpoint *a, const struct endpoin
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
+enum transport {
+	TRANSPORT_UDP,
+	TRANSPORT_TCP,
+	TRANSPORT_TLS,
+	N_TRANSPORTS,
+};
+
 /* One exchange's way back. */
 struct peer {
 	struct endpoint remote;
-	struct endpoint local; /* what the message was sent to */
-	uint64_t connection;   /* TCP: the connection's number; 0: UDP */
+	struct endpoint local;    /* what the message was sent to */
+	uint64_t connection;      /* TCP and TLS: the connection's number; 0: UDP */
+	enum transport transport; /* UDP unless `connection` */
 };

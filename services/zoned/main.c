@@ -9,7 +9,15 @@ static void on_terminate(void *userdata)
 	zoned_stop(*zoned);
 }
 
-static const struct daemon_options daemon_options = { .on_terminate = on_terminate };
+static void on_hangup(void *userdata)
+{
+	struct zoned **zoned = userdata;
+
+	zoned_reload(*zoned);
+}
+
+static const struct daemon_options daemon_options = { .on_terminate = on_terminate,
+						      .on_hangup = on_hangup };
 
 static int serve(const struct zoned_config *config)
 {

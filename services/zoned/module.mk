@@ -36,13 +36,16 @@ libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS) $(CRYPTO_
 
 services_zoned_zoned_SOURCES = \
 	services/zoned/main.c \
-	services/zoned/server-tcp.c services/zoned/server-tcp.h \
+	services/zoned/server-stream.c services/zoned/server-stream.h \
 	services/zoned/server-udp.c services/zoned/server-udp.h \
 	services/zoned/socket-address.c services/zoned/socket-address.h \
 	services/zoned/status-socket.c services/zoned/status-socket.h \
 	services/zoned/storage.c services/zoned/storage.h \
 	services/zoned/transfer-settings.c services/zoned/transfer-settings.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
+	services/zoned/stream-connection.c services/zoned/stream-connection.h \
+	services/zoned/tls-context.c services/zoned/tls-context.h \
+	services/zoned/tls-credentials.c services/zoned/tls-credentials.h \
 	services/zoned/zoned.c services/zoned/zoned.h \
 	services/zoned/zoned-config.c services/zoned/zoned-config.h
 services_zoned_zoned_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS) $(SSL_CFLAGS)

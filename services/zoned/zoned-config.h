@@ -25,6 +25,10 @@ struct zoned_config {
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
 	uint32_t llqs_total;
+	struct zoned_stream_config {
+		uint32_t connections, per_address;
+		uint32_t idle; /* seconds */
+	} tcp_limits, tls_limits;
 	struct {
 		uint32_t port; /* 0: no TLS */
 		char *certificate;

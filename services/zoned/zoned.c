@@ -2,13 +2,16 @@
 #include "services/zoned/zoned.h"
 
 #include "common/base/log.h"
-#include "services/zoned/server-tcp.h"
+#include "services/zoned/server-stream.h"
 #include "services/zoned/socket-address.h"
 #include "services/zoned/status-socket.h"
 #include "services/zoned/storage.h"
+#include "services/zoned/tls-context.h"
+#include "services/zoned/tls-credentials.h"
 
 #include <stdio.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 /* A removed account is noticed this soon when nobody writes to us. */
 #define ACCOUNTS_CHECK_MSEC 1000
@@ -24,7 +27,7 @@ struct zoned {
 	struct storage *writer;          /* the thread's, while a transaction is under way */
 	struct transaction *transaction; /* under way, or NULL */
 	struct server_udp *udp;
-	struct server_tcp *tcp;
+	struct server_stream *streams;
 	struct status_socket *status;
 	struct loop_timer *work_timer;
 	struct loop_timer *accounts_timer;
@@ -46,7 +49,7 @@ static void send_all(struct zoned *zoned, struct outbox *outbox)
 		const struct reply *reply = &outbox->items[i];
 
 		if (reply->peer.connection)
-			server_tcp_send(zoned->tcp, &reply->peer, reply->data, reply->size);
+			server_stream_send(zoned->streams, &reply->peer, reply->data, reply->size);
 		else
 			server_udp_send(zoned->udp, &reply->peer, reply->data, reply->size);
 	}
@@ -298,6 +301,9 @@ static void on_burst_end(void *userdata)
 
 static const struct server_callbacks server_callbacks = { on_burst_begin, on_message,
 							  on_burst_end };
+static const struct stream_callbacks stream_callbacks = {
+	.messages = { on_burst_begin, on_message, on_burst_end },
+};
 
 static void on_status(void *userdata, char *text, size_t size)
 {
@@ -320,41 +326,105 @@ static void on_status(void *userdata, char *text, size_t size)
 /* Start and end
  * ------------------------------------------------------------------------------------- */
 
-static int listen_on(struct zoned *zoned, const struct endpoint *address)
+static int listen_on(struct zoned *zoned, const struct endpoint *address, enum transport transport)
 {
+	static const char *const names[] = { "UDP", "TCP", "TLS" };
 	struct endpoint endpoint = *address;
 	char text[ENDPOINT_TEXT_SIZE];
 	int r;
 
-	endpoint.port = zoned->config->port;
-	r = server_udp_listen(zoned->udp, &endpoint);
-	if (r >= 0)
-		r = server_tcp_listen(zoned->tcp, &endpoint);
+	endpoint.port = transport == TRANSPORT_TLS ? zoned->config->tls.port : zoned->config->port;
+	if (transport == TRANSPORT_UDP)
+		r = server_udp_listen(zoned->udp, &endpoint);
+	else
+		r = server_stream_listen(zoned->streams, &endpoint, transport);
 	if (r < 0 && r != -EAFNOSUPPORT)
-		log_error("cannot listen on %s: %s", endpoint_to_text(&endpoint, text),
-			  strerror(-r));
+		log_error("cannot listen on %s by %s: %s", endpoint_to_text(&endpoint, text),
+			  names[transport], strerror(-r));
 	else if (r >= 0)
-		log_info("listening on %s", endpoint_to_text(&endpoint, text));
+		log_info("listening on %s by %s", endpoint_to_text(&endpoint, text),
+			 names[transport]);
 	return r;
+}
+
+/* On all addresses of the configuration. */
+static int listen_by(struct zoned *zoned, enum transport transport)
+{
+	static const struct endpoint all[] = { { .family = 4 }, { .family = 6 } };
+	const struct endpoint_list *list = &zoned->config->listen_addresses;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < list->n; i++)
+		r = listen_on(zoned, &list->items[i], transport);
+	if (r < 0 || list->n > 0)
+		return r;
+	r = listen_on(zoned, &all[0], transport);
+	if (r < 0)
+		return r;
+	r = listen_on(zoned, &all[1], transport);
+	/* A machine without IPv6 has nobody to listen to there. */
+	return r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL ? 0 : r;
+}
+
+/* The certificate for connections to come. */
+static int load_certificate(struct zoned *zoned)
+{
+	cleanup(freep) char *message = NULL;
+	SSL_CTX *context;
+	int r = tls_context_new(zoned->config->tls.certificate, zoned->config->tls.private_key,
+				&context, &message);
+
+	if (r < 0) {
+		log_error("%s", message ?: strerror(-r));
+		return r;
+	}
+	server_stream_set_tls(zoned->streams, context);
+	return 0;
+}
+
+static void set_limits(struct zoned *zoned, enum transport transport,
+		       const struct zoned_stream_config *config)
+{
+	struct stream_limits limits = { config->connections, config->per_address,
+					config->idle * 1000 };
+
+	server_stream_set_limits(zoned->streams, transport, &limits);
+}
+
+/* As many descriptors as we are allowed, for the connections that the configuration allows. */
+static void raise_descriptor_limit(const struct zoned_config *config)
+{
+	uint64_t wanted = 64ull + config->tcp_limits.connections + config->tls_limits.connections;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max < wanted)
+		log_warning("this process may have %llu descriptors, too few for all the "
+			    "connections of [tcp] and [tls]",
+			    (unsigned long long)limit.rlim_max);
 }
 
 static int open_sockets(struct zoned *zoned)
 {
-	static const struct endpoint all[] = { { .family = 4 }, { .family = 6 } };
-	const struct endpoint_list *list = &zoned->config->listen_addresses;
 	int r = server_udp_new(zoned->loop, &server_callbacks, zoned, &zoned->udp);
 
+	raise_descriptor_limit(zoned->config);
 	if (r >= 0)
-		r = server_tcp_new(zoned->loop, &server_callbacks, zoned, &zoned->tcp);
-	for (size_t i = 0; r >= 0 && i < list->n; i++)
-		r = listen_on(zoned, &list->items[i]);
-	if (r >= 0 && list->n == 0)
-		r = listen_on(zoned, &all[0]);
-	if (r >= 0 && list->n == 0) {
-		r = listen_on(zoned, &all[1]);
-		/* A machine without IPv6 has nobody to listen to there. */
-		if (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)
-			r = 0;
+		r = server_stream_new(zoned->loop, &stream_callbacks, zoned, &zoned->streams);
+	if (r < 0)
+		return r;
+	set_limits(zoned, TRANSPORT_TCP, &zoned->config->tcp_limits);
+	set_limits(zoned, TRANSPORT_TLS, &zoned->config->tls_limits);
+	r = listen_by(zoned, TRANSPORT_UDP);
+	if (r >= 0)
+		r = listen_by(zoned, TRANSPORT_TCP);
+	if (r >= 0 && zoned->config->tls.port) {
+		r = load_certificate(zoned);
+		if (r >= 0)
+			r = listen_by(zoned, TRANSPORT_TLS);
 	}
 	return r;
 }
@@ -398,6 +468,28 @@ static int load_transfer(struct zoned *zoned, char **ret_message)
 	return r;
 }
 
+/* Makes certificate and key if they are not there and the configuration does not name others. */
+static int find_pin(struct zoned *zoned, uint8_t ret[static TLS_PIN_SIZE])
+{
+	const struct zoned_config *config = zoned->config;
+	cleanup(freep) char *message = NULL;
+	int r = 0;
+
+	if (!config->tls.port)
+		return 0;
+	if (config->tls.has_own)
+		r = tls_credentials_ensure(config->tls.certificate, config->tls.private_key,
+					   config->server_name, realtime_usec() / 1000000,
+					   &message);
+	if (r > 0)
+		log_info("made a certificate: %s", config->tls.certificate);
+	if (r >= 0)
+		r = tls_credentials_pin(config->tls.certificate, ret, &message);
+	if (r < 0)
+		log_error("%s", message ?: strerror(-r));
+	return r;
+}
+
 static int make_authority(struct zoned *zoned)
 {
 	cleanup(freep) char *message = NULL;
@@ -414,6 +506,9 @@ static int make_authority(struct zoned *zoned)
 	if (getrandom(zoned->options.llq_secret, sizeof zoned->options.llq_secret, 0) !=
 	    sizeof zoned->options.llq_secret)
 		return -EIO;
+	r = find_pin(zoned, zoned->options.tls_pin);
+	if (r < 0)
+		return r;
 	return authority_new(&zoned->options, &zoned->authority);
 }
 
@@ -463,7 +558,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 		return NULL;
 	status_socket_free(zoned->status);
 	server_udp_free(zoned->udp);
-	server_tcp_free(zoned->tcp);
+	server_stream_free(zoned->streams);
 	loop_timer_free(zoned->work_timer);
 	loop_timer_free(zoned->accounts_timer);
 	storage_free(zoned->reader);
@@ -484,4 +579,17 @@ void zoned_stop(struct zoned *zoned)
 	zoned->is_stopping = true;
 	if (!authority_is_busy(zoned->authority))
 		daemon_stop(zoned->daemon, 0);
+}
+
+void zoned_reload(struct zoned *zoned)
+{
+	uint8_t pin[TLS_PIN_SIZE];
+
+	/* What does not work leaves everything as it was. */
+	if (!zoned->config->tls.port || find_pin(zoned, pin) < 0 || load_certificate(zoned) < 0)
+		return;
+	if (authority_set_tls_pin(zoned->authority, pin) < 0)
+		log_error("no memory for the pin of the new certificate");
+	else
+		log_info("read the certificate again: %s", zoned->config->tls.certificate);
 }

@@ -13,5 +13,7 @@ int zoned_new(struct daemon *daemon, const struct zoned_config *config, struct z
 struct zoned *zoned_free(struct zoned *zoned);
 /* Finishes the transaction under way, then daemon_stop(). */
 void zoned_stop(struct zoned *zoned);
+/* SIGHUP: the certificate is read again, for connections to come. */
+void zoned_reload(struct zoned *zoned);
 
 DEFINE_CLEANUP(struct zoned *, zoned_free)
