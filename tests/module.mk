@@ -11,3 +11,4 @@ include tests/unit/mapper/module.mk
 include tests/unit/llq-watcher/module.mk
 include tests/unit/zoned/module.mk
 include tests/unit/transfer/module.mk
+include tests/bench/module.mk

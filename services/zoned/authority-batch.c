@@ -22,11 +22,6 @@ static void operation_free(struct operation *operation)
 	free(operation);
 }
 
-size_t authority_n_waiting(const struct authority *authority)
-{
-	return authority->waiting.n;
-}
-
 void operation_queue_clear(struct operation_queue *queue)
 {
 	while (queue->first) {

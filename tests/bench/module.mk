@@ -1,0 +1,7 @@
+# Load generator of `./run bench zone`; built with the tests, not installed.
+noinst_PROGRAMS += tests/bench/dns-load
+tests_bench_dns_load_SOURCES = tests/bench/dns-load.c tests/bench/load.h \
+	tests/bench/load-llq.c tests/bench/load-message.c tests/bench/load-push.c tests/bench/load-requests.c \
+	tests/bench/load-stats.c tests/bench/load-subscribe.c
+tests_bench_dns_load_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS)
+tests_bench_dns_load_LDADD = libdns.la $(CRYPTO_LIBS) $(SSL_LIBS)
