@@ -279,7 +279,8 @@ def test_answers_that_nobody_takes(server):
     assert client.stdout.readline() == b"sent\n"
     # Others are served meanwhile, and the answers wait with the client, not with the server.
     assert server.short(ALICE, "NS") == [f"ns.{ZONE}."]
-    assert server.counters()["Queries"] < 500
+    # (The kernel grows its buffers to some 30 MB when the server is quick: 700 answers.)
+    assert server.counters()["Queries"] < 1000
     client.stdin.write(b"\n")
     client.stdin.flush()
     assert client.stdout.readline() == b"all\n"
