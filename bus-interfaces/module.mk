@@ -9,5 +9,6 @@ dist_dbusinterface_DATA = \
 	bus-interfaces/org.homeward.Tunnel1.xml \
 	bus-interfaces/org.homeward.Tunnel1.Peer.xml \
 	bus-interfaces/org.homeward.Watcher1.xml \
-	bus-interfaces/org.homeward.Watcher1.Host.xml
+	bus-interfaces/org.homeward.Watcher1.Host.xml \
+	bus-interfaces/org.homeward.Watcher1.Service.xml
 EXTRA_DIST += bus-interfaces/README bus-interfaces/errors.h

@@ -31,6 +31,7 @@ typedef enum ctl_status (*ctl_command)(struct ctl *ctl, int argc, char **argv);
 
 enum ctl_status ctl_status_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_hosts_command(struct ctl *ctl, int argc, char **argv);
+enum ctl_status ctl_services_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_watch_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_trace_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_sign_in_command(struct ctl *ctl, int argc, char **argv);

@@ -12,7 +12,8 @@ const struct ctl_daemon ctl_daemons[CTL_DAEMONS] = {
 	DAEMON("identity", "identity", "Identity1"),
 	DAEMON("mapper", "mapper", "Mapper1", "org.homeward.Mapper1.Mapping"),
 	DAEMON("registrar", "registrar", "Registrar1"),
-	DAEMON("llq-watcher", "watcher", "Watcher1", "org.homeward.Watcher1.Host"),
+	DAEMON("llq-watcher", "watcher", "Watcher1", "org.homeward.Watcher1.Host",
+	       "org.homeward.Watcher1.Service"),
 	DAEMON("tunneld", "tunnel", "Tunnel1", "org.homeward.Tunnel1.Peer"),
 	DAEMON("keyd", "key", "Key1", "org.homeward.Key1.IkeSa", "org.homeward.Key1.ChildSa"),
 };

@@ -3,7 +3,7 @@
 
 _homewardctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-	local commands='status hosts watch trace sign-in sign-out set-name help'
+	local commands='status hosts services watch trace sign-in sign-out set-name help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*) ;;
@@ -27,7 +27,7 @@ _homewardctl() {
 		;;
 	sign-in) mapfile -t COMPREPLY < <(compgen -W '--password-fd --no-wait --timeout --json' -- "$current") ;;
 	trace) mapfile -t COMPREPLY < <(compgen -W '--generation --all --json' -- "$current") ;;
-	status | hosts | watch | sign-out) mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
+	status | hosts | services | watch | sign-out) mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
 	set-name) [[ $current == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
 	esac
 }

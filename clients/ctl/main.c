@@ -17,9 +17,9 @@ static const struct {
 	ctl_command run;
 } commands[] = {
 	{ "status", ctl_status_command },     { "hosts", ctl_hosts_command },
-	{ "watch", ctl_watch_command },       { "trace", ctl_trace_command },
-	{ "sign-in", ctl_sign_in_command },   { "sign-out", ctl_sign_out_command },
-	{ "set-name", ctl_set_name_command },
+	{ "services", ctl_services_command }, { "watch", ctl_watch_command },
+	{ "trace", ctl_trace_command },       { "sign-in", ctl_sign_in_command },
+	{ "sign-out", ctl_sign_out_command }, { "set-name", ctl_set_name_command },
 };
 
 static const char help[] =
@@ -27,6 +27,7 @@ static const char help[] =
 	"\n"
 	"  status             who this host is, its network, mapping, lease, peers and keys\n"
 	"  hosts              the account's other hosts\n"
+	"  services           what the account's hosts share: ssh, printers, ...\n"
 	"  watch              every change as it happens, until Ctrl-C\n"
 	"  trace              the last network change as a timeline across the daemons\n"
 	"    --generation N     another change\n"

@@ -6,6 +6,7 @@ clients_ctl_homewardctl_SOURCES = \
 	clients/ctl/main.c \
 	clients/ctl/output.c clients/ctl/output.h \
 	clients/ctl/password.c clients/ctl/password.h \
+	clients/ctl/services.c \
 	clients/ctl/sign-in.c \
 	clients/ctl/snapshot.c clients/ctl/snapshot.h \
 	clients/ctl/status.c \

@@ -2,6 +2,7 @@ noinst_LTLIBRARIES += libllqwatcher-core.la
 libllqwatcher_core_la_SOURCES = \
 	services/llq-watcher/host-view-state.c services/llq-watcher/host-view-state.h \
 	services/llq-watcher/names-state.c services/llq-watcher/names-state.h \
+	services/llq-watcher/service-view-state.c services/llq-watcher/service-view-state.h \
 	services/llq-watcher/stub-state.c services/llq-watcher/stub-state.h \
 	services/llq-watcher/stub-zone-state.c services/llq-watcher/stub-zone-state.h \
 	services/llq-watcher/llq-watch-state.c services/llq-watcher/llq-watch-state.h \
@@ -14,6 +15,7 @@ libllqwatcher_core_la_LIBADD = libdns.la
 pkglibexec_PROGRAMS += services/llq-watcher/llq-watcher
 services_llq_watcher_llq_watcher_SOURCES = \
 	services/llq-watcher/bus.c \
+	services/llq-watcher/bus-service.c \
 	services/llq-watcher/identity-client.c services/llq-watcher/identity-client.h \
 	services/llq-watcher/link-watch.c services/llq-watcher/link-watch.h \
 	services/llq-watcher/llq-socket.c services/llq-watcher/llq-socket.h \

@@ -10,6 +10,9 @@
 
 /* A host that moved changes its SRV and its A; they are told in two messages. */
 #define SETTLE_MSEC 20
+/* Of each host, and hosts that services leave room for. */
+#define HOST_QUESTIONS 4
+#define NEW_HOSTS      4
 
 static void drive(struct watcher *watcher);
 
@@ -78,6 +81,21 @@ static void show_hosts(struct watcher *watcher)
 	host_view_drop_removed(&watcher->view);
 }
 
+static void show_services(struct watcher *watcher)
+{
+	for (size_t i = 0; i < watcher->services.n_services; i++) {
+		struct service *service = watcher->services.services[i];
+
+		if (!service->changes)
+			continue;
+		if (service->changes & SERVICE_CHANGE_ADDED)
+			service->since = realtime_usec() / 1000000;
+		watcher_bus_emit_service(watcher, service);
+		service->changes &= SERVICE_CHANGE_REMOVED;
+	}
+	service_view_drop_removed(&watcher->services);
+}
+
 static void show_names(struct watcher *watcher)
 {
 	if (watch_set_status(watcher->set) == LLQ_STATUS_WATCHING)
@@ -92,6 +110,8 @@ static void on_settled(void *userdata)
 
 	host_view_update(&watcher->view, watcher->set);
 	show_hosts(watcher);
+	service_view_update(&watcher->services, watcher->set);
+	show_services(watcher);
 	show_names(watcher);
 	/* The reason says how many hosts there are. */
 	drive(watcher);
@@ -103,6 +123,9 @@ static void forget_hosts(struct watcher *watcher)
 	for (size_t i = 0; i < watcher->view.n_hosts; i++)
 		watcher->view.hosts[i]->changes |= HOST_CHANGE_REMOVED;
 	show_hosts(watcher);
+	for (size_t i = 0; i < watcher->services.n_services; i++)
+		watcher->services.services[i]->changes |= SERVICE_CHANGE_REMOVED;
+	show_services(watcher);
 }
 
 static void send_datagrams(struct watcher *watcher)
@@ -116,8 +139,13 @@ static void send_datagrams(struct watcher *watcher)
 
 static void want_questions(struct watcher *watcher, const struct llq_time *time)
 {
+	/* With room for some that will come. */
+	size_t hosts = (watcher->view.n_hosts + NEW_HOSTS) * HOST_QUESTIONS + 1;
+
 	watch_set_want_begin(watcher->set);
 	host_view_want(&watcher->view, watcher->set);
+	service_view_want(&watcher->services, watcher->set,
+			  hosts < LLQ_SET_MAX ? LLQ_SET_MAX - hosts : 0);
 	watch_set_want_end(watcher->set, time);
 }
 
@@ -180,6 +208,7 @@ static void forget_key(struct watcher *watcher)
 	watch_set_clear(watcher->set);
 	watcher->seen_changes = watch_set_changes(watcher->set);
 	host_view_clear(&watcher->view);
+	service_view_clear(&watcher->services);
 	mapper_client_want_port(watcher->mapper, 0);
 	names_forget(watcher->names);
 	watcher->complete = false;
@@ -387,6 +416,7 @@ static void on_key(void *userdata, struct signing_key *key, const char *words)
 		log_warning("identity gave no key: %s", words);
 	} else {
 		host_view_init(&watcher->view, key->names.account_domain, key->names.host_name);
+		service_view_init(&watcher->services, key->names.account_domain);
 		show_names(watcher);
 	}
 	watcher_state_on_key(state, time_now(watcher).now, key->number, !words);
@@ -487,6 +517,9 @@ struct watcher *watcher_free(struct watcher *watcher)
 	for (size_t i = 0; i < watcher->view.n_hosts; i++)
 		sd_bus_slot_unref(watcher->view.hosts[i]->userdata);
 	host_view_clear(&watcher->view);
+	for (size_t i = 0; i < watcher->services.n_services; i++)
+		sd_bus_slot_unref(watcher->services.services[i]->userdata);
+	service_view_clear(&watcher->services);
 	names_free(watcher->names);
 	signing_identity_free(watcher->identity);
 	mapper_client_free(watcher->mapper);

@@ -13,6 +13,7 @@
 #include "services/llq-watcher/llq-socket.h"
 #include "services/llq-watcher/mapper-client.h"
 #include "services/llq-watcher/names.h"
+#include "services/llq-watcher/service-view-state.h"
 #include "services/llq-watcher/watch-set.h"
 #include "services/llq-watcher/watcher-state.h"
 
@@ -30,6 +31,7 @@ struct watcher {
 	struct watcher_state state;
 	struct watch_set *set;
 	struct host_view view;
+	struct service_view services;
 	struct loop_timer *timer;
 	struct loop_timer *settle; /* until what an update changed has come in whole */
 	uint64_t seen_changes, seen_heard;
@@ -67,5 +69,8 @@ void watcher_bus_emit_state(struct watcher *watcher);
 void watcher_bus_emit_names(struct watcher *watcher);
 /* Announces a host that was added or removed, or what changed of it (host->changes). */
 void watcher_bus_emit_host(struct watcher *watcher, struct host *host);
+
+/* bus-service.c: the same of a service. */
+void watcher_bus_emit_service(struct watcher *watcher, struct service *service);
 
 DEFINE_CLEANUP(struct watcher *, watcher_free)

@@ -22,6 +22,11 @@ static void operation_free(struct operation *operation)
 	free(operation);
 }
 
+size_t authority_n_waiting(const struct authority *authority)
+{
+	return authority->waiting.n;
+}
+
 void operation_queue_clear(struct operation_queue *queue)
 {
 	while (queue->first) {

@@ -147,5 +147,7 @@ bool authority_is_busy(const struct authority *authority);
 const struct authority_counters *authority_counters(const struct authority *authority);
 size_t authority_n_accounts(const struct authority *authority);
 size_t authority_n_llqs(const struct authority *authority);
+/* Changes that wait for a transaction. */
+size_t authority_n_waiting(const struct authority *authority);
 
 DEFINE_CLEANUP(struct authority *, authority_free)

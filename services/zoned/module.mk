@@ -19,6 +19,8 @@ libzoned_core_la_SOURCES = \
 	services/zoned/llq-wire.c services/zoned/llq-wire.h \
 	services/zoned/llq-state.c services/zoned/llq-state.h \
 	services/zoned/llq-table.c services/zoned/llq-table.h \
+	services/zoned/metrics-http.c services/zoned/metrics-http.h \
+	services/zoned/metrics-text.c services/zoned/metrics-text.h \
 	services/zoned/policy-service-state.c services/zoned/policy-service-state.h \
 	services/zoned/notify-state.c services/zoned/notify-state.h \
 	services/zoned/policy-state.c services/zoned/policy-state.h \
@@ -37,27 +39,35 @@ libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS) $(CRYPTO_
 services_zoned_zoned_SOURCES = \
 	services/zoned/main.c \
 	services/zoned/server-stream.c services/zoned/server-stream.h \
+	services/zoned/metrics-server.c services/zoned/metrics-server.h \
 	services/zoned/server-udp.c services/zoned/server-udp.h \
 	services/zoned/socket-address.c services/zoned/socket-address.h \
-	services/zoned/status-socket.c services/zoned/status-socket.h \
-	services/zoned/storage.c services/zoned/storage.h \
+	services/zoned/storage.c services/zoned/storage.h services/zoned/storage-internal.h \
+	services/zoned/storage-account.c services/zoned/storage-account.h \
 	services/zoned/transfer-settings.c services/zoned/transfer-settings.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
 	services/zoned/stream-connection.c services/zoned/stream-connection.h \
 	services/zoned/tls-context.c services/zoned/tls-context.h \
 	services/zoned/tls-credentials.c services/zoned/tls-credentials.h \
 	services/zoned/zoned.c services/zoned/zoned.h \
-	services/zoned/zoned-config.c services/zoned/zoned-config.h
+	services/zoned/zoned-config.c services/zoned/zoned-config.h \
+	services/zoned/zoned-metrics.c services/zoned/zoned-metrics.h
 services_zoned_zoned_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS) $(SSL_CFLAGS)
 services_zoned_zoned_LDADD = libzoned-core.la libloop.la $(SQLITE_LIBS) $(SSL_LIBS)
 
 services_zoned_zonectl_SOURCES = \
-	services/zoned/storage.c services/zoned/storage.h \
+	services/zoned/storage.c services/zoned/storage.h services/zoned/storage-internal.h \
+	services/zoned/storage-account.c services/zoned/storage-account.h \
 	services/zoned/transfer-settings.c services/zoned/transfer-settings.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
 	services/zoned/terminal-password.c services/zoned/terminal-password.h \
 	services/zoned/tls-credentials.c services/zoned/tls-credentials.h \
-	services/zoned/zonectl.c \
+	services/zoned/zonectl.c services/zoned/zonectl.h \
+	services/zoned/zonectl-account.c \
+	services/zoned/zonectl-export.c \
+	services/zoned/zonectl-status.c \
+	services/zoned/zonectl-tls.c \
+	services/zoned/zonectl-zone.c \
 	services/zoned/zoned-config.c services/zoned/zoned-config.h
-services_zoned_zonectl_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS) $(CRYPTO_CFLAGS)
-services_zoned_zonectl_LDADD = libzoned-core.la $(SQLITE_LIBS) $(CRYPTO_LIBS)
+services_zoned_zonectl_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS) $(CRYPTO_CFLAGS) $(JSONC_CFLAGS)
+services_zoned_zonectl_LDADD = libzoned-core.la $(SQLITE_LIBS) $(CRYPTO_LIBS) $(JSONC_LIBS)

@@ -61,6 +61,26 @@ static const char *const steps[] = {
 	" owner BLOB NOT NULL, type INTEGER NOT NULL, data BLOB NOT NULL) STRICT;"
 	"CREATE INDEX llq_removals_by_account ON llq_removals(account);"
 	"CREATE INDEX llq_removals_by_date ON llq_removals(date);",
+
+	/* 5: which accounts were touched lately, so that zoned need not look at all of them; and
+	 * the mark of a disabled account that its records are to go. */
+	"ALTER TABLE accounts ADD COLUMN purged INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE account_log (generation INTEGER PRIMARY KEY, account INTEGER NOT NULL) "
+	"STRICT;"
+	"CREATE TRIGGER generation_changed AFTER UPDATE ON generation BEGIN"
+	" DELETE FROM account_log WHERE generation <= NEW.accounts - 10000; END;"
+	"DROP TRIGGER account_added;"
+	"DROP TRIGGER account_changed;"
+	"DROP TRIGGER account_removed;"
+	"CREATE TRIGGER account_added AFTER INSERT ON accounts BEGIN"
+	" UPDATE generation SET accounts = accounts + 1;"
+	" INSERT INTO account_log SELECT accounts, NEW.id FROM generation; END;"
+	"CREATE TRIGGER account_changed AFTER UPDATE ON accounts BEGIN"
+	" UPDATE generation SET accounts = accounts + 1;"
+	" INSERT INTO account_log SELECT accounts, NEW.id FROM generation; END;"
+	"CREATE TRIGGER account_removed AFTER DELETE ON accounts BEGIN"
+	" UPDATE generation SET accounts = accounts + 1;"
+	" INSERT INTO account_log SELECT accounts, OLD.id FROM generation; END;",
 };
 
 int storage_schema_version(void)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/storage.h"
 
+#include "services/zoned/storage-account.h"
+#include "services/zoned/storage-internal.h"
 #include "services/zoned/storage-schema.h"
 
 #include <fcntl.h>
@@ -23,15 +25,11 @@ enum statement {
 	STATEMENT_WALK_JOURNAL,
 	STATEMENT_PUT_REMOVAL,
 	STATEMENT_FORGET_REMOVALS,
-	STATEMENT_WALK_ACCOUNTS,
 	STATEMENT_WALK_RECORDS,
 	STATEMENT_WALK_LLQS,
 	STATEMENT_WALK_REMOVALS,
 	STATEMENT_LAST_RECORD,
 	STATEMENT_GENERATION,
-	STATEMENT_ADD_ACCOUNT,
-	STATEMENT_REMOVE_ACCOUNT,
-	STATEMENT_READ_KEY,
 	N_STATEMENTS,
 };
 
@@ -63,7 +61,6 @@ static const char *const statement_texts[N_STATEMENTS] = {
 		" SELECT ?1, ?2, ?3, ?4, ?5, ?6"
 		" WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?1)",
 	[STATEMENT_FORGET_REMOVALS] = "DELETE FROM llq_removals WHERE date < ?1",
-	[STATEMENT_WALK_ACCOUNTS] = "SELECT id, domain, key, created FROM accounts ORDER BY domain",
 	[STATEMENT_WALK_RECORDS] = "SELECT id, owner, type, ttl, data, expires, writer FROM "
 				   "records WHERE account = ?1",
 	[STATEMENT_WALK_LLQS] = "SELECT id, name, type, key_name, remote, local, lease, expires, "
@@ -73,9 +70,6 @@ static const char *const statement_texts[N_STATEMENTS] = {
 	[STATEMENT_LAST_RECORD] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence"
 				  " WHERE name = 'records'",
 	[STATEMENT_GENERATION] = "SELECT accounts FROM generation",
-	[STATEMENT_ADD_ACCOUNT] = "INSERT INTO accounts(domain, key, created) VALUES (?1, ?2, ?3)",
-	[STATEMENT_REMOVE_ACCOUNT] = "DELETE FROM accounts WHERE domain = ?1",
-	[STATEMENT_READ_KEY] = "SELECT key FROM accounts WHERE domain = ?1",
 };
 
 struct storage {
@@ -83,7 +77,7 @@ struct storage {
 	sqlite3_stmt *statements[N_STATEMENTS];
 };
 
-static int to_errno(int result)
+int storage_to_errno(int result)
 {
 	switch (result & 0xff) {
 	case SQLITE_OK:
@@ -112,6 +106,11 @@ static int to_errno(int result)
 	}
 }
 
+sqlite3 *storage_database(struct storage *storage)
+{
+	return storage->database;
+}
+
 /* The prepared statement, ready to be bound. */
 static sqlite3_stmt *get_statement(struct storage *storage, enum statement which)
 {
@@ -132,7 +131,7 @@ static int run(sqlite3_stmt *statement)
 
 	sqlite3_reset(statement);
 	sqlite3_clear_bindings(statement);
-	return to_errno(result);
+	return storage_to_errno(result);
 }
 
 static void bind_octets(sqlite3_stmt *statement, int position, const struct octets *octets)
@@ -179,7 +178,7 @@ static int set_up(struct storage *storage)
 	if (result == SQLITE_OK &&
 	    storage_schema_upgrade(storage->database, storage_schema_version()) == -EPROTONOSUPPORT)
 		return -EPROTONOSUPPORT;
-	return to_errno(sqlite3_errcode(storage->database));
+	return storage_to_errno(sqlite3_errcode(storage->database));
 }
 
 static int complain(int error, const char *path, struct storage *storage, char **ret_message)
@@ -205,8 +204,8 @@ int storage_open(const char *path, enum storage_mode mode, struct storage **ret,
 		r = create_file(path);
 	if (r < 0)
 		return complain(r, path, NULL, ret_message);
-	r = to_errno(sqlite3_open_v2(path, &storage->database,
-				     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
+	r = storage_to_errno(sqlite3_open_v2(path, &storage->database,
+					     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
 	if (r >= 0)
 		r = set_up(storage);
 	if (r < 0)
@@ -366,7 +365,7 @@ static int write_change(struct storage *storage, const struct change *change)
 
 static int execute(struct storage *storage, const char *text)
 {
-	return to_errno(sqlite3_exec(storage->database, text, NULL, NULL, NULL));
+	return storage_to_errno(sqlite3_exec(storage->database, text, NULL, NULL, NULL));
 }
 
 int storage_commit(struct storage *storage, const struct change_list *changes)
@@ -382,23 +381,6 @@ int storage_commit(struct storage *storage, const struct change_list *changes)
 	if (r < 0)
 		execute(storage, "ROLLBACK");
 	return r;
-}
-
-int storage_walk_accounts(struct storage *storage, storage_account_callback callback,
-			  void *userdata)
-{
-	sqlite3_stmt *statement = get_statement(storage, STATEMENT_WALK_ACCOUNTS);
-	int result = SQLITE_ERROR, r = 0;
-
-	while (r >= 0 && statement && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-		struct octets key = column_octets(statement, 2);
-
-		r = callback(userdata, sqlite3_column_int64(statement, 0),
-			     (const char *)sqlite3_column_text(statement, 1), key.data, key.size,
-			     sqlite3_column_int64(statement, 3));
-	}
-	sqlite3_reset(statement);
-	return r < 0 ? r : to_errno(result);
 }
 
 int storage_walk_records(struct storage *storage, int64_t account, storage_record_callback callback,
@@ -422,7 +404,7 @@ int storage_walk_records(struct storage *storage, int64_t account, storage_recor
 		r = callback(userdata, &record);
 	}
 	sqlite3_reset(statement);
-	return r < 0 ? r : to_errno(result);
+	return r < 0 ? r : storage_to_errno(result);
 }
 
 static bool column_endpoint(sqlite3_stmt *statement, int position, struct endpoint *ret)
@@ -458,7 +440,7 @@ int storage_walk_llqs(struct storage *storage, int64_t account, storage_llq_call
 			r = callback(userdata, &llq);
 	}
 	sqlite3_reset(statement);
-	return r < 0 ? r : to_errno(result);
+	return r < 0 ? r : storage_to_errno(result);
 }
 
 int storage_walk_journal(struct storage *storage, int64_t account,
@@ -479,7 +461,7 @@ int storage_walk_journal(struct storage *storage, int64_t account,
 		r = callback(userdata, &entry);
 	}
 	sqlite3_reset(statement);
-	return r < 0 ? r : to_errno(result);
+	return r < 0 ? r : storage_to_errno(result);
 }
 
 int storage_walk_removals(struct storage *storage, int64_t account,
@@ -501,7 +483,7 @@ int storage_walk_removals(struct storage *storage, int64_t account,
 		r = callback(userdata, &removal);
 	}
 	sqlite3_reset(statement);
-	return r < 0 ? r : to_errno(result);
+	return r < 0 ? r : storage_to_errno(result);
 }
 
 static int read_number(struct storage *storage, enum statement which, int64_t *ret)
@@ -512,7 +494,7 @@ static int read_number(struct storage *storage, enum statement which, int64_t *r
 	if (result == SQLITE_ROW)
 		*ret = sqlite3_column_int64(statement, 0);
 	sqlite3_reset(statement);
-	return result == SQLITE_ROW ? 0 : to_errno(result) ?: -ENODATA;
+	return result == SQLITE_ROW ? 0 : storage_to_errno(result) ?: -ENODATA;
 }
 
 int storage_last_record_id(struct storage *storage, int64_t *ret)
@@ -523,47 +505,4 @@ int storage_last_record_id(struct storage *storage, int64_t *ret)
 int storage_accounts_generation(struct storage *storage, int64_t *ret)
 {
 	return read_number(storage, STATEMENT_GENERATION, ret);
-}
-
-int storage_add_account(struct storage *storage, const char *domain, const struct secret *key,
-			int64_t created)
-{
-	sqlite3_stmt *statement = get_statement(storage, STATEMENT_ADD_ACCOUNT);
-
-	if (!statement)
-		return -EIO;
-	sqlite3_bind_text(statement, 1, domain, -1, SQLITE_STATIC);
-	sqlite3_bind_blob(statement, 2, key->data, key->size, SQLITE_STATIC);
-	sqlite3_bind_int64(statement, 3, created);
-	return run(statement);
-}
-
-int storage_remove_account(struct storage *storage, const char *domain)
-{
-	sqlite3_stmt *statement = get_statement(storage, STATEMENT_REMOVE_ACCOUNT);
-	int r;
-
-	if (!statement)
-		return -EIO;
-	sqlite3_bind_text(statement, 1, domain, -1, SQLITE_STATIC);
-	r = run(statement);
-	if (r < 0)
-		return r;
-	return sqlite3_changes(storage->database) ? 0 : -ENOENT;
-}
-
-int storage_read_account_key(struct storage *storage, const char *domain, struct secret **ret)
-{
-	sqlite3_stmt *statement = get_statement(storage, STATEMENT_READ_KEY);
-	int r = -ENOENT;
-
-	if (!statement)
-		return -EIO;
-	sqlite3_bind_text(statement, 1, domain, -1, SQLITE_STATIC);
-	if (sqlite3_step(statement) == SQLITE_ROW)
-		r = secret_new_copy(sqlite3_column_blob(statement, 0),
-				    sqlite3_column_bytes(statement, 0), ret);
-	sqlite3_reset(statement);
-	sqlite3_clear_bindings(statement);
-	return r;
 }

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The database: accounts, records with their leases, long-lived queries with what their clients
- * know. SQLite in WAL mode with synchronous=FULL: what storage_commit() returned 0 for is on the
- * disk, and a kill or power loss at any time leaves the last whole transaction. zoned and zonectl
- * may have it open at once.
+ * The database: accounts (storage-account.h), records with their leases, long-lived queries with
+ * what their clients know. SQLite in WAL mode with synchronous=FULL: what storage_commit() returned
+ * 0 for is on the disk, and a kill or power loss at any time leaves the last whole transaction.
+ * zoned and zonectl may have it open at once.
  */
 #include "common/keys/secret.h"
 #include "services/zoned/change-list.h"
@@ -33,13 +33,9 @@ const char *storage_error(struct storage *storage);
 int storage_commit(struct storage *storage, const struct change_list *changes);
 
 /* The callbacks borrow what they get; a negative result stops the walk and is returned. */
-typedef int (*storage_account_callback)(void *userdata, int64_t id, const char *domain,
-					const void *key, size_t key_size, int64_t created);
 typedef int (*storage_record_callback)(void *userdata, const struct stored_record *record);
 typedef int (*storage_llq_callback)(void *userdata, const struct stored_llq *llq);
 typedef int (*storage_removal_callback)(void *userdata, const struct stored_removal *removal);
-int storage_walk_accounts(struct storage *storage, storage_account_callback callback,
-			  void *userdata);
 int storage_walk_records(struct storage *storage, int64_t account, storage_record_callback callback,
 			 void *userdata);
 int storage_walk_llqs(struct storage *storage, int64_t account, storage_llq_callback callback,
@@ -52,17 +48,5 @@ int storage_walk_removals(struct storage *storage, int64_t account,
 			  storage_removal_callback callback, void *userdata);
 /* The highest id that any record has or had. */
 int storage_last_record_id(struct storage *storage, int64_t *ret);
-
-/* A number that changes whenever an account is added or removed. Cheap: a page of memory as long as
- * nobody else wrote. */
-int storage_accounts_generation(struct storage *storage, int64_t *ret);
-
-/* `domain` in lower case. -EEXIST, or another negative errno. */
-int storage_add_account(struct storage *storage, const char *domain, const struct secret *key,
-			int64_t created);
-/* -ENOENT when there is none. Its records and queries go with it. */
-int storage_remove_account(struct storage *storage, const char *domain);
-/* -ENOENT */
-int storage_read_account_key(struct storage *storage, const char *domain, struct secret **ret);
 
 DEFINE_CLEANUP(struct storage *, storage_free)

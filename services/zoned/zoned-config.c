@@ -32,6 +32,18 @@ static int parse_addresses(const char *value, void *field)
 	return 0;
 }
 
+static int parse_address(const char *value, void *field)
+{
+	struct endpoint_list list = {};
+	int r = parse_addresses(value, &list);
+
+	if (r >= 0 && list.n != 1)
+		r = -EINVAL;
+	if (r >= 0)
+		*(struct endpoint *)field = list.items[0];
+	return r;
+}
+
 static int parse_domain(const char *value, void *field)
 {
 	ldns_rdf *name = strchr(value, '\\') ? NULL : ldns_dname_new_frm_str(value);
@@ -68,11 +80,14 @@ static const struct config_key keys[] = {
 	{ "tls", "connections", CONFIG_UNSIGNED, FIELD(tls_limits.connections), 1, 1000000 },
 	{ "tls", "per-address", CONFIG_UNSIGNED, FIELD(tls_limits.per_address), 1, 1000000 },
 	{ "tls", "idle", CONFIG_UNSIGNED, FIELD(tls_limits.idle), 1, 86400 },
+	{ "metrics", "socket", CONFIG_STRING, FIELD(metrics.socket) },
+	{ "metrics", "address", CONFIG_CUSTOM, FIELD(metrics.address), .parse = parse_address,
+	  .expected = "an IPv4 or IPv6 address" },
+	{ "metrics", "port", CONFIG_UNSIGNED, FIELD(metrics.port), 0, 65535 },
 	{ "tls", "port", CONFIG_UNSIGNED, FIELD(tls.port), 0, 65535 },
 	{ "tls", "certificate", CONFIG_STRING, FIELD(tls.certificate) },
 	{ "tls", "private-key", CONFIG_STRING, FIELD(tls.private_key) },
 	{ "paths", "database", CONFIG_STRING, FIELD(database) },
-	{ "paths", "status-socket", CONFIG_STRING, FIELD(status_socket) },
 	{ "update-lease", "minimum", CONFIG_UNSIGNED, FIELD(update_lease.minimum), 1, ONE_WEEK },
 	{ "update-lease", "maximum", CONFIG_UNSIGNED, FIELD(update_lease.maximum), 1, ONE_WEEK },
 	{ "llq-lease", "minimum", CONFIG_UNSIGNED, FIELD(llq_lease.minimum), 1, ONE_WEEK },
@@ -139,6 +154,7 @@ int zoned_config_read(const char *path, struct zoned_config *config, char **ret_
 		.tcp_limits = { 1024, 128, 15 },
 		.tls_limits = { 16384, 512, 30 },
 		.tls.port = 853,
+		.metrics.address = { { 127, 0, 0, 1 }, 0, 4 },
 	};
 	*ret_message = NULL;
 	if (!config->database)
@@ -156,9 +172,9 @@ int zoned_config_read(const char *path, struct zoned_config *config, char **ret_
 	if (r < 0)
 		return r;
 	/* Beside the database: in a folder that is zoned's alone. */
-	if (!config->status_socket &&
-	    asprintf(&config->status_socket, "%s.status", config->database) < 0) {
-		config->status_socket = NULL;
+	if (!config->metrics.socket &&
+	    asprintf(&config->metrics.socket, "%s.metrics", config->database) < 0) {
+		config->metrics.socket = NULL;
 		return -ENOMEM;
 	}
 	return 0;
@@ -169,7 +185,7 @@ void zoned_config_clear(struct zoned_config *config)
 	free(config->zone);
 	free(config->server_name);
 	free(config->database);
-	free(config->status_socket);
+	free(config->metrics.socket);
 	transfer_config_clear(&config->transfer);
 	free(config->tls.certificate);
 	free(config->tls.private_key);

@@ -20,7 +20,6 @@ struct zoned_config {
 	struct endpoint_list listen_addresses; /* none: all, IPv4 and IPv6 */
 	uint32_t port;
 	char *database;
-	char *status_socket;
 	struct lease_bounds update_lease;
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
@@ -29,6 +28,11 @@ struct zoned_config {
 		uint32_t connections, per_address;
 		uint32_t idle; /* seconds */
 	} tcp_limits, tls_limits;
+	struct {
+		char *socket;
+		struct endpoint address;
+		uint32_t port; /* 0: the socket only */
+	} metrics;
 	struct {
 		uint32_t port; /* 0: no TLS */
 		char *certificate;

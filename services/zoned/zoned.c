@@ -2,12 +2,13 @@
 #include "services/zoned/zoned.h"
 
 #include "common/base/log.h"
+#include "services/zoned/metrics-server.h"
 #include "services/zoned/server-stream.h"
 #include "services/zoned/socket-address.h"
-#include "services/zoned/status-socket.h"
-#include "services/zoned/storage.h"
+#include "services/zoned/storage-account.h"
 #include "services/zoned/tls-context.h"
 #include "services/zoned/tls-credentials.h"
+#include "services/zoned/zoned-metrics.h"
 
 #include <stdio.h>
 #include <sys/random.h>
@@ -28,7 +29,8 @@ struct zoned {
 	struct transaction *transaction; /* under way, or NULL */
 	struct server_udp *udp;
 	struct server_stream *streams;
-	struct status_socket *status;
+	struct metrics_server *metrics;
+	struct zoned_measures measures;
 	struct loop_timer *work_timer;
 	struct loop_timer *accounts_timer;
 	int64_t accounts_generation; /* of the accounts in memory */
@@ -54,6 +56,7 @@ static void send_all(struct zoned *zoned, struct outbox *outbox)
 			server_udp_send(zoned->udp, &reply->peer, reply->data, reply->size);
 	}
 	outbox_clear(outbox);
+	zoned_measures_sent(&zoned->measures, zoned->authority);
 }
 
 static void schedule(struct zoned *zoned)
@@ -91,6 +94,7 @@ static void finish(struct zoned *zoned, int result)
 		log_error("cannot write to %s: %s", zoned->config->database,
 			  storage_error(zoned->writer));
 	authority_finish(zoned->authority, &moment, result >= 0, &outbox);
+	zoned_measures_finish(&zoned->measures, result >= 0);
 	send_all(zoned, &outbox);
 	if (zoned->is_stopping)
 		daemon_stop(zoned->daemon, 0);
@@ -118,6 +122,7 @@ static void start_transaction(struct zoned *zoned, struct change_list *changes)
 {
 	struct transaction *transaction;
 
+	zoned_measures_begin(&zoned->measures, zoned->authority);
 	if (changes->n == 0) {
 		change_list_clear(changes);
 		finish(zoned, 0);
@@ -206,10 +211,11 @@ static int take_removal(void *userdata, const struct stored_removal *removal)
 	return r == -ENOMEM ? r : 0;
 }
 
-static int take_account(void *userdata, int64_t id, const char *domain, const void *key,
-			size_t key_size, int64_t created)
+static int take_account(void *userdata, const struct stored_account *account)
 {
-	struct loading loading = { .zoned = userdata, .account = id };
+	struct loading loading = { .zoned = userdata, .account = account->id };
+	const char *domain = account->domain;
+	int64_t id = account->id;
 	struct zoned *zoned = userdata;
 	int r;
 
@@ -218,7 +224,7 @@ static int take_account(void *userdata, int64_t id, const char *domain, const vo
 		return 0;
 	}
 	loading.moment = moment_now(zoned);
-	r = authority_add_account(zoned->authority, id, domain, key, key_size);
+	r = authority_add_account(zoned->authority, id, domain, account->key, account->key_size);
 	if (r == -ENOMEM || r == -EEXIST)
 		return r == -EEXIST ? 0 : r;
 	if (r < 0) {
@@ -291,6 +297,7 @@ static void on_message(void *userdata, const struct peer *peer, const uint8_t *d
 	struct outbox outbox = {};
 
 	authority_receive(zoned->authority, &moment, peer, data, size, &outbox);
+	zoned_measures_receive(&zoned->measures, zoned->authority);
 	send_all(zoned, &outbox);
 }
 
@@ -305,22 +312,12 @@ static const struct stream_callbacks stream_callbacks = {
 	.messages = { on_burst_begin, on_message, on_burst_end },
 };
 
-static void on_status(void *userdata, char *text, size_t size)
+static void on_metrics(void *userdata, struct metrics_text *text)
 {
 	struct zoned *zoned = userdata;
-	const struct authority_counters *counters = authority_counters(zoned->authority);
-	int n = snprintf(text, size, "Accounts %zu\nLiveLlqs %zu\n",
-			 authority_n_accounts(zoned->authority),
-			 authority_n_llqs(zoned->authority));
 
-	for (const struct counter_description *d = authority_counter_descriptions; d->name; d++) {
-		uint64_t value;
-
-		memcpy(&value, (const uint8_t *)counters + d->offset, sizeof value);
-		if (n >= 0 && (size_t)n < size)
-			n += snprintf(text + n, size - n, "%s %llu\n", d->name,
-				      (unsigned long long)value);
-	}
+	zoned_metrics_write(text, zoned->authority, &zoned->measures, zoned->config->database);
+	metrics_end(text);
 }
 
 /* Start and end
@@ -512,14 +509,26 @@ static int make_authority(struct zoned *zoned)
 	return authority_new(&zoned->options, &zoned->authority);
 }
 
-static int open_status(struct zoned *zoned)
+static int open_metrics(struct zoned *zoned)
 {
-	int r = status_socket_new(zoned->loop, zoned->config->status_socket, on_status, zoned,
-				  &zoned->status);
+	const struct zoned_config *config = zoned->config;
+	struct endpoint endpoint = config->metrics.address;
+	char text[ENDPOINT_TEXT_SIZE];
+	int r = metrics_server_new(zoned->loop, on_metrics, zoned, &zoned->metrics);
 
+	if (r >= 0)
+		r = metrics_server_listen_local(zoned->metrics, config->metrics.socket);
 	if (r < 0)
-		log_error("cannot make the socket %s: %s", zoned->config->status_socket,
+		log_error("cannot make the socket %s: %s", config->metrics.socket, strerror(-r));
+	if (r < 0 || config->metrics.port == 0)
+		return r;
+	endpoint.port = config->metrics.port;
+	r = metrics_server_listen(zoned->metrics, &endpoint);
+	if (r < 0)
+		log_error("cannot give metrics on %s: %s", endpoint_to_text(&endpoint, text),
 			  strerror(-r));
+	else
+		log_info("metrics on %s", endpoint_to_text(&endpoint, text));
 	return r;
 }
 
@@ -543,7 +552,7 @@ int zoned_new(struct daemon *daemon, const struct zoned_config *config, struct z
 	if (r >= 0)
 		r = open_sockets(zoned);
 	if (r >= 0)
-		r = open_status(zoned);
+		r = open_metrics(zoned);
 	if (r < 0)
 		return r;
 	loop_timer_set_delay(zoned->accounts_timer, ACCOUNTS_CHECK_MSEC);
@@ -556,7 +565,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 {
 	if (!zoned)
 		return NULL;
-	status_socket_free(zoned->status);
+	metrics_server_free(zoned->metrics);
 	server_udp_free(zoned->udp);
 	server_stream_free(zoned->streams);
 	loop_timer_free(zoned->work_timer);

@@ -103,7 +103,7 @@ def complaint(host, *arguments, status, **options):
 
 def test_help_and_version(host):
     text = ctl(host, "help").stdout
-    for word in "status", "hosts", "watch", "trace", "sign-in", "sign-out", "set-name", "--json", "Exit status":
+    for word in "status", "hosts", "services", "watch", "trace", "sign-in", "sign-out", "set-name", "--json", "Exit status":
         assert word in text
     assert ctl(host, "--help").stdout == text
     assert re.fullmatch(r"homeward \d+\.\d+\.\d+\n", ctl(host, "--version").stdout)
@@ -123,7 +123,7 @@ def test_misuse_is_one_line_and_a_hint(host, arguments, said):
 
 def test_without_a_bus(host):
     host.stop_bus()
-    for command in "status", "hosts", "watch", "trace", "sign-out":
+    for command in "status", "hosts", "services", "watch", "trace", "sign-out":
         assert "system bus" in complaint(host, command, status=3)
 
 
@@ -476,7 +476,7 @@ def test_only_root_may_change(identity):
 
 
 @pytest.mark.parametrize("line, wanted", [
-    ("homewardctl s", {"status", "sign-in", "sign-out", "set-name"}), ("homewardctl --j", {"--json"}),
+    ("homewardctl s", {"status", "services", "sign-in", "sign-out", "set-name"}), ("homewardctl --j", {"--json"}),
     ("homewardctl --json tr", {"trace"}), ("homewardctl trace --g", {"--generation"}),
     ("homewardctl sign-in --", {"--password-fd", "--no-wait", "--timeout", "--json"}),
     ("homewardctl trace --generation ", set()), ("homewardctl help ", set())])

@@ -358,16 +358,23 @@ def test_zonectl(server):
     assert server.zonectl("account", "key", "alice").stdout == f"{ALICE} hmac-sha256\n"
     assert server.secret not in server.zonectl("account", "key", "alice").stdout
     assert os.stat(server.host.path(KEY_FILE)).st_mode & 0o777 == 0o600
-    for words, wanted in ((("account", "add", "alice", "--password-fd", "0"), "exists already"),
-                          (("account", "remove", "carol"), "there is no account"),
-                          (("account", "key", "carol"), "there is no account"),
-                          (("account", "add", "a_b", "--password-fd", "0"), "cannot be an account"),
-                          (("account", "add", "ns", "--password-fd", "0"), "cannot be an account"),
-                          (("account", "add", "bob.example.com", "--password-fd", "0"), "cannot be an account"),
-                          (("account", "add"), "is missing"),
-                          (("account", "frobnicate"), "no such command")):
+    for words, code, wanted in (
+            (("account", "add", "alice", "--password-fd", "0"), 1, "exists already"),
+            (("account", "delete", "carol"), 1, "there is no account"),
+            (("account", "key", "carol"), 1, "there is no account"),
+            (("account", "show", "carol"), 1, "there is no account"),
+            (("account", "passwd", "carol", "--password-fd", "0"), 1, "there is no account"),
+            (("account", "disable", "carol"), 1, "there is no account"),
+            (("account", "add", "a_b", "--password-fd", "0"), 1, "cannot be an account"),
+            (("account", "add", "ns", "--password-fd", "0"), 1, "cannot be an account"),
+            (("account", "add", "bob.example.com", "--password-fd", "0"), 1, "cannot be an account"),
+            (("account", "modify", "alice"), 1, "nothing to modify"),
+            (("account", "add"), 2, "is missing"),
+            (("account", "list", "alice"), 2, "one word too many"),
+            (("account", "list", "--purge"), 2, "does not go with"),
+            (("account", "frobnicate"), 2, "no such command")):
         result = server.zonectl(*words, check=False, input=PASSWORD)
-        assert result.returncode == 1 and wanted in result.stderr, words
+        assert result.returncode == code and wanted in result.stderr, words
     empty = server.zonectl("account", "add", "dora", "--password-fd", "0", check=False, input="")
     assert empty.returncode == 1 and "empty" in empty.stderr
     assert "Usage: zonectl" in server.zonectl("--help").stdout

@@ -39,3 +39,9 @@ tests_fuzz_fuzz_stub_SOURCES = tests/fuzz/fuzz-stub.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_stub_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 tests_fuzz_fuzz_stub_LDADD = libllqwatcher-core.la
 tests_fuzz_fuzz_stub_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+
+UNIT_TESTS += tests/unit/llq-watcher/test-service-view-state
+tests_unit_llq_watcher_test_service_view_state_SOURCES = \
+	tests/unit/llq-watcher/test-service-view-state.c tests/unit/llq-watcher/played-server.h
+tests_unit_llq_watcher_test_service_view_state_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_service_view_state_LDADD = $(llq_watcher_test_libs)

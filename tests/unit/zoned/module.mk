@@ -1,5 +1,6 @@
 ZONED_TESTS = \
 	tests/unit/zoned/test-llq \
+	tests/unit/zoned/test-metrics \
 	tests/unit/zoned/test-policy \
 	tests/unit/zoned/test-query \
 	tests/unit/zoned/test-storage \
@@ -21,6 +22,9 @@ tests_unit_zoned_test_update_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_llq_SOURCES = tests/unit/zoned/test-llq.c $(zoned_fixture)
 tests_unit_zoned_test_llq_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_llq_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_metrics_SOURCES = tests/unit/zoned/test-metrics.c tests/unit/zoned/unit.h
+tests_unit_zoned_test_metrics_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_metrics_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_policy_SOURCES = tests/unit/zoned/test-policy.c $(zoned_fixture)
 tests_unit_zoned_test_policy_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_policy_LDADD = $(zoned_test_libs)
@@ -32,7 +36,8 @@ tests_unit_zoned_test_zone_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_zone_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_storage_SOURCES = \
 	tests/unit/zoned/test-storage.c tests/unit/zoned/unit.h \
-	services/zoned/storage.c services/zoned/storage.h \
+	services/zoned/storage.c services/zoned/storage.h services/zoned/storage-internal.h \
+	services/zoned/storage-account.c services/zoned/storage-account.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h
 tests_unit_zoned_test_storage_CFLAGS = $(zoned_test_cflags) $(SQLITE_CFLAGS)
 tests_unit_zoned_test_storage_LDADD = $(zoned_test_libs) $(SQLITE_LIBS)
@@ -50,3 +55,8 @@ tests_fuzz_fuzz_zoned_request_SOURCES = \
 tests_fuzz_fuzz_zoned_request_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
 tests_fuzz_fuzz_zoned_request_LDADD = libzoned-core.la
 tests_fuzz_fuzz_zoned_request_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-zoned-http
+tests_fuzz_fuzz_zoned_http_SOURCES = tests/fuzz/fuzz-zoned-http.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_zoned_http_LDADD = libzoned-core.la
+tests_fuzz_fuzz_zoned_http_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)

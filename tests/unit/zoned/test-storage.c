@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/zoned/unit.h"
 
+#include "services/zoned/storage-account.h"
 #include "services/zoned/storage-schema.h"
-#include "services/zoned/storage.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,30 +51,40 @@ static int teardown(void **state)
 	return 0;
 }
 
+static const struct stored_account sample = {
+	.domain = "alice.z",
+	.key = (const uint8_t *)"0123456789abcdef0123456789abcdef",
+	.key_size = 32,
+	.created = 1700000000,
+};
+
 static void add_account(struct storage *storage, const char *domain)
 {
-	cleanup(secret_freep) struct secret *key = NULL;
+	struct stored_account account = sample;
 
-	assert_int_equal(secret_new_copy("0123456789abcdef0123456789abcdef", 32, &key), 0);
-	assert_int_equal(storage_add_account(storage, domain, key, 1700000000), 0);
+	account.domain = domain;
+	assert_int_equal(storage_add_account(storage, &account), 0);
 }
 
 struct found {
 	int n;
 	int64_t account;
+	bool is_disabled, is_purged, allows_md5;
 	struct stored_record record;
 	struct stored_llq llq;
 	struct stored_removal removal;
 };
 
-static int find_account(void *userdata, int64_t id, const char *domain, const void *key,
-			size_t key_size, int64_t created)
+static int find_account(void *userdata, const struct stored_account *account)
 {
 	struct found *found = userdata;
 
-	assert_int_equal(key_size, 32);
-	assert_int_equal(created, 1700000000);
-	found->account = id;
+	assert_int_equal(account->key_size, 32);
+	assert_int_equal(account->created, 1700000000);
+	found->account = account->id;
+	found->is_disabled = account->is_disabled;
+	found->is_purged = account->is_purged;
+	found->allows_md5 = account->allows_md5;
 	found->n++;
 	return 0;
 }
@@ -161,7 +171,7 @@ static void accounts(void **state)
 	assert_int_not_equal(first, second);
 	assert_int_equal(storage_read_account_key(place->storage, "alice.z", &key), 0);
 	assert_int_equal(key->size, 32);
-	assert_int_equal(storage_add_account(place->storage, "alice.z", key, 0), -EEXIST);
+	assert_int_equal(storage_add_account(place->storage, &sample), -EEXIST);
 	assert_int_equal(storage_read_account_key(place->storage, "bob.z", &key), -ENOENT);
 	reopen(place);
 	assert_int_equal(storage_walk_accounts(place->storage, find_account, &found), 0);
@@ -170,6 +180,113 @@ static void accounts(void **state)
 	assert_int_equal(storage_remove_account(place->storage, "alice.z"), 0);
 	storage_accounts_generation(place->storage, &first);
 	assert_int_not_equal(first, second);
+}
+
+static int n_queries(struct storage *storage, int64_t account)
+{
+	struct found found = {};
+
+	assert_int_equal(storage_walk_llqs(storage, account, find_llq, &found), 0);
+	return found.n;
+}
+
+static void account_changes(void **state)
+{
+	struct place *place = *state;
+	cleanup(secret_freep) struct secret *key = NULL, *read = NULL;
+	struct change_list changes = {};
+	struct found found = {};
+
+	add_account(place->storage, "alice.z");
+	add_account(place->storage, "bob.z");
+	append_llq(&changes, 1, 5, false);
+	append_llq(&changes, 2, 6, false);
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+
+	assert_int_equal(storage_set_account_md5(place->storage, "alice.z", true), 0);
+	assert_int_equal(storage_set_account_md5(place->storage, "carol.z", true), -ENOENT);
+	assert_int_equal(n_queries(place->storage, 1), 1);
+	assert_int_equal(storage_set_account_disabled(place->storage, "alice.z", true, true), 0);
+	assert_int_equal(storage_set_account_disabled(place->storage, "carol.z", true, true),
+			 -ENOENT);
+	assert_int_equal(n_queries(place->storage, 1), 0);
+	reopen(place);
+	assert_int_equal(storage_find_account(place->storage, "alice.z", find_account, &found), 0);
+	assert_true(found.is_disabled && found.is_purged && found.allows_md5);
+	assert_int_equal(storage_find_account(place->storage, "carol.z", find_account, &found),
+			 -ENOENT);
+	assert_int_equal(storage_set_account_disabled(place->storage, "alice.z", false, true), 0);
+	assert_int_equal(storage_find_account(place->storage, "alice.z", find_account, &found), 0);
+	assert_false(found.is_disabled || found.is_purged);
+
+	assert_int_equal(secret_new_copy("another key of thirty-two octets", 32, &key), 0);
+	assert_int_equal(storage_set_account_key(place->storage, "carol.z", key), -ENOENT);
+	assert_int_equal(storage_set_account_key(place->storage, "bob.z", key), 0);
+	assert_int_equal(storage_read_account_key(place->storage, "bob.z", &read), 0);
+	assert_memory_equal(read->data, key->data, 32);
+	assert_int_equal(n_queries(place->storage, 2), 0);
+
+	/* Both or none. */
+	assert_int_equal(storage_begin(place->storage), 0);
+	assert_int_equal(storage_remove_account(place->storage, "alice.z"), 0);
+	assert_int_equal(storage_end(place->storage, false), 0);
+	assert_int_equal(storage_find_account(place->storage, "alice.z", find_account, &found), 0);
+	change_list_clear(&changes);
+}
+
+struct log {
+	char text[64];
+	int64_t generation;
+};
+
+static int note_change(void *userdata, int64_t generation, int64_t id,
+		       const struct stored_account *account)
+{
+	struct log *log = userdata;
+	size_t size = strlen(log->text);
+
+	assert_int_equal(generation, log->generation + 1);
+	log->generation = generation;
+	snprintf(log->text + size, sizeof log->text - size, "%d%c ", (int)id,
+		 !account              ? '-'
+		 : account->allows_md5 ? 'm'
+				       : '+');
+	return 0;
+}
+
+static void log_of_accounts(void **state)
+{
+	struct place *place = *state;
+	struct storage *storage = place->storage;
+	struct log log = {};
+	int64_t now;
+
+	storage_accounts_generation(storage, &log.generation);
+	add_account(storage, "alice.z");
+	add_account(storage, "bob.z");
+	assert_int_equal(storage_walk_account_changes(storage, log.generation, note_change, &log),
+			 0);
+	assert_string_equal(log.text, "1+ 2+ ");
+	storage_set_account_md5(storage, "bob.z", true);
+	storage_remove_account(storage, "alice.z");
+	add_account(storage, "alice.z");
+	log.text[0] = 0;
+	assert_int_equal(storage_walk_account_changes(storage, log.generation, note_change, &log),
+			 0);
+	assert_string_equal(log.text, "2m 1- 3+ ");
+	storage_accounts_generation(storage, &now);
+	assert_int_equal(now, log.generation);
+	/* Before the log begins. */
+	for (int i = 0; i < 10001; i++) {
+		if (i % 1000 == 0)
+			storage_begin(storage);
+		storage_set_account_md5(storage, "bob.z", true);
+		if (i % 1000 == 999)
+			storage_end(storage, true);
+	}
+	storage_end(storage, true);
+	assert_int_equal(storage_walk_account_changes(storage, log.generation, note_change, &log),
+			 -ESTALE);
 }
 
 static void records_and_queries(void **state)
@@ -401,6 +518,8 @@ int main(void)
 		TEST(no_such_file),
 		TEST(not_a_database),
 		TEST(old_versions),
+		TEST(account_changes),
+		TEST(log_of_accounts),
 		TEST(newer_version),
 	};
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* `homewardctl services`: what the account's hosts share. */
+#include "clients/ctl/output.h"
+#include "clients/ctl/snapshot.h"
+#include "clients/ctl/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* A string of a TXT record as people write it; octets that are no letters as \xNN. Values have them
+ * in hexadecimal. */
+static json_object *readable(const char *hexadecimal)
+{
+	char text[4 * 255 + 1], digits[3] = "";
+	size_t size = 0;
+
+	for (; hexadecimal[0] && hexadecimal[1] && size < sizeof(text) - 4; hexadecimal += 2) {
+		unsigned long octet;
+
+		memcpy(digits, hexadecimal, 2);
+		octet = strtoul(digits, NULL, 16);
+		if (octet >= ' ' && octet <= '~' && octet != '\\')
+			text[size++] = octet;
+		else
+			size += sprintf(text + size, "\\x%02lx", octet);
+	}
+	return json_object_new_string_len(text, size);
+}
+
+static void make_readable(json_object *service)
+{
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < values_count(service, "text"); i++)
+		json_object_array_add(
+			list, readable(json_object_get_string(values_element(service, "text", i))));
+	json_object_object_add(service, "text", list);
+}
+
+static void show_service(const struct ctl *ctl, json_object *service, uint64_t now)
+{
+	char name[TEXT_SIZE], type[TEXT_SIZE], target[TEXT_SIZE], since[TEXT_SIZE];
+
+	text_clean(values_text(service, "name"), name);
+	text_clean(values_text(service, "type"), type);
+	text_clean(values_text(service, "target"), target);
+	text_relative(values_number(service, "since"), now, since);
+	output_padded(ctl, OUTPUT_BOLD, name, 0);
+	printf("  %s\n", type);
+	if (values_flag(service, "live"))
+		output_row(ctl, "at", "%s port %u", target,
+			   (unsigned int)values_number(service, "port"));
+	else
+		output_row(ctl, "at", "not in the zone now");
+	output_row(ctl, "first seen", "%s", since);
+	for (size_t i = 0; i < values_count(service, "text"); i++) {
+		char text[TEXT_SIZE];
+
+		text_value(values_element(service, "text", i), text);
+		output_row(ctl, i ? "" : "says", "%s", text);
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	json_object *left = *(json_object *const *)a, *right = *(json_object *const *)b;
+	int order = strcmp(values_text(left, "type"), values_text(right, "type"));
+
+	return order ? order : strcmp(values_text(left, "name"), values_text(right, "name"));
+}
+
+enum ctl_status ctl_services_command(struct ctl *ctl, int argc, char **argv)
+{
+	enum ctl_status status = ctl_no_arguments(argc, argv);
+	json_object *state, *list;
+	size_t n;
+
+	if (status == CTL_DONE)
+		status = ctl_connect(ctl);
+	if (status == CTL_DONE)
+		status = snapshot_read(ctl, CTL_WATCHER, &state);
+	if (status != CTL_DONE)
+		return status;
+	status = snapshot_require(state, CTL_WATCHER);
+	if (status != CTL_DONE) {
+		json_object_put(state);
+		return status;
+	}
+	list = values_member(state, "services");
+	n = values_count(state, "services");
+	for (size_t i = 0; i < n; i++)
+		make_readable(values_element(state, "services", i));
+	if (list)
+		json_object_array_sort(list, compare);
+	if (ctl->json) {
+		snapshot_print(json_object_get(list), false);
+		json_object_put(state);
+		return CTL_DONE;
+	}
+	for (size_t i = 0; i < n; i++)
+		show_service(ctl, values_element(state, "services", i), time(NULL));
+	if (n == 0)
+		puts("no host of the account shares a service");
+	json_object_put(state);
+	return CTL_DONE;
+}

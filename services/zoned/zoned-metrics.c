@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/zoned/zoned-metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* What the names do not say by themselves. */
+static const struct {
+	const char *name;
+	const char *help;
+} helps[] = {
+	{ "Queries", "Queries received, long-lived ones included." },
+	{ "Updates", "UPDATE messages received." },
+	{ "UpdatesRefused", "UPDATE messages answered with an error." },
+	{ "Refused", "Messages answered REFUSED." },
+	{ "Malformed", "Messages that could not be taken apart." },
+	{ "BadKey", "Messages signed by a key that is not known." },
+	{ "BadSignature", "Messages whose signature is wrong." },
+	{ "BadTime", "Messages signed too long ago, or in the future." },
+	{ "Replayed", "UPDATE messages that were sent before." },
+	{ "Truncated", "Answers that did not fit and were sent with TC." },
+	{ "Overloaded", "Changes refused because too many were waiting." },
+	{ "Transactions", "Transactions begun in the database." },
+	{ "TransactionsFailed", "Transactions that could not be made durable." },
+	{ "RecordsExpired", "Records removed because their lease ended." },
+	{ "LlqSetups", "Long-lived queries set up." },
+	{ "LlqRefreshes", "Long-lived queries refreshed." },
+	{ "LlqRejected", "Long-lived queries refused." },
+	{ "LlqEvents", "Events sent for long-lived queries." },
+	{ "LlqEventRetries", "Events sent again." },
+	{ "LlqAcks", "Events acknowledged." },
+	{ "LlqAcksIgnored", "Acknowledgements of no event." },
+	{ "LlqDeaths", "Long-lived queries given up because nobody acknowledged." },
+};
+
+static const char *find_help(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(helps); i++)
+		if (strcmp(helps[i].name, name) == 0)
+			return helps[i].help;
+	return "Since zoned started.";
+}
+
+uint64_t zoned_measures_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void zoned_measures_receive(struct zoned_measures *measures, const struct authority *authority)
+{
+	if (!measures->arrival && authority_n_waiting(authority))
+		measures->arrival = zoned_measures_now();
+}
+
+void zoned_measures_begin(struct zoned_measures *measures, const struct authority *authority)
+{
+	measures->began = zoned_measures_now();
+	measures->under_way = measures->arrival;
+	measures->arrival = 0;
+	measures->events = authority_counters(authority)->llq_events;
+}
+
+void zoned_measures_finish(struct zoned_measures *measures, bool durable)
+{
+	if (durable && measures->began)
+		metrics_histogram_add(&measures->transaction,
+				      zoned_measures_now() - measures->began);
+	measures->durable = durable ? measures->under_way : 0;
+	measures->began = measures->under_way = 0;
+}
+
+void zoned_measures_sent(struct zoned_measures *measures, const struct authority *authority)
+{
+	/* A lease that ends also makes events, but nobody waits for those. */
+	if (!measures->durable || authority_counters(authority)->llq_events == measures->events)
+		return;
+	metrics_histogram_add(&measures->event, zoned_measures_now() - measures->durable);
+	measures->durable = 0;
+}
+
+/* The database with its journal, 0 when there is none. */
+static uint64_t database_size(const char *path)
+{
+	static const char *const endings[] = { "", "-wal" };
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		cleanup(freep) char *file = NULL;
+		struct stat status;
+
+		if (asprintf(&file, "%s%s", path, endings[i]) < 0)
+			file = NULL;
+		else if (stat(file, &status) == 0)
+			size += status.st_size;
+	}
+	return size;
+}
+
+void zoned_metrics_write(struct metrics_text *text, const struct authority *authority,
+			 const struct zoned_measures *measures, const char *database)
+{
+	const struct authority_counters *counters = authority_counters(authority);
+
+	metrics_gauge(text, "Accounts", NULL, authority_n_accounts(authority),
+		      "Accounts being served.");
+	metrics_gauge(text, "LiveLlqs", NULL, authority_n_llqs(authority),
+		      "Long-lived queries that are not over.");
+	metrics_gauge(text, "Waiting", NULL, authority_n_waiting(authority),
+		      "Changes that wait for the next transaction.");
+	metrics_gauge(text, "DatabaseBytes", "bytes", database_size(database),
+		      "The database with its journal.");
+	for (const struct counter_description *d = authority_counter_descriptions; d->name; d++) {
+		uint64_t value;
+
+		memcpy(&value, (const uint8_t *)counters + d->offset, sizeof value);
+		metrics_counter(text, d->name, value, find_help(d->name));
+	}
+	metrics_histogram(text, "TransactionSeconds", &measures->transaction,
+			  "How long transactions take until they are durable.");
+	metrics_histogram(text, "EventSeconds", &measures->event,
+			  "From the arrival of an UPDATE until its events are out.");
+}
