@@ -162,31 +162,9 @@ def test_a_taken_port_is_waited_for(host, zone):
 
 @pytest.fixture
 def tunnel(host):
-    """An interface like tunneld's, made and removed as the test likes."""
     if resolved.missing():
         pytest.skip(resolved.missing())
-
-    class Tunnel:
-        process = None
-
-        def up(self):
-            self.process = host.popen(["/usr/bin/python3", "-c", """
-import fcntl, os, struct, subprocess, time
-tun = os.open("/dev/net/tun", os.O_RDWR)
-fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH", b"homeward0", 0x1001))
-subprocess.run("ip link set homeward0 up; ip address add %s/128 dev homeward0", shell=True)
-print("up", flush=True)
-time.sleep(1000)
-""" % OWN_ID], stdout=subprocess.PIPE)
-            assert self.process.stdout.readline() == b"up\n"
-
-        def down(self):
-            if self.process:
-                self.process.kill()
-                self.process.wait()
-                self.process.stdout.close()
-            self.process = None
-    tunnel = Tunnel()
+    tunnel = resolved.PlayedTunnel(host, OWN_ID)
     yield tunnel
     tunnel.down()
 

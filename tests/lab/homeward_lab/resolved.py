@@ -7,6 +7,7 @@ machine, where it would take over its names: `./run deps` fetches the packages a
 """
 import glob
 import os
+import subprocess
 
 from .daemons import TOP
 from .namespace import SHADOW, wait_until
@@ -107,6 +108,35 @@ def run_resolved(host):
             stdout=file, stderr=file)
     _wait_owner(host, BUS_NAME, process, log)
     return process
+
+
+_TUNNEL = """
+import fcntl, os, struct, subprocess, sys, time
+tun = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH", b"homeward0", 0x1001))
+subprocess.run(f"ip link set homeward0 up; ip address add {sys.argv[1]}/128 dev homeward0", shell=True)
+print("up", flush=True)
+time.sleep(1000)
+"""
+
+
+class PlayedTunnel:
+    """An interface like tunneld's, which comes and goes as a test likes."""
+
+    def __init__(self, host, address):
+        self.host, self.address = host, address
+        self.process = None
+
+    def up(self):
+        self.process = self.host.popen(["/usr/bin/python3", "-c", _TUNNEL, self.address], stdout=subprocess.PIPE)
+        assert self.process.stdout.readline() == b"up\n"
+
+    def down(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+        self.process = None
 
 
 def resolvectl(host, *arguments, check=True):
