@@ -4,6 +4,7 @@ libllqwatcher_core_la_SOURCES = \
 	services/llq-watcher/names-state.c services/llq-watcher/names-state.h \
 	services/llq-watcher/service-view-state.c services/llq-watcher/service-view-state.h \
 	services/llq-watcher/stub-state.c services/llq-watcher/stub-state.h \
+	services/llq-watcher/stub-subtypes-state.c services/llq-watcher/stub-subtypes-state.h \
 	services/llq-watcher/stub-zone-state.c services/llq-watcher/stub-zone-state.h \
 	services/llq-watcher/llq-watch-state.c services/llq-watcher/llq-watch-state.h \
 	services/llq-watcher/llq-wire.c services/llq-watcher/llq-wire.h \

@@ -2,6 +2,7 @@
 #include "services/llq-watcher/names.h"
 
 #include "common/base/log.h"
+#include "common/dns/dns-records.h"
 #include "services/llq-watcher/link-watch.h"
 #include "services/llq-watcher/resolved-client.h"
 
@@ -20,7 +21,7 @@ struct domains {
 struct names {
 	struct loop *loop;
 	const struct names_config *config;
-	names_callback on_change;
+	names_callback on_change, on_want;
 	void (*on_done)(void *userdata);
 	void *userdata;
 
@@ -29,6 +30,8 @@ struct names {
 	struct stub_zone *zone; /* NULL: nobody is signed in */
 	struct stub_view view;
 	struct stub_counts counts;
+	struct stub_subtypes subtypes;
+	uint64_t wanted_changes; /* of the subtypes */
 
 	struct names_state state;
 	struct link_watch *link;
@@ -240,12 +243,18 @@ static void on_link(void *userdata, unsigned int index)
 
 /* The stub. */
 
-static size_t answer(void *userdata, bool stream, const uint8_t *question, size_t size,
-		     uint8_t *reply, size_t capacity)
+static size_t answer(void *userdata, const struct stub_question *question, uint8_t *reply,
+		     size_t capacity)
 {
 	struct names *names = userdata;
+	size_t size = stub_answer(&names->view, question, loop_now(names->loop), reply, capacity,
+				  &names->counts);
 
-	return stub_answer(&names->view, stream, question, size, reply, capacity, &names->counts);
+	if (names->wanted_changes != names->subtypes.changes) {
+		names->wanted_changes = names->subtypes.changes;
+		names->on_want(names->userdata);
+	}
+	return size;
 }
 
 static void wish(struct names *names)
@@ -277,7 +286,7 @@ static void on_listen_timer(void *userdata)
 }
 
 int names_new(struct daemon *daemon, const struct names_config *config, names_callback on_change,
-	      void *userdata, struct names **ret)
+	      names_callback on_want, void *userdata, struct names **ret)
 {
 	cleanup(names_freep) struct names *names = calloc(1, sizeof(*names));
 	char address[INET_ADDRSTRLEN];
@@ -287,6 +296,7 @@ int names_new(struct daemon *daemon, const struct names_config *config, names_ca
 		return -ENOMEM;
 	names->loop = daemon_loop(daemon);
 	names->config = config;
+	names->on_want = on_want;
 	names_state_init(&names->state);
 	r = loop_timer_new(names->loop, on_timer, names, &names->timer);
 	if (r >= 0)
@@ -321,6 +331,7 @@ struct names *names_free(struct names *names)
 	loop_timer_free(names->timer);
 	loop_timer_free(names->listen_timer);
 	stub_zone_free(names->zone);
+	stub_subtypes_clear(&names->subtypes);
 	domains_clear(&names->domains);
 	domains_clear(&names->told);
 	free(names);
@@ -378,12 +389,37 @@ void names_show(struct names *names, const struct host_names *self, const struct
 	names->zone = zone;
 	names->view.zone = zone;
 	names->view.complete = complete;
+	names->view.subtypes = &names->subtypes;
+	stub_subtypes_update(&names->subtypes, set);
+	if (names->server)
+		stub_server_again(names->server);
 	if (!domains_equal(&names->domains, zone)) {
 		domains_read(&names->domains, zone);
 		names_state_set_changed(&names->state);
 	}
 	wish(names);
 	drive(names);
+}
+
+void names_want(const struct names *names, const struct host_names *self, struct watch_set *set)
+{
+	char text[400];
+	ldns_rdf *name;
+
+	if (!names->config->enable)
+		return;
+	snprintf(text, sizeof(text), "%s.%s", self->host_name, self->account_domain);
+	name = dns_record_name(text);
+	if (name)
+		watch_set_want(set, name, LDNS_RR_TYPE_TXT);
+	ldns_rdf_deep_free(name);
+	snprintf(text, sizeof(text), "_autotunnel._udp.%s.%s", self->host_name,
+		 self->account_domain);
+	name = dns_record_name(text);
+	if (name)
+		watch_set_want(set, name, LDNS_RR_TYPE_SRV);
+	ldns_rdf_deep_free(name);
+	stub_subtypes_want(&names->subtypes, set);
 }
 
 void names_set_stale(struct names *names, bool stale)
@@ -397,6 +433,7 @@ void names_forget(struct names *names)
 		return;
 	names->zone = stub_zone_free(names->zone);
 	names->view = (struct stub_view){ 0 };
+	stub_subtypes_clear(&names->subtypes);
 	domains_clear(&names->domains);
 	if (!names->config->enable)
 		return;

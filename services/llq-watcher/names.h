@@ -28,9 +28,14 @@ typedef void (*names_callback)(void *userdata);
 
 /* `config` has to outlive it. 0 or a negative errno; a stub that cannot listen is none. */
 int names_new(struct daemon *daemon, const struct names_config *config, names_callback on_change,
-	      void *userdata, struct names **ret);
+	      names_callback on_want, void *userdata, struct names **ret);
 struct names *names_free(struct names *names);
 
+/* Questions that nobody but the stub wants answered, at most NAMES_QUESTIONS: this host's own
+ * records, and subtypes that programs asked for; between watch_set_want_begin() and
+ * watch_set_want_end(). on_want comes when there are others. */
+#define NAMES_QUESTIONS (2 + STUB_SUBTYPES_MAX)
+void names_want(const struct names *names, const struct host_names *self, struct watch_set *set);
 /* Answers from what the set now says, and for this host itself. `complete`: see struct stub_view.
  */
 void names_show(struct names *names, const struct host_names *self, const struct watch_set *set,

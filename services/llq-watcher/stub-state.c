@@ -26,6 +26,8 @@ struct answer {
 	uint16_t flags;
 	uint16_t rcode;
 	enum extended_error error;
+	uint64_t now;
+	bool last, later;
 	const ldns_rr *additional[ADDITIONAL_MAX];
 	size_t n_additional;
 };
@@ -137,6 +139,14 @@ static void add_soa(struct answer *answer, const ldns_rdf *domain)
 		dns_builder_rewind(&answer->builder, &mark);
 }
 
+/* Answered SERVFAIL, which nobody remembers, since nobody knows. */
+static void say_not_ready(struct answer *answer, struct stub_counts *counts)
+{
+	answer->rcode = LDNS_RCODE_SERVFAIL;
+	answer->error = EXTENDED_ERROR_NOT_READY;
+	counts->not_ready++;
+}
+
 static void look_up(struct answer *answer, const ldns_rr *question, struct stub_counts *counts)
 {
 	const struct stub_view *view = answer->view;
@@ -156,9 +166,13 @@ static void look_up(struct answer *answer, const ldns_rr *question, struct stub_
 		return;
 	}
 	if (find != STUB_FIND_FOUND && !view->complete) {
-		answer->rcode = LDNS_RCODE_SERVFAIL;
-		answer->error = EXTENDED_ERROR_NOT_READY;
-		counts->not_ready++;
+		say_not_ready(answer, counts);
+		return;
+	}
+	if (view->subtypes && ldns_rr_get_type(question) == LDNS_RR_TYPE_PTR &&
+	    stub_subtypes_ask(view->subtypes, view->zone, name, answer->now)) {
+		answer->later = !answer->last;
+		say_not_ready(answer, counts);
 		return;
 	}
 	answer->flags |= DNS_FLAG_AA;
@@ -220,29 +234,32 @@ static void take_question(struct answer *answer, struct stub_counts *counts)
 		look_up(answer, rr, counts);
 }
 
-size_t stub_answer(const struct stub_view *view, bool stream, const uint8_t *data, size_t size,
+size_t stub_answer(const struct stub_view *view, const struct stub_question *asked, uint64_t now,
 		   uint8_t *reply, size_t capacity, struct stub_counts *counts)
 {
-	struct answer answer = { .view = view, .error = EXTENDED_ERROR_NONE };
+	struct answer answer = {
+		.view = view, .error = EXTENDED_ERROR_NONE, .now = now, .last = asked->last
+	};
 	cleanup(dns_message_freep) struct dns_message *question = NULL;
+	const uint8_t *data = asked->data;
 	size_t limit = capacity;
 	uint16_t flags;
 	int r;
 
 	counts->queries++;
 	/* An answer is never answered: two that do would not stop. */
-	if (size < DNS_HEADER_SIZE || data[2] & 0x80) {
+	if (asked->size < DNS_HEADER_SIZE || data[2] & 0x80) {
 		counts->malformed++;
 		return 0;
 	}
 	flags = data[2] << 8 | data[3];
 	answer.flags = DNS_FLAG_QR | (flags & DNS_FLAGS_OPCODE(0xf)) | (flags & DNS_FLAG_RD);
-	r = dns_message_parse_outline(data, size, &question);
+	r = dns_message_parse_outline(data, asked->size, &question);
 	if (r == -ENOMEM)
 		return 0;
-	if (r == 0 && !stream && question->edns_udp_size < limit)
+	if (r == 0 && !asked->stream && question->edns_udp_size < limit)
 		limit = question->edns_udp_size;
-	if (!stream && limit > STUB_UDP_MAX)
+	if (!asked->stream && limit > STUB_UDP_MAX)
 		limit = STUB_UDP_MAX;
 	answer.limit = limit - EDNS_ROOM;
 	dns_builder_init(&answer.builder, reply, limit, data[0] << 8 | data[1], answer.flags);
@@ -253,5 +270,5 @@ size_t stub_answer(const struct stub_view *view, bool stream, const uint8_t *dat
 		answer.question = question;
 		take_question(&answer, counts);
 	}
-	return finish(&answer);
+	return answer.later ? STUB_LATER : finish(&answer);
 }

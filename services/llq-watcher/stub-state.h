@@ -5,6 +5,7 @@
  * The stub: octets of a question in, octets of an answer out. It answers for the domains of a
  * struct stub_zone and refuses the rest; it never asks anybody. Pure.
  */
+#include "services/llq-watcher/stub-subtypes-state.h"
 #include "services/llq-watcher/stub-zone-state.h"
 
 /* Longest datagram we send; it never leaves the machine. Without EDNS 512. */
@@ -26,9 +27,21 @@ struct stub_view {
 	 * no network change touches, and the tunnel may well work while the zone's server is out of
 	 * reach. The answer says so by an extended error (RFC 8914). */
 	bool stale;
+	/* What the server is asked about only now; NULL: nothing. */
+	struct stub_subtypes *subtypes;
 };
 
-/* The size of the answer in `reply`, or 0: there is none to give. `stream`: it came over TCP, and
- * may be as long as `capacity`. `capacity` is at least 512. */
-size_t stub_answer(const struct stub_view *view, bool stream, const uint8_t *question, size_t size,
+/* No answer yet: ask again once the view changed. */
+#define STUB_LATER SIZE_MAX
+
+struct stub_question {
+	const uint8_t *data;
+	size_t size;
+	bool stream; /* it came over TCP: the answer may be as long as there is room */
+	bool last;   /* it cannot wait any longer */
+};
+
+/* The size of the answer in `reply`, STUB_LATER, or 0: there is none to give. `capacity` is at
+ * least 512, `now` in milliseconds. */
+size_t stub_answer(const struct stub_view *view, const struct stub_question *question, uint64_t now,
 		   uint8_t *reply, size_t capacity, struct stub_counts *counts);

@@ -140,12 +140,13 @@ static void send_datagrams(struct watcher *watcher)
 static void want_questions(struct watcher *watcher, const struct llq_time *time)
 {
 	/* With room for some that will come. */
-	size_t hosts = (watcher->view.n_hosts + NEW_HOSTS) * HOST_QUESTIONS + 1;
+	size_t others = (watcher->view.n_hosts + NEW_HOSTS) * HOST_QUESTIONS + 1 + NAMES_QUESTIONS;
 
 	watch_set_want_begin(watcher->set);
 	host_view_want(&watcher->view, watcher->set);
+	names_want(watcher->names, &watcher->held.names, watcher->set);
 	service_view_want(&watcher->services, watcher->set,
-			  hosts < LLQ_SET_MAX ? LLQ_SET_MAX - hosts : 0);
+			  others < LLQ_SET_MAX ? LLQ_SET_MAX - others : 0);
 	watch_set_want_end(watcher->set, time);
 }
 
@@ -274,6 +275,19 @@ static void on_names_gone(void *userdata)
 	struct watcher *watcher = userdata;
 
 	daemon_stop(watcher->daemon, 0);
+}
+
+/* A program asks for what was not watched so far. */
+static void on_names_want(void *userdata)
+{
+	struct watcher *watcher = userdata;
+	struct llq_time time = time_now(watcher);
+
+	if (!watcher->held.number)
+		return;
+	want_questions(watcher, &time);
+	follow_set(watcher);
+	drive(watcher);
 }
 
 static void on_names(void *userdata)
@@ -493,7 +507,8 @@ int watcher_new(struct daemon *daemon, const struct watcher_config *config, stru
 	make_reason(watcher);
 	r = start_parts(watcher);
 	if (r >= 0)
-		r = names_new(daemon, &config->names, on_names, watcher, &watcher->names);
+		r = names_new(daemon, &config->names, on_names, on_names_want, watcher,
+			      &watcher->names);
 	if (r >= 0)
 		r = watcher_bus_add(watcher);
 	if (r >= 0)

@@ -171,10 +171,12 @@ def tunnel(host):
 
 def wait_told(host):
     def holds():
+        # What is told comes in pieces, and the last one is the server.
+        told = get(host, "Names") == "resolved"
         settings = resolved.link_settings(host)
-        if not settings or {d[0] for d in settings["Domains"]} != {ACCOUNT, reverse(OWN_ID), reverse(OTHER_ID)}:
+        if not told or not settings or {d[0] for d in settings["Domains"]} != {ACCOUNT, reverse(OWN_ID), reverse(OTHER_ID)}:
             return None
-        return get(host, "Names") == "resolved" and settings
+        return settings
     return host.wait_for(holds, 20, "resolved knows the domains")
 
 

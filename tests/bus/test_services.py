@@ -44,8 +44,8 @@ def services(host):
     return list(host.get_objects("llq-watcher", SERVICE).values())
 
 
-def dig(host, name, kind):
-    return host.run(["dig", "+short", "+timeout=5", "+tries=1", "@127.0.0.62", "-p", "6281", name, kind],
+def dig(host, *what, how="+short"):
+    return host.run(["dig", how, "+timeout=5", "+tries=1", "@127.0.0.62", "-p", "6281", *what],
                     check=False).stdout.splitlines()
 
 
@@ -81,6 +81,29 @@ def test_programs_browse_them(host, zone, identity):
     assert dig(host, "_ssh._tcp." + ACCOUNT, "PTR") == [name]
     assert dig(host, name, "SRV") == [f"0 0 22 desktop.{ACCOUNT}."]
     assert dig(host, name, "TXT") == ['"user=alice" "\\200\\\\"']
+
+
+def test_a_subtype_is_asked_for_when_somebody_wants_it(host, zone, identity):
+    name = f"My\\032Desktop._ssh._tcp.{ACCOUNT}."
+    zone.records["_work._sub._ssh._tcp", "PTR"] = [INSTANCE]
+    assert dig(host, "_work._sub._ssh._tcp." + ACCOUNT, "PTR") == [name]
+    assert dig(host, "+tcp", "_work._sub._ssh._tcp." + ACCOUNT, "PTR") == [name]
+    # Over TCP at once, and one that nobody has.
+    zone.records["_play._sub._ssh._tcp", "PTR"] = [INSTANCE]
+    assert dig(host, "+tcp", "_play._sub._ssh._tcp." + ACCOUNT, "PTR") == [name]
+    assert "NXDOMAIN" in "".join(dig(host, "_none._sub._ssh._tcp." + ACCOUNT, "PTR", how="+all"))
+    zone.event("_work._sub._ssh._tcp", "PTR", [INSTANCE])
+    host.wait_for(lambda: dig(host, "_work._sub._ssh._tcp." + ACCOUNT, "PTR") == [])
+    # The server does not answer: nor do we, but not for ever.
+    zone.silent = True
+    assert "SERVFAIL" in "".join(dig(host, "_late._sub._ssh._tcp." + ACCOUNT, "PTR", how="+all"))
+    assert "SERVFAIL" in "".join(dig(host, "+tcp", "_later._sub._ssh._tcp." + ACCOUNT, "PTR", how="+all"))
+
+
+def test_this_hosts_own_records(host, zone, identity):
+    zone.event("laptop", "TXT", added=['"model=own"'])
+    host.wait_for(lambda: dig(host, "laptop." + ACCOUNT, "TXT") == ['"model=own"'])
+    assert dig(host, "laptop." + ACCOUNT, "AAAA") == [HOST_ID]
 
 
 def test_a_flood_of_services_stays_bounded_and_hosts_come_first(host, zone, identity):

@@ -37,19 +37,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	cleanup(stub_zone_freep) struct stub_zone *zone = make_zone();
+	struct stub_subtypes subtypes = { 0 };
 	struct stub_counts counts = { 0 };
 	uint8_t reply[65535];
 
 	for (int i = 0; i < 4; i++) {
 		cleanup(dns_message_freep) struct dns_message *answer = NULL;
-		struct stub_view view = { .zone = zone, .complete = i & 1, .stale = i & 1 };
-		size_t n = stub_answer(&view, i & 2, data, size, reply, sizeof(reply), &counts);
+		struct stub_view view = {
+			.zone = zone, .complete = i & 1, .stale = i & 1, .subtypes = &subtypes
+		};
+		struct stub_question question = {
+			.data = data, .size = size, .stream = i & 2, .last = i & 1
+		};
+		size_t n = stub_answer(&view, &question, 0, reply, sizeof(reply), &counts);
 
-		if (n == 0)
+		if (n == 0 || n == STUB_LATER)
 			continue;
 		assert(i & 2 || n <= STUB_UDP_MAX);
 		assert(dns_message_parse(reply, n, &answer) == 0);
 		assert(answer->flags & DNS_FLAG_QR && reply[0] == data[0] && reply[1] == data[1]);
 	}
+	stub_subtypes_clear(&subtypes);
 	return 0;
 }

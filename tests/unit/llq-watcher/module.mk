@@ -30,7 +30,8 @@ UNIT_TESTS += \
 tests_unit_llq_watcher_test_names_state_SOURCES = tests/unit/llq-watcher/test-names-state.c
 tests_unit_llq_watcher_test_names_state_CFLAGS = $(llq_watcher_test_cflags)
 tests_unit_llq_watcher_test_names_state_LDADD = $(llq_watcher_test_libs)
-tests_unit_llq_watcher_test_stub_SOURCES = tests/unit/llq-watcher/test-stub.c
+tests_unit_llq_watcher_test_stub_SOURCES = \
+	tests/unit/llq-watcher/test-stub.c tests/unit/llq-watcher/played-server.h
 tests_unit_llq_watcher_test_stub_CFLAGS = $(llq_watcher_test_cflags)
 tests_unit_llq_watcher_test_stub_LDADD = $(llq_watcher_test_libs)
 

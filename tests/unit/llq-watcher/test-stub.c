@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* The stub's zone and its answers. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/unit/llq-watcher/played-server.h"
 
 #include "services/llq-watcher/stub-state.h"
 
-#include "common/dns/dns-builder.h"
-#include "common/dns/dns-records.h"
-
 #include <arpa/inet.h>
-#include <cmocka.h>
-#include <string.h>
 
 #define ACCOUNT "alice.members.example.org"
 #define DESKTOP "fd01:203:405:607:22:69ff:fe8e:342a"
@@ -46,9 +38,10 @@ static const char *const records[] = {
 static struct stub_zone *zone;
 static struct stub_view view;
 static struct stub_counts counts;
-static uint8_t reply[65535];
-static size_t reply_size;
+static uint8_t sent[65535];
+static size_t sent_size;
 static struct dns_message *got;
+static bool last;
 
 static ldns_rr *record(const char *text)
 {
@@ -110,10 +103,14 @@ static size_t write_question(const struct asking *asking, const char *name, ldns
 
 static void take(const uint8_t *octets, size_t size, bool stream)
 {
+	const struct stub_question question = {
+		.data = octets, .size = size, .stream = stream, .last = last
+	};
+
 	got = dns_message_free(got);
-	reply_size = stub_answer(&view, stream, octets, size, reply, sizeof(reply), &counts);
-	if (reply_size > 0)
-		assert_int_equal(dns_message_parse(reply, reply_size, &got), 0);
+	sent_size = stub_answer(&view, &question, now.now, sent, sizeof(sent), &counts);
+	if (sent_size > 0 && sent_size != STUB_LATER)
+		assert_int_equal(dns_message_parse(sent, sent_size, &got), 0);
 }
 
 /* Asks; the RCODE. */
@@ -308,7 +305,7 @@ static void test_sizes(void **state)
 	assert_counts(300, 0, 0);
 	/* What fits 512 octets goes without what nobody asked for, and is whole. */
 	assert_int_equal(ask_as(&plain, "_ssh._tcp." ACCOUNT, LDNS_RR_TYPE_PTR), 0);
-	assert_true(reply_size <= 512 && !(got->flags & DNS_FLAG_TC));
+	assert_true(sent_size <= 512 && !(got->flags & DNS_FLAG_TC));
 }
 
 static void test_bad_questions(void **state)
@@ -321,12 +318,12 @@ static void test_bad_questions(void **state)
 
 	assert_int_equal(ask_as(&update, ACCOUNT, LDNS_RR_TYPE_SOA), LDNS_RCODE_NOTIMPL);
 	take(octets, write_question(&response, ACCOUNT, LDNS_RR_TYPE_SOA, octets, 512), false);
-	assert_int_equal(reply_size, 0);
+	assert_int_equal(sent_size, 0);
 	size = write_question(&edns, "desktop." ACCOUNT, LDNS_RR_TYPE_AAAA, octets, 512);
 	for (size_t cut = 0; cut < size; cut++) {
 		take(octets, cut, false);
 		if (cut < DNS_HEADER_SIZE)
-			assert_int_equal(reply_size, 0);
+			assert_int_equal(sent_size, 0);
 		else
 			assert_int_equal(got->rcode, LDNS_RCODE_FORMERR);
 	}
@@ -343,6 +340,87 @@ static void test_bad_questions(void **state)
 	memset(octets + 6, 0, 6);
 	take(octets, DNS_HEADER_SIZE, false);
 	assert_int_equal(got->rcode, LDNS_RCODE_FORMERR);
+}
+
+/* The server says what there is of the subtypes that are wanted. */
+static void answer_subtypes(struct stub_subtypes *subtypes, const char *const *found)
+{
+	static uint64_t next_id = 1;
+	struct got message;
+
+	watch_set_want_begin(set);
+	stub_subtypes_want(subtypes, set);
+	watch_set_want_end(set, &now);
+	while ((message = get()).any) {
+		if (message.llq.opcode == DNS_LLQ_OPCODE_SETUP && message.llq.id == 0)
+			challenge(&message, next_id++, 7200);
+		else if (message.llq.opcode == DNS_LLQ_OPCODE_SETUP)
+			acknowledge(&message, found);
+		forget(&message);
+	}
+	stub_subtypes_update(subtypes, set);
+}
+
+static void ask_subtype(const char *name, bool is_last)
+{
+	static const struct asking asking = { .edns = true, .udp_size = 1232 };
+	uint8_t octets[512];
+
+	last = is_last;
+	take(octets, write_question(&asking, name, LDNS_RR_TYPE_PTR, octets, 512), false);
+	last = false;
+}
+
+static void test_subtypes_are_asked_for(void **state)
+{
+	struct stub_subtypes subtypes = { 0 };
+
+	assert_int_equal(start_set(state), 0);
+	watch_set_start(set, &key, &now);
+	view.subtypes = &subtypes;
+	ask_subtype("_x._sub._ssh._tcp." ACCOUNT, false);
+	assert_true(sent_size == STUB_LATER);
+	assert_int_equal(subtypes.changes, 1);
+	ask_subtype("_x._sub._ssh._tcp." ACCOUNT, true);
+	assert_int_equal(got->rcode, LDNS_RCODE_SERVFAIL);
+	ask_subtype("_X._SUB._ssh._tcp." ACCOUNT, false);
+	assert_int_equal(subtypes.changes, 1);
+	answer_subtypes(&subtypes, RECORDS(NULL));
+	ask_subtype("_x._sub._ssh._tcp." ACCOUNT, false);
+	assert_int_equal(got->rcode, LDNS_RCODE_NXDOMAIN);
+	/* These are none, or of nothing that there is. */
+	assert_int_equal(ask("_x._sub._http._tcp." ACCOUNT, LDNS_RR_TYPE_PTR), LDNS_RCODE_NXDOMAIN);
+	assert_int_equal(ask("_sub._ssh._tcp." ACCOUNT, LDNS_RR_TYPE_PTR), 0);
+	assert_int_equal(ask("_x._sub." ACCOUNT, LDNS_RR_TYPE_PTR), LDNS_RCODE_NXDOMAIN);
+	assert_int_equal(ask("_y._sub._ssh._tcp." ACCOUNT, LDNS_RR_TYPE_TXT), LDNS_RCODE_NXDOMAIN);
+	assert_int_equal(subtypes.changes, 1);
+	stub_subtypes_clear(&subtypes);
+	free_set(state);
+}
+
+static void test_subtypes_are_few(void **state)
+{
+	struct stub_subtypes subtypes = { 0 };
+	char name[100];
+
+	assert_int_equal(start_set(state), 0);
+	view.subtypes = &subtypes;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "_s%d._sub._ssh._tcp." ACCOUNT, i);
+		ask_subtype(name, true);
+	}
+	assert_int_equal(subtypes.changes, STUB_SUBTYPES_MAX);
+	/* After a while there is one more, in the place of the one not used for longest. */
+	at(STUB_SUBTYPES_PER_MSEC);
+	ask_subtype("_s0._sub._ssh._tcp." ACCOUNT, false);
+	assert_true(sent_size == STUB_LATER);
+	ask_subtype("_new._sub._ssh._tcp." ACCOUNT, false);
+	assert_true(sent_size == STUB_LATER);
+	ask_subtype("_s1._sub._ssh._tcp." ACCOUNT, false);
+	assert_int_equal(got->rcode, LDNS_RCODE_NXDOMAIN);
+	assert_int_equal(subtypes.n, STUB_SUBTYPES_MAX);
+	stub_subtypes_clear(&subtypes);
+	free_set(state);
 }
 
 static void test_bounded(void **state)
@@ -375,6 +453,8 @@ int main(void)
 		STUB_TEST(test_sizes),
 		STUB_TEST(test_bad_questions),
 		STUB_TEST(test_bounded),
+		STUB_TEST(test_subtypes_are_asked_for),
+		STUB_TEST(test_subtypes_are_few),
 	};
 
 	return cmocka_run_group_tests_name("stub", tests, NULL, NULL);
