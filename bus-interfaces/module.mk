@@ -6,6 +6,7 @@ dist_dbusinterface_DATA = \
 	bus-interfaces/org.homeward.Mapper1.xml \
 	bus-interfaces/org.homeward.Mapper1.Mapping.xml \
 	bus-interfaces/org.homeward.Registrar1.xml \
+	bus-interfaces/org.homeward.Registrar1.Service.xml \
 	bus-interfaces/org.homeward.Tunnel1.xml \
 	bus-interfaces/org.homeward.Tunnel1.Peer.xml \
 	bus-interfaces/org.homeward.Watcher1.xml \

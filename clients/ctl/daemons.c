@@ -11,7 +11,7 @@
 const struct ctl_daemon ctl_daemons[CTL_DAEMONS] = {
 	DAEMON("identity", "identity", "Identity1"),
 	DAEMON("mapper", "mapper", "Mapper1", "org.homeward.Mapper1.Mapping"),
-	DAEMON("registrar", "registrar", "Registrar1"),
+	DAEMON("registrar", "registrar", "Registrar1", "org.homeward.Registrar1.Service"),
 	DAEMON("llq-watcher", "watcher", "Watcher1", "org.homeward.Watcher1.Host",
 	       "org.homeward.Watcher1.Service"),
 	DAEMON("tunneld", "tunnel", "Tunnel1", "org.homeward.Tunnel1.Peer"),

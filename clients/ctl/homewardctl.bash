@@ -3,7 +3,7 @@
 
 _homewardctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-	local commands='status hosts services watch trace sign-in sign-out set-name help'
+	local commands='status hosts services watch trace sign-in sign-out set-name share unshare shares help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*) ;;
@@ -15,7 +15,7 @@ _homewardctl() {
 	done
 	COMPREPLY=()
 	case $previous in
-	--password-fd | --timeout | --generation) return ;;
+	--password-fd | --timeout | --generation | --port | --name | --txt | --subtype) return ;;
 	esac
 	case $command in
 	'')
@@ -27,7 +27,15 @@ _homewardctl() {
 		;;
 	sign-in) mapfile -t COMPREPLY < <(compgen -W '--password-fd --no-wait --timeout --json' -- "$current") ;;
 	trace) mapfile -t COMPREPLY < <(compgen -W '--generation --all --json' -- "$current") ;;
-	status | hosts | services | watch | sign-out) mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
+	share)
+		if [[ $current == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W '--port --name --txt --subtype --from-lan --everyone --json' -- "$current")
+		else
+			mapfile -t COMPREPLY < <(compgen -W 'ssh sftp http https webdav ftp smb nfs afp vnc rdp ipp ipps printer git' -- "$current")
+		fi
+		;;
+	unshare) mapfile -t COMPREPLY < <(compgen -W '--all --from-lan --json' -- "$current") ;;
+	status | hosts | services | watch | sign-out | shares) mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
 	set-name) [[ $current == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
 	esac
 }

@@ -20,6 +20,8 @@ static const struct {
 	{ "services", ctl_services_command }, { "watch", ctl_watch_command },
 	{ "trace", ctl_trace_command },       { "sign-in", ctl_sign_in_command },
 	{ "sign-out", ctl_sign_out_command }, { "set-name", ctl_set_name_command },
+	{ "share", ctl_share_command },       { "unshare", ctl_unshare_command },
+	{ "shares", ctl_shares_command },
 };
 
 static const char help[] =
@@ -40,6 +42,23 @@ static const char help[] =
 	"    --timeout SECONDS  wait so long for it (60)\n"
 	"  sign-out           forget account and keys\n"
 	"  set-name NAME      another name for this host, while it is signed out\n"
+	"  share SERVICE      let the account's other hosts find a service of this host: ssh, smb, "
+	"vnc,\n"
+	"                     ipp, http, ... or a type such as _http._tcp; until unshare, also "
+	"after a\n"
+	"                     restart\n"
+	"    --port N           its port, where it is not the usual one\n"
+	"    --name NAME        what people see; the host's name\n"
+	"    --txt KEY[=VALUE]  more about it, for programs; may come more than once\n"
+	"    --subtype _SUB     may come more than once\n"
+	"    --from-lan         those of the type that this host announces by Avahi, as long as it "
+	"does\n"
+	"    --everyone         with --from-lan: those of the other machines there, too; this host "
+	"has\n"
+	"                       to forward their ports\n"
+	"  unshare SERVICE    by its name, type or number; --all for all\n"
+	"    --from-lan         stop carrying the type from the local network\n"
+	"  shares             what this host shares\n"
 	"  help               this text\n"
 	"\n"
 	"  --json             print JSON: one object (watch: one a line)\n"

@@ -7,6 +7,8 @@ clients_ctl_homewardctl_SOURCES = \
 	clients/ctl/output.c clients/ctl/output.h \
 	clients/ctl/password.c clients/ctl/password.h \
 	clients/ctl/services.c \
+	clients/ctl/share.c \
+	clients/ctl/shares.c clients/ctl/shares.h \
 	clients/ctl/sign-in.c \
 	clients/ctl/snapshot.c clients/ctl/snapshot.h \
 	clients/ctl/status.c \
@@ -20,6 +22,7 @@ clients_ctl_homewardctl_LDADD = libctl-core.la $(JSONC_LIBS) $(SYSTEMD_LIBS)
 noinst_LTLIBRARIES += libctl-core.la
 libctl_core_la_SOURCES = \
 	clients/ctl/daemons.c clients/ctl/daemons.h \
+	clients/ctl/service-types.c clients/ctl/service-types.h \
 	clients/ctl/text.c clients/ctl/text.h \
 	clients/ctl/timelines.c clients/ctl/timelines.h \
 	clients/ctl/values.c clients/ctl/values.h

@@ -14,6 +14,7 @@ static const struct {
 	{ "sq", { "address", "port" } },
 	{ "ttts", { "generation", "lease", "expires", "server" } },
 	{ "tts", { "generation", "time_us", "text" } },
+	{ "sbs", { "type", "everyone", "trouble" } },
 };
 
 void values_key(const char *name, char ret[static VALUES_KEY_SIZE])

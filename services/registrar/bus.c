@@ -73,6 +73,35 @@ static int on_refresh(sd_bus_message *message, void *userdata, sd_bus_error *ret
 	return sd_bus_reply_method_return(message, "");
 }
 
+static int get_lan(sd_bus *bus, const char *path, const char *interface, const char *property,
+		   sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	struct registrar *registrar = userdata;
+
+	return shares_append_lan(registrar->shares, reply);
+}
+
+static int on_share_service(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct registrar *registrar = userdata;
+
+	return shares_on_share_service(registrar->shares, message, ret_error);
+}
+
+static int on_share_from_lan(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct registrar *registrar = userdata;
+
+	return shares_on_share_from_lan(registrar->shares, message, ret_error);
+}
+
+static int on_unshare_from_lan(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct registrar *registrar = userdata;
+
+	return shares_on_unshare_from_lan(registrar->shares, message, ret_error);
+}
+
 static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_PROPERTY("State", "s", get_state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -83,6 +112,15 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Published", "(ttts)", get_published, 0,
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Records", "as", get_records, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("SharedFromLan", "a(sbs)", get_lan, 0, 0),
+	SD_BUS_METHOD_WITH_ARGS(
+		"ShareService",
+		SD_BUS_ARGS("s", type, "s", name, "q", port, "aay", text, "as", subtypes),
+		SD_BUS_RESULT("o", service), on_share_service, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("ShareFromLan", SD_BUS_ARGS("s", type, "b", everyone),
+				SD_BUS_NO_RESULT, on_share_from_lan, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("UnshareFromLan", SD_BUS_ARGS("s", type), SD_BUS_NO_RESULT,
+				on_unshare_from_lan, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("Refresh", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_refresh,
 				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,

@@ -12,6 +12,7 @@ static const struct config_key keys[] = {
 	  offsetof(struct registrar_config, startup_delay_msec), 0, 3000 },
 	{ "registration", "lease", CONFIG_UNSIGNED, offsetof(struct registrar_config, lease), 1800,
 	  7200 },
+	{ "paths", "state", CONFIG_STRING, offsetof(struct registrar_config, state_folder) },
 	{ 0 },
 };
 
@@ -37,6 +38,7 @@ int main(int argc, char **argv)
 	struct registrar_config config = {
 		.startup_delay_msec = 3000,
 		.lease = REGISTRATION_LEASE,
+		.state_folder = strdup(LOCALSTATEDIR "/lib/homeward/registrar"),
 	};
 	cleanup(freep) char *complaint = NULL;
 	struct program program = { 0 };
@@ -49,10 +51,11 @@ int main(int argc, char **argv)
 	if (r <= 0)
 		return r < 0;
 	config.server.path = path;
-	r = config_read(path, keys, &config, &complaint);
+	r = !config.state_folder ? -ENOMEM : config_read(path, keys, &config, &complaint);
 	if (r < 0) {
 		log_error("%s", complaint ?: strerror(-r));
 		free(config.server.resolv_conf);
+		free(config.state_folder);
 		return 1;
 	}
 	r = daemon_new(&options, &program, &daemon);
@@ -67,5 +70,6 @@ int main(int argc, char **argv)
 	registrar_free(program.registrar);
 	daemon_free(daemon);
 	free(config.server.resolv_conf);
+	free(config.state_folder);
 	return status;
 }

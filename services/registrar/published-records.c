@@ -40,17 +40,6 @@ static bool is_shared(const ldns_rr *rr)
 	return ldns_rr_get_type(rr) == LDNS_RR_TYPE_PTR;
 }
 
-/* The list of service types is the account's (RFC 6763 §9): the record for a type is the same
- * whichever host offers one. Nobody takes it away, and it ends with the last lease. */
-static bool is_common(const ldns_rr *rr)
-{
-	static const char start[] = "\x09_services\x07_dns-sd\x04_udp";
-	const ldns_rdf *owner = ldns_rr_owner(rr);
-
-	return is_shared(rr) && ldns_rdf_size(owner) > sizeof(start) - 1 &&
-	       memcmp(ldns_rdf_data(owner), start, sizeof(start) - 1) == 0;
-}
-
 void published_records_deinit(struct published_records *published)
 {
 	ldns_rr_list_deep_free(published->acknowledged);
@@ -85,6 +74,32 @@ int published_records_acknowledged(struct published_records *published, const ld
 	return published->acknowledged && published->possible ? 0 : -ENOMEM;
 }
 
+int published_records_refused(struct published_records *published)
+{
+	ldns_rr_list_deep_free(published->possible);
+	published->possible =
+		published->acknowledged ? ldns_rr_list_clone(published->acknowledged) : NULL;
+	return published->acknowledged && !published->possible ? -ENOMEM : 0;
+}
+
+void published_records_expired(struct published_records *published)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count(published->possible); i++) {
+		ldns_rr *rr = ldns_rr_list_rr(published->possible, i);
+
+		if (has(published->acknowledged, rr))
+			ldns_rr_free(rr);
+		else
+			ldns_rr_list_set_rr(published->possible, rr, n++);
+	}
+	if (published->possible)
+		ldns_rr_list_set_rr_count(published->possible, n);
+	ldns_rr_list_deep_free(published->acknowledged);
+	published->acknowledged = NULL;
+}
+
 bool published_records_equal(const ldns_rr_list *a, const ldns_rr_list *b)
 {
 	if (count(a) != count(b))
@@ -97,8 +112,6 @@ bool published_records_equal(const ldns_rr_list *a, const ldns_rr_list *b)
 
 static void delete (struct dns_builder *builder, const ldns_rr *rr)
 {
-	if (is_common(rr))
-		return;
 	if (is_shared(rr))
 		dns_update_delete_rr(builder, rr);
 	else

@@ -7,8 +7,9 @@
  *
  * All of them are idempotent (RFC 2136 §5): they have no prerequisites, RRsets of our own names are
  * deleted before their record is added, and of the RRsets that are everybody's, which are those of
- * PTR, only our own record is added or deleted. So a lost answer costs nothing, and a refresh works
- * as a registration (RFC 9664 §5.1).
+ * PTR, only our own record is added or deleted. (The one that names a type of services is the same
+ * for all hosts that offer it; zoned keeps it as long as one does.) So a lost answer costs nothing,
+ * and a refresh works as a registration (RFC 9664 §5.1).
  */
 #include "common/dns/dns-message.h"
 
@@ -25,6 +26,11 @@ void published_records_deinit(struct published_records *published);
 int published_records_sent(struct published_records *published, const ldns_rr_list *wanted);
 /* The server has acknowledged `wanted`, and so has nothing else of ours. 0 or -ENOMEM. */
 int published_records_acknowledged(struct published_records *published, const ldns_rr_list *wanted);
+
+/* The server refused, so that nothing but what it has acknowledged is there. 0 or -ENOMEM. */
+int published_records_refused(struct published_records *published);
+/* The lease of what was acknowledged ended. */
+void published_records_expired(struct published_records *published);
 
 /* Messages, not yet signed. The size or a negative errno. `zone` is the account's domain, `lease`
  * the one asked for.

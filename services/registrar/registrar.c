@@ -84,6 +84,9 @@ static void show_published(struct registrar *registrar)
 /* It has them no more. */
 static void show_unpublished(struct registrar *registrar)
 {
+	services_on_lost(shares_services(registrar->shares));
+	if (registrar->published_records.acknowledged)
+		published_records_expired(&registrar->published_records);
 	if (!registrar->published.lease)
 		return;
 	memset(&registrar->published, 0, sizeof(registrar->published));
@@ -162,6 +165,7 @@ static void forget_key(struct registrar *registrar)
 	dns_channel_set_servers(registrar->channel, NULL, 0);
 	signing_key_deinit(&registrar->held);
 	published_records_deinit(&registrar->published_records);
+	services_unblock(shares_services(registrar->shares));
 	note(registrar, "key forgotten");
 }
 
@@ -214,13 +218,38 @@ static void note_published(struct registrar *registrar)
 	log_info("published %s, lease %u s", endpoint, registrar->state.lease);
 }
 
-static void note_records(struct registrar *registrar, bool withdrawn)
+static void note_records(struct registrar *registrar, enum registrar_result result, bool withdrawn)
 {
+	if (result == REGISTRAR_RESULT_SERVICE) {
+		if (published_records_refused(&registrar->published_records) < 0)
+			log_error("out of memory");
+		shares_keep(registrar->shares);
+		return;
+	}
+	if (result != REGISTRAR_RESULT_OK)
+		return;
 	if (withdrawn)
 		published_records_deinit(&registrar->published_records);
 	else if (published_records_acknowledged(&registrar->published_records,
 						registrar->sent_records) < 0)
 		log_error("out of memory");
+}
+
+/* Whether a shared service and not the host itself is what the server does not want. */
+static enum registrar_result result_for_services(struct registrar *registrar,
+						 enum registrar_result result, char *words,
+						 size_t size)
+{
+	const struct registrar_state *state = &registrar->state;
+	enum registrar_result verdict =
+		services_on_result(shares_services(registrar->shares), result,
+				   state->sent_host_settled && !state->sent_whole,
+				   registrar->held.names.host_name, now(registrar));
+
+	if (verdict == REGISTRAR_RESULT_SERVICE)
+		snprintf(words, size, "the server does not take a shared service as it is (%s)",
+			 result == REGISTRAR_RESULT_NAME_TAKEN ? "its name is taken" : "refused");
+	return verdict;
 }
 
 static void on_updated(void *userdata, const struct dns_exchange_result *answer)
@@ -244,8 +273,9 @@ static void on_updated(void *userdata, const struct dns_exchange_result *answer)
 		registrar->server = dns_channel_server(registrar->channel)->address;
 	if (result == REGISTRAR_RESULT_OK && !withdrawing)
 		lease = registration_read_lease(answer->response, registrar->config->lease);
-	if (result == REGISTRAR_RESULT_OK)
-		note_records(registrar, withdrawing);
+	if (!withdrawing)
+		result = result_for_services(registrar, result, words, sizeof(words));
+	note_records(registrar, result, withdrawing);
 	registrar->state.counts.messages_dropped += dns_exchange_dropped(registrar->exchange);
 	registrar->exchange = dns_exchange_free(registrar->exchange);
 	registrar_state_on_updated(&registrar->state, now(registrar), result, lease, words,
@@ -293,7 +323,10 @@ static int write_publication(struct registrar *registrar, uint8_t *message)
 	ldns_rr_list_deep_free(registrar->sent_records);
 	registrar->sent_records =
 		registration_records(names, &registrar->device, &registrar->state.sent.endpoint);
-	if (!registrar->sent_records)
+	if (!registrar->sent_records ||
+	    services_select(shares_services(registrar->shares), names,
+			    registrar->state.sent_host_settled && !registrar->state.sent_whole,
+			    now(registrar), registrar->sent_records) < 0)
 		return -ENOMEM;
 	if (registrar->state.sent_whole)
 		size = published_records_write_whole(published, names->account_domain,
@@ -383,19 +416,27 @@ static void carry_out(struct registrar *registrar, enum registrar_action action)
 /* Steps until nothing is to be done, then waits. */
 static void drive(struct registrar *registrar)
 {
+	struct services *services = shares_services(registrar->shares);
+	struct registrar_state *state = &registrar->state;
 	enum registrar_action action;
+	uint64_t services_at;
 
 	do {
-		action = registrar_state_step(&registrar->state, now(registrar));
+		registrar_state_set_services(state, services_differ(services, now(registrar)));
+		action = registrar_state_step(state, now(registrar));
 		carry_out(registrar, action);
 	} while (action != REGISTRAR_ACTION_NONE && action != REGISTRAR_ACTION_EXIT);
-	if (!registrar->state.published)
+	if (!state->published)
 		show_unpublished(registrar);
-	else if (registrar->published.generation != registrar->state.published_place.generation)
+	else if (registrar->published.generation != state->published_place.generation)
 		show_published(registrar);
-	loop_timer_set(registrar->timer, registrar->state.due);
+	if (state->sleeping && registrar_state_may_sleep(state))
+		sleep_lock_let_go(registrar->sleep_lock);
+	services_at = services_due(services, now(registrar));
+	loop_timer_set(registrar->timer, services_at < state->due ? services_at : state->due);
 	make_reason(registrar);
 	registrar_bus_emit_state(registrar);
+	shares_show(registrar->shares, &registrar->held.names, state->published, registrar->reason);
 }
 
 static void on_timer(void *userdata)
@@ -448,8 +489,23 @@ static void on_mapper(void *userdata)
 	drive(registrar);
 }
 
+static void on_shares(void *userdata)
+{
+	drive(userdata);
+}
+
+static void on_sleep(void *userdata, bool sleeping)
+{
+	struct registrar *registrar = userdata;
+
+	note(registrar, sleeping ? "the machine goes to sleep" : "the machine is awake again");
+	registrar_state_set_sleeping(&registrar->state, sleeping);
+	drive(registrar);
+}
+
 void registrar_refresh(struct registrar *registrar)
 {
+	services_unblock(shares_services(registrar->shares));
 	registrar_state_refresh(&registrar->state);
 	drive(registrar);
 }
@@ -464,6 +520,7 @@ int registrar_new(struct daemon *daemon, const struct registrar_config *config,
 		  struct registrar **ret)
 {
 	cleanup(registrar_freep) struct registrar *registrar = NULL;
+	struct shares_options shares_options = { 0 };
 	/* RFC 6281 §5.2 calls it "_udp" although TLS is not; both names are in use. */
 	static const struct dns_locator_service services[] = {
 		{ "_dns-update-tls._udp", 0, true },
@@ -482,6 +539,11 @@ int registrar_new(struct daemon *daemon, const struct registrar_config *config,
 		return -ENOMEM;
 	registrar->daemon = daemon;
 	registrar->config = config;
+	shares_options.loop = daemon_loop(daemon);
+	shares_options.bus = daemon_bus(daemon);
+	shares_options.folder = config->state_folder;
+	shares_options.on_change = on_shares;
+	shares_options.userdata = registrar;
 	registrar_state_init(&registrar->state, now(registrar), config->startup_delay_msec,
 			     random_number());
 	device_describe(&registrar->device);
@@ -493,7 +555,12 @@ int registrar_new(struct daemon *daemon, const struct registrar_config *config,
 	if (r >= 0)
 		r = dns_channel_new(daemon_loop(daemon), &registrar->channel);
 	if (r >= 0)
+		r = shares_new(&shares_options, &registrar->shares);
+	if (r >= 0)
 		r = registrar_bus_add(registrar);
+	if (r >= 0)
+		r = sleep_lock_new(daemon_loop(daemon), daemon_bus(daemon), on_sleep, registrar,
+				   &registrar->sleep_lock);
 	if (r >= 0)
 		r = identity_client_new(daemon_bus(daemon), on_identity, on_key, registrar,
 					&registrar->identity);
@@ -510,6 +577,8 @@ struct registrar *registrar_free(struct registrar *registrar)
 {
 	if (!registrar)
 		return NULL;
+	sleep_lock_free(registrar->sleep_lock);
+	shares_free(registrar->shares);
 	signing_identity_free(registrar->identity);
 	mapper_client_free(registrar->mapper);
 	dns_exchange_free(registrar->exchange);

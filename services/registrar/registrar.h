@@ -14,11 +14,14 @@
 #include "services/registrar/published-records.h"
 #include "services/registrar/registrar-state.h"
 #include "services/registrar/registration.h"
+#include "services/registrar/shares.h"
+#include "services/registrar/sleep-lock.h"
 
 struct registrar_config {
 	struct dns_server_config server;
 	uint32_t startup_delay_msec;
 	uint32_t lease; /* seconds to ask for */
+	char *state_folder;
 };
 
 struct registrar {
@@ -28,6 +31,8 @@ struct registrar {
 	struct loop_timer *timer;
 	struct signing_identity *identity;
 	struct mapper_client *mapper;
+	struct shares *shares;
+	struct sleep_lock *sleep_lock;
 	struct dns_locator *locator;
 	struct dns_exchange *exchange;
 	struct dns_channel *channel;

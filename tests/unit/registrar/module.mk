@@ -1,5 +1,6 @@
 UNIT_TESTS += tests/unit/registrar/test-registrar-state tests/unit/registrar/test-registration \
-	tests/unit/registrar/test-published-records
+	tests/unit/registrar/test-published-records \
+	tests/unit/registrar/test-service-offer tests/unit/registrar/test-service-state
 
 tests_unit_registrar_test_registrar_state_SOURCES = tests/unit/registrar/test-registrar-state.c
 tests_unit_registrar_test_registrar_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -10,3 +11,9 @@ tests_unit_registrar_test_registration_LDADD = libregistrar-core.la $(CMOCKA_LIB
 tests_unit_registrar_test_published_records_SOURCES = tests/unit/registrar/test-published-records.c
 tests_unit_registrar_test_published_records_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS)
 tests_unit_registrar_test_published_records_LDADD = libregistrar-core.la $(CMOCKA_LIBS)
+tests_unit_registrar_test_service_offer_SOURCES = tests/unit/registrar/test-service-offer.c
+tests_unit_registrar_test_service_offer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS)
+tests_unit_registrar_test_service_offer_LDADD = libregistrar-core.la $(CMOCKA_LIBS)
+tests_unit_registrar_test_service_state_SOURCES = tests/unit/registrar/test-service-state.c
+tests_unit_registrar_test_service_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS)
+tests_unit_registrar_test_service_state_LDADD = libregistrar-core.la $(CMOCKA_LIBS)

@@ -145,10 +145,9 @@ static void difference(void **state)
 						  sizeof(buffer));
 	CHANGES("-" SSH, "+" SSH, "+" SSH_PTR, "+" TYPES);
 	assert_int_equal(published_records_acknowledged(&published, shared), 0);
-	/* The type stays: others may offer it. */
 	size = published_records_write_difference(&published, ZONE, moved, 5400, buffer,
 						  sizeof(buffer));
-	CHANGES("-" SSH, "-" SSH_PTR);
+	CHANGES("-" SSH, "-" SSH_PTR, "-" TYPES);
 	size = published_records_write_difference(&published, ZONE, shared, 5400, buffer,
 						  sizeof(buffer));
 	CHANGES();
