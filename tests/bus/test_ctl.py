@@ -476,7 +476,8 @@ def test_only_root_may_change(identity):
 
 
 @pytest.mark.parametrize("line, wanted", [
-    ("homewardctl s", {"status", "services", "sign-in", "sign-out", "set-name", "share", "shares"}), ("homewardctl --j", {"--json"}),
+    ("homewardctl s", {"status", "services", "sign-in", "sign-out", "set-name", "share", "shares"}),
+    ("homewardctl --j", {"--json"}),
     ("homewardctl --json tr", {"trace"}), ("homewardctl trace --g", {"--generation"}),
     ("homewardctl sign-in --", {"--password-fd", "--no-wait", "--timeout", "--json"}),
     ("homewardctl trace --generation ", set()), ("homewardctl help ", set())])

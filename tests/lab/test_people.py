@@ -43,8 +43,8 @@ def test_status_trace_and_contract_of_a_pair(make_lab):
     seen = set()
     for name in HOUSE:
         seen |= introspection.check(lab.desktop, name)
-    # Services need somebody to share one: tests/bus/test_services.py compares theirs.
-    assert seen | {"org.homeward.Watcher1.Service"} == set(introspection.contract())
+    # Services need somebody to share one: tests/bus/test_services.py and test_shares.py compare theirs.
+    assert seen | {"org.homeward.Registrar1.Service", "org.homeward.Watcher1.Service"} == set(introspection.contract())
 
     lab.laptop.move(lab.gateways["C"])
     lab.published(lab.laptop)
