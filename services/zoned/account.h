@@ -29,6 +29,12 @@ struct account {
 	struct llq_owner *llq_owners;
 	struct removals *removals; /* while it is read from the storage */
 
+	/* Connections that are bound to one of its keys, and what they are subscribed to: see
+	 * session.h. */
+	struct session *sessions;
+	struct push_owner *push_owners;
+	struct push_name *push_names;
+
 	UT_hash_handle by_name, by_id;
 };
 

@@ -4,6 +4,7 @@
  * place of the old versions when it is durable and are dropped when it is not. */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-session.h"
 #include "services/zoned/authority-transfer.h"
 
 /* A full disk is not asked again at once. */
@@ -369,6 +370,7 @@ struct announcement {
 	const struct moment *moment;
 	struct account *account; /* its zone is the new version */
 	struct llq_question *told;
+	struct push_change push;
 };
 
 /* For each record that clients see come or go, in the order of the zone. */
@@ -379,21 +381,24 @@ static int announce(void *userdata, enum zone_change change, struct zone_record 
 	if (change != ZONE_CHANGE_REFRESHED)
 		authority_tell_llqs(announcement->authority, announcement->account, record,
 				    &announcement->told, announcement->moment->now);
+	authority_note_push(&announcement->push, change, record, announcement->moment->now);
 	return 0;
 }
 
 static void take_over(struct authority *authority, struct account *account,
-		      const struct moment *moment)
+		      const struct moment *moment, struct outbox *outbox)
 {
-	struct announcement announcement = { authority, moment, account, NULL };
+	struct announcement announcement = { authority, moment, account, NULL, { account } };
 	struct zone *old = account->zone;
 
 	account->zone = account->staged;
 	zone_diff(old, account->zone, announce, &announcement);
+	authority_send_push(authority, &announcement.push, moment, outbox);
 	zone_free(old);
 }
 
-static void settle_zones(struct authority *authority, const struct moment *moment, bool durable)
+static void settle_zones(struct authority *authority, const struct moment *moment, bool durable,
+			 struct outbox *outbox)
 {
 	while (authority->staged) {
 		struct account *account = authority->staged;
@@ -402,7 +407,7 @@ static void settle_zones(struct authority *authority, const struct moment *momen
 		account->next_staged = NULL;
 		authority_settle_journal(authority, account, durable);
 		if (durable)
-			take_over(authority, account, moment);
+			take_over(authority, account, moment, outbox);
 		else
 			zone_free(account->staged);
 		account->staged = NULL;
@@ -413,7 +418,7 @@ static void settle_zones(struct authority *authority, const struct moment *momen
 void authority_finish(struct authority *authority, const struct moment *moment, bool durable,
 		      struct outbox *outbox)
 {
-	settle_zones(authority, moment, durable);
+	settle_zones(authority, moment, durable, outbox);
 	authority->counters.transactions_failed += !durable;
 	for (struct operation *operation = authority->under_way.first; operation;
 	     operation = operation->next) {

@@ -6,6 +6,7 @@
 #include "services/zoned/authority.h"
 #include "services/zoned/llq-wire.h"
 #include "services/zoned/replay-state.h"
+#include "services/zoned/session.h"
 #include "services/zoned/update-state.h"
 
 /* When to ask again after SERV-FULL, in seconds. */
@@ -62,6 +63,7 @@ struct authority {
 	struct secret *decoy; /* the key of accounts that are not there */
 	struct replay_guard replays;
 	struct llq_table llqs;
+	struct session_table sessions;
 	struct operation_queue waiting;
 	struct operation_queue under_way;
 	struct notifier notifier;
@@ -109,6 +111,8 @@ void answer_tsig_error(struct authority *authority, const struct request *reques
 		       const struct dns_tsig_key *key, enum dns_tsig_error error,
 		       const struct moment *moment, struct outbox *outbox);
 int outbox_append(struct outbox *outbox, const struct peer *peer, const void *data, size_t size);
+/* Any kind but REPLY_SEND. */
+void outbox_append_order(struct outbox *outbox, const struct peer *peer, enum reply_kind kind);
 
 /* authority-receive.c ----------------------------------------------------------------------------
  */

@@ -3,6 +3,7 @@
 /* Telling the clients of long-lived queries what has changed. What changed is durable by then. */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-session.h"
 #include "services/zoned/authority-transfer.h"
 
 /* Events sent, or sent again, before others get their turn: ten thousand clients of one name answer
@@ -145,6 +146,7 @@ void authority_tick(struct authority *authority, const struct moment *moment, st
 	struct llq *llq;
 
 	authority_send_notifies(authority, moment, outbox);
+	authority_tick_sessions(authority, moment, outbox);
 	for (size_t n = 0; n < EVENTS_PER_TICK && (llq = llq_table_due(table, moment->now)); n++)
 		on_time(&telling, llq);
 	for (size_t n = 0; n < EVENTS_PER_TICK && (llq = table->waiting); n++) {
@@ -164,6 +166,8 @@ uint64_t authority_next_due(const struct authority *authority, const struct mome
 
 	if (authority->llqs.waiting)
 		return moment->now;
+	if (due_heap_next(&authority->sessions.timers) < due)
+		due = due_heap_next(&authority->sessions.timers);
 	return due_heap_next(&authority->llqs.timers) < due ? due_heap_next(&authority->llqs.timers)
 							    : due;
 }

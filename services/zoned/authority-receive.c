@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-session.h"
 #include "services/zoned/authority-transfer.h"
 #include "services/zoned/query-state.h"
 
@@ -86,6 +87,8 @@ static void receive_query(struct authority *authority, struct request *request,
 					   request->message->options_size, llqs, ARRAY_SIZE(llqs));
 
 	authority->counters.queries++;
+	if (request->is_signed)
+		authority_bind_session(authority, moment, request, outbox);
 	if (n_llqs < 0 || (n_llqs == 0 && !question)) {
 		authority->counters.malformed++;
 		answer_rcode(authority, request, LDNS_RCODE_FORMERR, moment, outbox);
@@ -279,6 +282,10 @@ void authority_receive(struct authority *authority, const struct moment *moment,
 		authority->counters.malformed++;
 		return;
 	}
+	if (peer->connection && dns_dso_is(data, size)) {
+		authority_receive_dso(authority, moment, peer, data, size, outbox);
+		return;
+	}
 	if (data[2] & DNS_FLAG_QR >> 8) {
 		if ((data[2] >> 3 & 0xf) == LDNS_PACKET_NOTIFY) {
 			authority_receive_notify_answer(authority, peer, data, size);
@@ -288,7 +295,7 @@ void authority_receive(struct authority *authority, const struct moment *moment,
 		return;
 	}
 	r = take_apart(&request, data, size);
-	if (r >= 0) {
+	if (r >= 0 && authority_admit_on_session(authority, moment, &request, outbox)) {
 		dispatch(authority, &request, moment, outbox);
 	} else if (r == -EBADMSG) {
 		authority->counters.malformed++;

@@ -4,10 +4,8 @@
 #define OPT_SIZE    11
 #define RCODE_LIMIT 16 /* greater ones need EDNS */
 
-int outbox_append(struct outbox *outbox, const struct peer *peer, const void *data, size_t size)
+static int append(struct outbox *outbox, const struct reply *reply)
 {
-	struct octets octets;
-
 	if (outbox->n == outbox->capacity) {
 		size_t capacity = outbox->capacity ? outbox->capacity * 2 : 8;
 		struct reply *items = reallocarray(outbox->items, capacity, sizeof *items);
@@ -17,10 +15,31 @@ int outbox_append(struct outbox *outbox, const struct peer *peer, const void *da
 		outbox->items = items;
 		outbox->capacity = capacity;
 	}
-	if (octets_copy(data, size, &octets) < 0)
-		return -ENOMEM;
-	outbox->items[outbox->n++] = (struct reply){ *peer, octets.data, octets.size };
+	outbox->items[outbox->n++] = *reply;
 	return 0;
+}
+
+int outbox_append(struct outbox *outbox, const struct peer *peer, const void *data, size_t size)
+{
+	struct reply reply = { .peer = *peer };
+	struct octets octets;
+	int r = octets_copy(data, size, &octets);
+
+	if (r < 0)
+		return r;
+	reply.data = octets.data;
+	reply.size = octets.size;
+	r = append(outbox, &reply);
+	if (r < 0)
+		free(octets.data);
+	return r;
+}
+
+void outbox_append_order(struct outbox *outbox, const struct peer *peer, enum reply_kind kind)
+{
+	struct reply reply = { .kind = kind, .peer = *peer };
+
+	(void)append(outbox, &reply);
 }
 
 void outbox_clear(struct outbox *outbox)

@@ -34,6 +34,14 @@ const struct counter_description authority_counter_descriptions[] = {
 	{ "LlqAcks", offsetof(struct authority_counters, llq_acks) },
 	{ "LlqAcksIgnored", offsetof(struct authority_counters, llq_acks_ignored) },
 	{ "LlqDeaths", offsetof(struct authority_counters, llq_deaths) },
+	{ "Bindings", offsetof(struct authority_counters, bindings) },
+	{ "BindingsWrong", offsetof(struct authority_counters, bindings_wrong) },
+	{ "Subscribes", offsetof(struct authority_counters, subscribes) },
+	{ "SubscribesRefused", offsetof(struct authority_counters, subscribes_refused) },
+	{ "PushMessages", offsetof(struct authority_counters, push_messages) },
+	{ "PushReconfirms", offsetof(struct authority_counters, push_reconfirms) },
+	{ "DsoFatal", offsetof(struct authority_counters, dso_fatal) },
+	{ "DsoSilent", offsetof(struct authority_counters, dso_silent) },
 	{ "TransfersWhole", offsetof(struct authority_counters, transfers_whole) },
 	{ "TransfersIncremental", offsetof(struct authority_counters, transfers_incremental) },
 	{ "NotifiesSent", offsetof(struct authority_counters, notifies_sent) },
@@ -179,6 +187,7 @@ struct authority *authority_free(struct authority *authority)
 		return NULL;
 	operation_queue_clear(&authority->waiting);
 	operation_queue_clear(&authority->under_way);
+	session_table_clear(&authority->sessions);
 	llq_table_clear(&authority->llqs, &authority->accounts);
 	replay_guard_clear(&authority->replays);
 	keyring_forget(&authority->keyring, -1);
@@ -341,6 +350,7 @@ void authority_list_account(struct authority *authority, int64_t id)
 
 static void forget(struct authority *authority, struct account *account)
 {
+	session_table_leave_account(&authority->sessions, account, LDNS_RCODE_REFUSED);
 	llq_table_forget_account(&authority->llqs, account);
 	keyring_forget(&authority->keyring, account->id);
 	authority_clear_removals(account);

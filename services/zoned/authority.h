@@ -14,6 +14,7 @@
 #include "common/base/counters.h"
 #include "common/dns/dns-builder.h"
 #include "services/zoned/change-list.h"
+#include "services/zoned/dso-session-state.h"
 #include "services/zoned/keyring.h"
 #include "services/zoned/lease-state.h"
 #include "services/zoned/notify-state.h"
@@ -34,6 +35,13 @@ struct authority_options {
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
 	uint32_t llqs_total;
+	uint32_t push_per_key; /* subscriptions of one key, and of all */
+	uint32_t push_total;
+	struct dso_limits dso_limits;
+	/* The octets by which both ends of a TLS connection know it (RFC 9266); false when it has
+	 * none. NULL: there is no TLS. */
+	bool (*channel_binding)(void *userdata, const struct peer *peer, uint8_t *ret);
+	void *channel_userdata;
 	bool is_replicated;                        /* zones keep a journal for secondaries */
 	const struct transfer_keys *transfer_keys; /* who may have whole zones; NULL: nobody */
 	const struct notify_target_options *notify_targets;
@@ -64,6 +72,14 @@ struct authority_counters {
 	uint64_t llq_acks;
 	uint64_t llq_acks_ignored;
 	uint64_t llq_deaths;
+	uint64_t bindings;
+	uint64_t bindings_wrong;
+	uint64_t subscribes;
+	uint64_t subscribes_refused;
+	uint64_t push_messages;
+	uint64_t push_reconfirms;
+	uint64_t dso_fatal;
+	uint64_t dso_silent;
 	uint64_t transfers_whole;
 	uint64_t transfers_incremental;
 	uint64_t notifies_sent;
@@ -72,8 +88,16 @@ struct authority_counters {
 /* Ended by a NULL name. */
 extern const struct counter_description authority_counter_descriptions[];
 
-/* An answer or event to be sent. */
+enum reply_kind {
+	REPLY_SEND,
+	REPLY_KEEP,    /* of a connection, without octets: it lives as long as its client wants */
+	REPLY_RELEASE, /* no longer */
+	REPLY_ABORT,   /* it ends, at once */
+};
+
+/* An answer or event to be sent, or an order about a connection. */
 struct reply {
+	enum reply_kind kind;
 	struct peer peer;
 	uint8_t *data;
 	size_t size;
@@ -128,6 +152,12 @@ void authority_set_last_record_id(struct authority *authority, int64_t id);
 void authority_receive(struct authority *authority, const struct moment *moment,
 		       const struct peer *peer, const uint8_t *data, size_t size,
 		       struct outbox *outbox);
+/* A connection has gone. */
+void authority_connection_closed(struct authority *authority, const struct peer *peer);
+/* The server ends: sessions are told so, and have DSO_GRACE_MSEC to go, as far as
+ * authority_tick() is called until then. */
+void authority_say_goodbye(struct authority *authority, const struct moment *moment,
+			   struct outbox *outbox);
 /* To be called when authority_next_due() has come, and after anything else here: sends events
  * again, gives up long-lived queries whose client does not answer. */
 void authority_tick(struct authority *authority, const struct moment *moment,
@@ -149,5 +179,8 @@ size_t authority_n_accounts(const struct authority *authority);
 size_t authority_n_llqs(const struct authority *authority);
 /* Changes that wait for a transaction. */
 size_t authority_n_waiting(const struct authority *authority);
+/* Connections that are bound to a key or have a DSO session; what they are subscribed to. */
+size_t authority_n_sessions(const struct authority *authority);
+size_t authority_n_subscriptions(const struct authority *authority);
 
 DEFINE_CLEANUP(struct authority *, authority_free)

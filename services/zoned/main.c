@@ -16,7 +16,11 @@ static void on_hangup(void *userdata)
 	zoned_reload(*zoned);
 }
 
-static const struct daemon_options daemon_options = { .on_terminate = on_terminate,
+/* Longer than clients get to go. */
+#define GOODBYE_MSEC (DSO_GRACE_MSEC + 2000)
+
+static const struct daemon_options daemon_options = { .goodbye_msec = GOODBYE_MSEC,
+						      .on_terminate = on_terminate,
 						      .on_hangup = on_hangup };
 
 static int serve(const struct zoned_config *config)

@@ -10,9 +10,12 @@ libzoned_core_la_SOURCES = \
 	services/zoned/authority-llq-events.c \
 	services/zoned/authority-llq-restore.c \
 	services/zoned/authority-receive.c \
+	services/zoned/authority-push.c \
 	services/zoned/authority-reply.c \
+	services/zoned/authority-session.c services/zoned/authority-session.h \
 	services/zoned/authority-transfer.c services/zoned/authority-transfer.h \
 	services/zoned/change-list.c services/zoned/change-list.h \
+	services/zoned/dso-session-state.c services/zoned/dso-session-state.h \
 	services/zoned/endpoint.h \
 	services/zoned/keyring.c services/zoned/keyring.h \
 	services/zoned/lease-state.c services/zoned/lease-state.h \
@@ -29,6 +32,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/replay-state.c services/zoned/replay-state.h \
 	services/zoned/replication.c services/zoned/replication.h \
 	services/zoned/transfer-key.c services/zoned/transfer-key.h \
+	services/zoned/session.c services/zoned/session.h \
 	services/zoned/update-state.c services/zoned/update-state.h \
 	services/zoned/zone-journal.c services/zoned/zone-journal.h \
 	services/zoned/zone-record.c services/zoned/zone-record.h \

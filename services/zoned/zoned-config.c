@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #define ONE_WEEK 604800
+/* RFC 8490 §6.5.2 recommends an hour between keepalives. */
+#define DSO_INTERVAL_MSEC 3600000
 
 static int parse_addresses(const char *value, void *field)
 {
@@ -74,6 +76,8 @@ static const struct config_key keys[] = {
 	{ "listen", "address", CONFIG_CUSTOM, FIELD(listen_addresses), .parse = parse_addresses,
 	  .expected = "IPv4 or IPv6 addresses" },
 	{ "listen", "port", CONFIG_UNSIGNED, FIELD(port), 1, 65535 },
+	{ "push", "per-key", CONFIG_UNSIGNED, FIELD(push_per_key), 1, 1000000 },
+	{ "push", "total", CONFIG_UNSIGNED, FIELD(push_total), 1, 10000000 },
 	{ "tcp", "connections", CONFIG_UNSIGNED, FIELD(tcp_limits.connections), 1, 1000000 },
 	{ "tcp", "per-address", CONFIG_UNSIGNED, FIELD(tcp_limits.per_address), 1, 1000000 },
 	{ "tcp", "idle", CONFIG_UNSIGNED, FIELD(tcp_limits.idle), 1, 86400 },
@@ -151,6 +155,8 @@ int zoned_config_read(const char *path, struct zoned_config *config, char **ret_
 		.llq_lease = { 900, 7200 },
 		.llqs_per_key = 256,
 		.llqs_total = 16384,
+		.push_per_key = 256,
+		.push_total = 65536,
 		.tcp_limits = { 1024, 128, 15 },
 		.tls_limits = { 16384, 512, 30 },
 		.tls.port = 853,
@@ -220,6 +226,9 @@ int zoned_config_make_options(const struct zoned_config *config, struct authorit
 		.server_name = ldns_dname_new_frm_str(config->server_name),
 		.server_addresses = ldns_rr_list_new(),
 		.port = config->port,
+		.push_per_key = config->push_per_key,
+		.push_total = config->push_total,
+		.dso_limits = { config->tls_limits.idle * 1000, DSO_INTERVAL_MSEC },
 		.tls_port = config->tls.port,
 		.stream_idle_msec = { [TRANSPORT_TCP] = config->tcp_limits.idle * 1000,
 				      [TRANSPORT_TLS] = config->tls_limits.idle * 1000 },

@@ -24,6 +24,8 @@ struct zoned_config {
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
 	uint32_t llqs_total;
+	uint32_t push_per_key;
+	uint32_t push_total;
 	struct zoned_stream_config {
 		uint32_t connections, per_address;
 		uint32_t idle; /* seconds */

@@ -33,6 +33,21 @@ static const struct {
 	{ "LlqAcks", "Events acknowledged." },
 	{ "LlqAcksIgnored", "Acknowledgements of no event." },
 	{ "LlqDeaths", "Long-lived queries given up because nobody acknowledged." },
+	{ "Bindings", "TLS connections bound to a key." },
+	{ "BindingsWrong", "Signed queries that named another TLS connection." },
+	{ "Subscribes", "Subscriptions of DNS Push taken." },
+	{ "SubscribesRefused", "Subscriptions of DNS Push refused." },
+	{ "PushMessages", "Changes told by DNS Push." },
+	{ "PushReconfirms", "Records that clients doubted." },
+	{ "DsoFatal", "Sessions aborted because of what the client sent." },
+	{ "DsoSilent", "Sessions aborted because the client was silent." },
+	{ "TcpConnections", "TCP connections accepted." },
+	{ "TlsConnections", "TLS connections accepted." },
+	{ "TlsHandshakesFailed", "TLS handshakes that came to nothing." },
+	{ "StreamsRefused", "Connections refused: too many from their address." },
+	{ "StreamsMadeRoom", "Silent connections closed for others." },
+	{ "StreamsTimedOut", "Connections closed during handshake, message or answer." },
+	{ "StreamsOverflowed", "Connections closed because they took no answers." },
 };
 
 static const char *find_help(const char *name)
@@ -57,12 +72,19 @@ void zoned_measures_receive(struct zoned_measures *measures, const struct author
 		measures->arrival = zoned_measures_now();
 }
 
+static uint64_t count_events(const struct authority *authority)
+{
+	const struct authority_counters *counters = authority_counters(authority);
+
+	return counters->llq_events + counters->push_messages;
+}
+
 void zoned_measures_begin(struct zoned_measures *measures, const struct authority *authority)
 {
 	measures->began = zoned_measures_now();
 	measures->under_way = measures->arrival;
 	measures->arrival = 0;
-	measures->events = authority_counters(authority)->llq_events;
+	measures->events = count_events(authority);
 }
 
 void zoned_measures_finish(struct zoned_measures *measures, bool durable)
@@ -77,7 +99,7 @@ void zoned_measures_finish(struct zoned_measures *measures, bool durable)
 void zoned_measures_sent(struct zoned_measures *measures, const struct authority *authority)
 {
 	/* A lease that ends also makes events, but nobody waits for those. */
-	if (!measures->durable || authority_counters(authority)->llq_events == measures->events)
+	if (!measures->durable || count_events(authority) == measures->events)
 		return;
 	metrics_histogram_add(&measures->event, zoned_measures_now() - measures->durable);
 	measures->durable = 0;
@@ -110,6 +132,10 @@ void zoned_metrics_write(struct metrics_text *text, const struct authority *auth
 		      "Accounts being served.");
 	metrics_gauge(text, "LiveLlqs", NULL, authority_n_llqs(authority),
 		      "Long-lived queries that are not over.");
+	metrics_gauge(text, "Sessions", NULL, authority_n_sessions(authority),
+		      "Connections bound to a key or with a DSO session.");
+	metrics_gauge(text, "Subscriptions", NULL, authority_n_subscriptions(authority),
+		      "Subscriptions of DNS Push.");
 	metrics_gauge(text, "Waiting", NULL, authority_n_waiting(authority),
 		      "Changes that wait for the next transaction.");
 	metrics_gauge(text, "DatabaseBytes", "bytes", database_size(database),
@@ -124,4 +150,28 @@ void zoned_metrics_write(struct metrics_text *text, const struct authority *auth
 			  "How long transactions take until they are durable.");
 	metrics_histogram(text, "EventSeconds", &measures->event,
 			  "From the arrival of an UPDATE until its events are out.");
+}
+
+static const struct counter_description stream_counter_descriptions[] = {
+	{ "TcpConnections", offsetof(struct stream_counters, tcp_connections) },
+	{ "TlsConnections", offsetof(struct stream_counters, tls_connections) },
+	{ "TlsHandshakesFailed", offsetof(struct stream_counters, tls_handshakes_failed) },
+	{ "StreamsRefused", offsetof(struct stream_counters, refused_per_address) },
+	{ "StreamsMadeRoom", offsetof(struct stream_counters, made_room) },
+	{ "StreamsTimedOut", offsetof(struct stream_counters, timed_out) },
+	{ "StreamsOverflowed", offsetof(struct stream_counters, overflowed) },
+	{},
+};
+
+void zoned_metrics_write_streams(struct metrics_text *text, const struct stream_counters *counters,
+				 size_t n_tcp, size_t n_tls)
+{
+	metrics_gauge(text, "LiveTcpConnections", NULL, n_tcp, "TCP connections that are open.");
+	metrics_gauge(text, "LiveTlsConnections", NULL, n_tls, "TLS connections that are open.");
+	for (const struct counter_description *d = stream_counter_descriptions; d->name; d++) {
+		uint64_t value;
+
+		memcpy(&value, (const uint8_t *)counters + d->offset, sizeof value);
+		metrics_counter(text, d->name, value, find_help(d->name));
+	}
 }

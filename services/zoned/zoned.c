@@ -2,6 +2,7 @@
 #include "services/zoned/zoned.h"
 
 #include "common/base/log.h"
+#include "common/dns/dns-options.h"
 #include "services/zoned/metrics-server.h"
 #include "services/zoned/server-stream.h"
 #include "services/zoned/socket-address.h"
@@ -45,16 +46,29 @@ static struct moment moment_now(struct zoned *zoned)
 /* Sending ----------------------------------------------------------------------------------------
  */
 
-static void send_all(struct zoned *zoned, struct outbox *outbox)
+static void carry_out(struct zoned *zoned, const struct reply *reply)
 {
-	for (size_t i = 0; i < outbox->n; i++) {
-		const struct reply *reply = &outbox->items[i];
-
+	switch (reply->kind) {
+	case REPLY_SEND:
 		if (reply->peer.connection)
 			server_stream_send(zoned->streams, &reply->peer, reply->data, reply->size);
 		else
 			server_udp_send(zoned->udp, &reply->peer, reply->data, reply->size);
+		break;
+	case REPLY_KEEP:
+	case REPLY_RELEASE:
+		server_stream_keep(zoned->streams, &reply->peer, reply->kind == REPLY_KEEP);
+		break;
+	case REPLY_ABORT:
+		server_stream_abort(zoned->streams, &reply->peer);
+		break;
 	}
+}
+
+static void send_all(struct zoned *zoned, struct outbox *outbox)
+{
+	for (size_t i = 0; i < outbox->n; i++)
+		carry_out(zoned, &outbox->items[i]);
 	outbox_clear(outbox);
 	zoned_measures_sent(&zoned->measures, zoned->authority);
 }
@@ -64,6 +78,13 @@ static void schedule(struct zoned *zoned)
 	struct moment moment = moment_now(zoned);
 
 	loop_timer_set(zoned->work_timer, authority_next_due(zoned->authority, &moment));
+}
+
+static void stop_if_done(struct zoned *zoned)
+{
+	if (zoned->is_stopping && !authority_is_busy(zoned->authority) &&
+	    authority_n_sessions(zoned->authority) == 0)
+		daemon_stop(zoned->daemon, 0);
 }
 
 /* Transactions -----------------------------------------------------------------------------------
@@ -96,10 +117,8 @@ static void finish(struct zoned *zoned, int result)
 	authority_finish(zoned->authority, &moment, result >= 0, &outbox);
 	zoned_measures_finish(&zoned->measures, result >= 0);
 	send_all(zoned, &outbox);
-	if (zoned->is_stopping)
-		daemon_stop(zoned->daemon, 0);
-	else
-		schedule(zoned);
+	stop_if_done(zoned);
+	schedule(zoned);
 }
 
 static void on_committed(void *userdata)
@@ -160,7 +179,8 @@ static void on_work(void *userdata)
 		(void)refresh_accounts(zoned);
 	authority_tick(zoned->authority, &moment, &outbox);
 	send_all(zoned, &outbox);
-	if (!zoned->is_stopping && authority_begin(zoned->authority, &moment, &changes) > 0)
+	stop_if_done(zoned);
+	if (authority_begin(zoned->authority, &moment, &changes) > 0)
 		start_transaction(zoned, &changes);
 	else
 		schedule(zoned);
@@ -308,15 +328,36 @@ static void on_burst_end(void *userdata)
 
 static const struct server_callbacks server_callbacks = { on_burst_begin, on_message,
 							  on_burst_end };
+/* Whoever says goodbye waits for the last one. */
+static void on_closed(void *userdata, const struct peer *peer)
+{
+	struct zoned *zoned = userdata;
+
+	authority_connection_closed(zoned->authority, peer);
+	stop_if_done(zoned);
+}
+
 static const struct stream_callbacks stream_callbacks = {
 	.messages = { on_burst_begin, on_message, on_burst_end },
+	.closed = on_closed,
 };
+
+static bool read_binding(void *userdata, const struct peer *peer, uint8_t *ret)
+{
+	struct zoned *zoned = userdata;
+
+	return server_stream_binding(zoned->streams, peer, ret, DNS_CHANNEL_BINDING_SIZE,
+				     DNS_CHANNEL_BINDING_LABEL);
+}
 
 static void on_metrics(void *userdata, struct metrics_text *text)
 {
 	struct zoned *zoned = userdata;
 
 	zoned_metrics_write(text, zoned->authority, &zoned->measures, zoned->config->database);
+	zoned_metrics_write_streams(text, server_stream_counters(zoned->streams),
+				    server_stream_n_connections(zoned->streams, TRANSPORT_TCP),
+				    server_stream_n_connections(zoned->streams, TRANSPORT_TLS));
 	metrics_end(text);
 }
 
@@ -503,6 +544,8 @@ static int make_authority(struct zoned *zoned)
 	if (getrandom(zoned->options.llq_secret, sizeof zoned->options.llq_secret, 0) !=
 	    sizeof zoned->options.llq_secret)
 		return -EIO;
+	zoned->options.channel_binding = read_binding;
+	zoned->options.channel_userdata = zoned;
 	r = find_pin(zoned, zoned->options.tls_pin);
 	if (r < 0)
 		return r;
@@ -585,9 +628,17 @@ struct zoned *zoned_free(struct zoned *zoned)
 
 void zoned_stop(struct zoned *zoned)
 {
+	struct moment moment = moment_now(zoned);
+	struct outbox outbox = {};
+
+	if (zoned->is_stopping)
+		return;
 	zoned->is_stopping = true;
-	if (!authority_is_busy(zoned->authority))
-		daemon_stop(zoned->daemon, 0);
+	server_stream_stop_listening(zoned->streams);
+	authority_say_goodbye(zoned->authority, &moment, &outbox);
+	send_all(zoned, &outbox);
+	stop_if_done(zoned);
+	schedule(zoned);
 }
 
 void zoned_reload(struct zoned *zoned)
