@@ -145,15 +145,9 @@ static void write_variables(struct writer *writer, const struct dns_tsig *tsig)
 	writer_copy(writer, tsig->other, tsig->other_size);
 }
 
-/* The whole MAC over: prior MAC, the message without its TSIG record (`arcount` records in
- * Additional), the variables (RFC 8945 §4.3.3). 0 or -EIO. */
-static int compute_mac(const struct dns_tsig_key *key, const struct dns_tsig_mac *prior,
-		       const uint8_t *message, const struct dns_tsig *tsig, uint16_t arcount,
-		       struct dns_tsig_mac *ret)
+/* HMAC ready for a message. NULL: the library fails. */
+static EVP_MAC_CTX *new_context(const struct dns_tsig_key *key)
 {
-	uint8_t header[DNS_HEADER_SIZE], variables[2 * DNS_NAME_SIZE_MAX + 32];
-	struct writer at_variables = writer_init(variables, sizeof(variables));
-	uint8_t prior_size[2] = { 0, prior ? prior->size : 0 };
 	const struct algorithm *algorithm = &algorithms[key->algorithm];
 	OSSL_PARAM parameters[2] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)algorithm->digest,
@@ -162,8 +156,53 @@ static int compute_mac(const struct dns_tsig_key *key, const struct dns_tsig_mac
 	};
 	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	EVP_MAC_CTX *context = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+
+	if (context && !EVP_MAC_init(context, key->secret, key->secret_size, parameters)) {
+		EVP_MAC_CTX_free(context);
+		context = NULL;
+	}
+	EVP_MAC_free(hmac);
+	return context;
+}
+
+struct dns_tsig_hmac {
+	enum dns_tsig_algorithm algorithm;
+	EVP_MAC_CTX *context;
+};
+
+int dns_tsig_hmac_new(const struct dns_tsig_key *key, struct dns_tsig_hmac **ret)
+{
+	struct dns_tsig_hmac *hmac = calloc(1, sizeof(*hmac));
+
+	if (!hmac)
+		return -EIO;
+	hmac->algorithm = key->algorithm;
+	hmac->context = new_context(key);
+	if (!hmac->context) {
+		free(hmac);
+		return -EIO;
+	}
+	*ret = hmac;
+	return 0;
+}
+
+struct dns_tsig_hmac *dns_tsig_hmac_free(struct dns_tsig_hmac *hmac)
+{
+	if (!hmac)
+		return NULL;
+	EVP_MAC_CTX_free(hmac->context);
+	free(hmac);
+	return NULL;
+}
+
+static bool digest(EVP_MAC_CTX *context, enum dns_tsig_algorithm algorithm,
+		   const struct dns_tsig_mac *prior, const uint8_t *message,
+		   const struct dns_tsig *tsig, uint16_t arcount, struct dns_tsig_mac *ret)
+{
+	uint8_t header[DNS_HEADER_SIZE], variables[2 * DNS_NAME_SIZE_MAX + 32];
+	struct writer at_variables = writer_init(variables, sizeof(variables));
+	uint8_t prior_size[2] = { 0, prior ? prior->size : 0 };
 	size_t size = 0;
-	bool ok;
 
 	memcpy(header, message, sizeof(header));
 	header[0] = tsig->original_id >> 8;
@@ -171,19 +210,30 @@ static int compute_mac(const struct dns_tsig_key *key, const struct dns_tsig_mac
 	header[ARCOUNT_AT] = arcount >> 8;
 	header[ARCOUNT_AT + 1] = arcount;
 	write_variables(&at_variables, tsig);
+	return !at_variables.failed &&
+	       (!prior || (EVP_MAC_update(context, prior_size, sizeof(prior_size)) &&
+			   EVP_MAC_update(context, prior->octets, prior->size))) &&
+	       EVP_MAC_update(context, header, sizeof(header)) &&
+	       EVP_MAC_update(context, message + sizeof(header), tsig->start - sizeof(header)) &&
+	       EVP_MAC_update(context, variables, at_variables.position) &&
+	       EVP_MAC_final(context, ret->octets, &size, sizeof(ret->octets)) &&
+	       size == algorithms[algorithm].hash_size;
+}
 
-	ok = context && !at_variables.failed &&
-	     EVP_MAC_init(context, key->secret, key->secret_size, parameters) &&
-	     (!prior || (EVP_MAC_update(context, prior_size, sizeof(prior_size)) &&
-			 EVP_MAC_update(context, prior->octets, prior->size))) &&
-	     EVP_MAC_update(context, header, sizeof(header)) &&
-	     EVP_MAC_update(context, message + sizeof(header), tsig->start - sizeof(header)) &&
-	     EVP_MAC_update(context, variables, at_variables.position) &&
-	     EVP_MAC_final(context, ret->octets, &size, sizeof(ret->octets)) &&
-	     size == algorithm->hash_size;
-	ret->size = algorithm->mac_size;
-	EVP_MAC_CTX_free(context);
-	EVP_MAC_free(hmac);
+/* The whole MAC over: prior MAC, the message without its TSIG record (`arcount` records in
+ * Additional), the variables (RFC 8945 §4.3.3). 0 or -EIO. */
+static int compute_mac(const struct dns_tsig_key *key, const struct dns_tsig_mac *prior,
+		       const uint8_t *message, const struct dns_tsig *tsig, uint16_t arcount,
+		       struct dns_tsig_mac *ret)
+{
+	bool is_ready = key->hmac && key->hmac->algorithm == key->algorithm;
+	EVP_MAC_CTX *context = is_ready ? key->hmac->context : new_context(key);
+	bool ok = context && (!is_ready || EVP_MAC_init(context, NULL, 0, NULL)) &&
+		  digest(context, key->algorithm, prior, message, tsig, arcount, ret);
+
+	ret->size = algorithms[key->algorithm].mac_size;
+	if (!is_ready)
+		EVP_MAC_CTX_free(context);
 	return ok ? 0 : -EIO;
 }
 

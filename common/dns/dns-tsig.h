@@ -52,11 +52,15 @@ enum dns_tsig_result {
 	DNS_TSIG_RESULT_BADTRUNC = DNS_TSIG_ERROR_BADTRUNC,
 };
 
+/* A key made ready for one algorithm: who signs much with it saves half of the work. */
+struct dns_tsig_hmac;
+
 struct dns_tsig_key {
 	struct dns_name name; /* in any case */
 	enum dns_tsig_algorithm algorithm;
 	const uint8_t *secret; /* borrowed */
 	size_t secret_size;
+	struct dns_tsig_hmac *hmac; /* borrowed; NULL, or made of this secret. Of one thread */
 };
 
 struct dns_tsig_mac {
@@ -83,6 +87,10 @@ enum dns_tsig_algorithm dns_tsig_algorithm_from_text(const char *name); /* "hmac
 /* HMAC-MD5, which must not be used any more, and HMAC-SHA1, which should not (RFC 8945 §6): not to
  * be taken unless somebody asked for them. */
 bool dns_tsig_algorithm_is_old(enum dns_tsig_algorithm algorithm);
+
+/* For `algorithm` and `secret` of the key, which are copied. 0 or -EIO. */
+int dns_tsig_hmac_new(const struct dns_tsig_key *key, struct dns_tsig_hmac **ret);
+struct dns_tsig_hmac *dns_tsig_hmac_free(struct dns_tsig_hmac *hmac);
 
 /* Looks for the TSIG record. 1: found. 0: none. -EBADMSG: the message is malformed, or a TSIG
  * record is not the last one, not the only one, or cannot be interpreted. */

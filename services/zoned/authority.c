@@ -190,7 +190,7 @@ struct authority *authority_free(struct authority *authority)
 	session_table_clear(&authority->sessions);
 	llq_table_clear(&authority->llqs, &authority->accounts);
 	replay_guard_clear(&authority->replays);
-	keyring_forget(&authority->keyring, -1);
+	keyring_forget(&authority->keyring, NULL);
 	secret_free(authority->decoy);
 	accounts_clear(&authority->accounts);
 	zone_free(authority->public_zone);
@@ -352,7 +352,7 @@ static void forget(struct authority *authority, struct account *account)
 {
 	session_table_leave_account(&authority->sessions, account, LDNS_RCODE_REFUSED);
 	llq_table_forget_account(&authority->llqs, account);
-	keyring_forget(&authority->keyring, account->id);
+	keyring_forget(&authority->keyring, account);
 	authority_clear_removals(account);
 	authority_end_replication(authority, account);
 	accounts_remove(&authority->accounts, account);

@@ -7,28 +7,36 @@
 
 #define HOST_ID_DIGITS 8
 
+/* `identity.account` is NULL for what keyring_find_decoy() found. */
 struct keyring_entry {
-	int64_t account;
+	struct identity identity;
 	struct secret *secret;
 	UT_hash_handle hh;
-	char key_name[];
 };
+
+static struct keyring_entry *free_entry(struct keyring_entry *entry)
+{
+	dns_tsig_hmac_free(entry->identity.key.hmac);
+	secret_free(entry->secret);
+	free(entry);
+	return NULL;
+}
 
 static void remove_entry(struct keyring *keyring, struct keyring_entry *entry)
 {
 	HASH_DELETE(hh, keyring->entries, entry);
 	keyring->n--;
-	secret_free(entry->secret);
-	free(entry);
+	free_entry(entry);
 }
 
 /* Into the table, as the last used. */
 static int add_entry(struct keyring *keyring, struct keyring_entry *entry)
 {
-	HASH_ADD_KEYPTR(hh, keyring->entries, entry->key_name, strlen(entry->key_name), entry);
+	const struct dns_name *name = &entry->identity.key.name;
+
+	HASH_ADD_KEYPTR(hh, keyring->entries, name->octets, name->size, entry);
 	if (!hash_has(&entry->hh)) {
-		secret_free(entry->secret);
-		free(entry);
+		free_entry(entry);
 		return -ENOMEM;
 	}
 	keyring->n++;
@@ -37,47 +45,17 @@ static int add_entry(struct keyring *keyring, struct keyring_entry *entry)
 	return 0;
 }
 
-static int new_entry(struct keyring *keyring, const struct account *account, const char *key_name,
-		     struct keyring_entry **ret)
-{
-	struct keyring_entry *entry = calloc(1, sizeof *entry + strlen(key_name) + 1);
-	int r;
-
-	if (!entry)
-		return -ENOMEM;
-	strcpy(entry->key_name, key_name);
-	entry->account = account->id;
-	r = account_keys_derive_host_tsig(account->key, key_name, &entry->secret);
-	if (r < 0) {
-		free(entry);
-		return r;
-	}
-	*ret = entry;
-	return add_entry(keyring, entry);
-}
-
-static int derive_host_secret(struct keyring *keyring, const struct account *account,
-			      const char *key_name, struct secret **ret)
+/* What is kept of this name in lower case. */
+static struct keyring_entry *find_entry(struct keyring *keyring, const struct dns_name *name)
 {
 	struct keyring_entry *entry;
-	int r;
 
-	HASH_FIND(hh, keyring->entries, key_name, strlen(key_name), entry);
-	/* An account of this name that has gone: its key is not this one's. */
-	if (entry && entry->account != account->id) {
-		remove_entry(keyring, entry);
-		entry = NULL;
-	}
-	if (entry && entry->hh.next) {
-		HASH_DELETE(hh, keyring->entries, entry);
-		keyring->n--;
-		r = add_entry(keyring, entry);
-	} else {
-		r = entry ? 0 : new_entry(keyring, account, key_name, &entry);
-	}
-	if (r >= 0)
-		*ret = entry->secret;
-	return r;
+	HASH_FIND(hh, keyring->entries, name->octets, name->size, entry);
+	if (!entry || !entry->hh.next)
+		return entry;
+	HASH_DELETE(hh, keyring->entries, entry);
+	keyring->n--;
+	return add_entry(keyring, entry) < 0 ? NULL : entry;
 }
 
 /* Whether the name is that of a host's key: eight digits, and one label between them and the
@@ -105,50 +83,87 @@ static bool parse_host(const struct dns_name *name, const struct account *accoun
 	return true;
 }
 
-/* The key of this name in lower case, which is an account's or below it. */
-static int find_of_account(struct keyring *keyring, struct account *account,
-			   const struct dns_name *name, struct identity *ret)
+/* Whose key has this name in lower case, which is an account's or below it. 1; 0: nobody's. */
+static int identify(struct account *account, const struct dns_name *name, struct identity *ret)
 {
-	struct identity identity = { .account = account };
-	struct secret *secret = account->key;
 	char text[DNS_NAME_TEXT_SIZE];
 	struct name_key whole;
-	int r;
 
-	if (dns_name_to_text(name, text, sizeof text) < 0 ||
-	    strlen(text) >= sizeof identity.key_name)
+	if (dns_name_to_text(name, text, sizeof text) < 0 || strlen(text) >= sizeof ret->key_name)
 		return 0;
-	strcpy(identity.key_name, text);
+	ret->account = account;
+	strcpy(ret->key_name, text);
 	name_key_from_wire(name->octets, name->size, &whole);
-	if (!name_key_equal(&whole, &account->name)) {
-		if (!parse_host(name, account, &identity.host))
-			return 0;
-		identity.is_host = true;
-		r = derive_host_secret(keyring, account, identity.key_name, &secret);
-		if (r < 0)
-			return r;
-	}
-	identity.key = (struct dns_tsig_key){
+	if (name_key_equal(&whole, &account->name))
+		return 1;
+	ret->is_host = true;
+	return parse_host(name, account, &ret->host);
+}
+
+static int make_ready(struct keyring_entry *entry, const struct account *account,
+		      const struct dns_name *name)
+{
+	struct identity *identity = &entry->identity;
+	int r = identity->is_host
+			? account_keys_derive_host_tsig(account->key, identity->key_name,
+							&entry->secret)
+			: secret_new_copy(account->key->data, account->key->size, &entry->secret);
+
+	if (r < 0)
+		return r;
+	identity->key = (struct dns_tsig_key){
 		.name = *name,
 		.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256,
-		.secret = secret->data,
-		.secret_size = secret->size,
+		.secret = entry->secret->data,
+		.secret_size = entry->secret->size,
 	};
-	*ret = identity;
-	return 1;
+	return dns_tsig_hmac_new(&identity->key, &identity->key.hmac) < 0 ? -ENOMEM : 0;
+}
+
+/* 1, 0 or -ENOMEM. */
+static int new_entry(struct keyring *keyring, struct account *account, const struct dns_name *name,
+		     struct keyring_entry **ret)
+{
+	struct keyring_entry *entry = calloc(1, sizeof *entry);
+	int r;
+
+	if (!entry)
+		return -ENOMEM;
+	r = identify(account, name, &entry->identity);
+	if (r > 0)
+		r = make_ready(entry, account, name) < 0 ? -ENOMEM : 1;
+	if (r <= 0) {
+		free_entry(entry);
+		return r;
+	}
+	*ret = entry;
+	return add_entry(keyring, entry) < 0 ? -ENOMEM : 1;
 }
 
 int keyring_find(struct keyring *keyring, const struct accounts *accounts,
 		 const struct dns_name *key_name, struct identity *ret)
 {
 	struct dns_name name = *key_name;
-	struct account *account;
+	struct keyring_entry *entry;
 	struct name_key whole;
+	int r = 1;
 
 	dns_name_lower(&name);
-	name_key_from_wire(name.octets, name.size, &whole);
-	account = accounts_find(accounts, &whole);
-	return account ? find_of_account(keyring, account, &name, ret) : 0;
+	entry = find_entry(keyring, &name);
+	if (!entry || !entry->identity.account) {
+		struct account *account;
+
+		name_key_from_wire(name.octets, name.size, &whole);
+		account = accounts_find(accounts, &whole);
+		if (!account)
+			return 0;
+		if (entry)
+			remove_entry(keyring, entry);
+		r = new_entry(keyring, account, &name, &entry);
+	}
+	if (r > 0)
+		*ret = entry->identity;
+	return r;
 }
 
 int keyring_find_decoy(struct keyring *keyring, const struct name_key *zone, struct secret *secret,
@@ -156,17 +171,22 @@ int keyring_find_decoy(struct keyring *keyring, const struct name_key *zone, str
 {
 	struct account decoy = { .key = secret };
 	struct dns_name name = *key_name;
-	int r;
+	struct keyring_entry *entry;
+	int r = 1;
 
 	dns_name_lower(&name);
 	name_key_from_wire(name.octets, name.size, &decoy.name);
 	if (!name_key_is_within(&decoy.name, zone) || decoy.name.size == zone->size)
 		return 0;
 	decoy.name.size = zone->size + 1 + decoy.name.octets[zone->size];
-	r = find_of_account(keyring, &decoy, &name, ret);
-	if (r > 0)
-		ret->account = NULL;
-	return r;
+	entry = find_entry(keyring, &name);
+	if (!entry)
+		r = new_entry(keyring, &decoy, &name, &entry);
+	if (r <= 0)
+		return r;
+	entry->identity.account = NULL;
+	*ret = entry->identity;
+	return 1;
 }
 
 int keyring_find_text(struct keyring *keyring, const struct accounts *accounts,
@@ -179,11 +199,11 @@ int keyring_find_text(struct keyring *keyring, const struct accounts *accounts,
 	return keyring_find(keyring, accounts, &name, ret);
 }
 
-void keyring_forget(struct keyring *keyring, int64_t account)
+void keyring_forget(struct keyring *keyring, const struct account *account)
 {
 	struct keyring_entry *entry, *next;
 
 	HASH_ITER (hh, keyring->entries, entry, next)
-		if (account < 0 || entry->account == account)
+		if (!account || entry->identity.account == account)
 			remove_entry(keyring, entry);
 }

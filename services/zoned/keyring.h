@@ -11,7 +11,7 @@
 #include "common/dns/dns-tsig.h"
 #include "services/zoned/account.h"
 
-/* Secrets of hosts that are kept derived; beyond it the longest unused one goes. */
+/* Keys that are kept ready; beyond it the longest unused one goes. */
 #define KEYRING_SIZE 16384
 
 struct identity {
@@ -20,12 +20,13 @@ struct identity {
 	bool is_host;
 	struct name_key host;               /* with is_host: the host's name */
 	char key_name[ACCOUNT_DOMAIN_SIZE]; /* in lower case, no final dot */
-	struct dns_tsig_key key; /* its secret is borrowed: valid until the next look-up */
+	struct dns_tsig_key key; /* what it points to is borrowed: valid until the next look-up */
 };
 
 /* All zero: empty. */
 struct keyring {
-	struct keyring_entry *entries; /* by name; the longest unused first in the list */
+	struct keyring_entry
+		*entries; /* by name in lower case; the longest unused first in the list */
 	size_t n;
 };
 
@@ -40,5 +41,5 @@ int keyring_find_decoy(struct keyring *keyring, const struct name_key *zone, str
 /* keyring_find() by the name as text, as records and LLQs keep it. */
 int keyring_find_text(struct keyring *keyring, const struct accounts *accounts,
 		      const char *key_name, struct identity *ret);
-/* Forgets the derived secrets of an account that is gone or has another key; -1: all. */
-void keyring_forget(struct keyring *keyring, int64_t account);
+/* Forgets the keys of an account that is going or has another key; NULL: all. */
+void keyring_forget(struct keyring *keyring, const struct account *account);
