@@ -8,7 +8,7 @@
 
 /* Events sent, or sent again, before others get their turn: ten thousand clients of one name answer
  * at once, and what the socket cannot hold of that is lost. */
-#define EVENTS_PER_TICK 256
+#define EVENTS_PER_TICK 64
 
 void authority_tell_llqs(struct authority *authority, const struct account *account,
 			 const struct zone_record *record, struct llq_question **told, uint64_t now)

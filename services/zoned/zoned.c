@@ -32,6 +32,7 @@ struct zoned {
 	struct server_stream *streams;
 	struct metrics_server *metrics;
 	struct zoned_measures measures;
+	struct outbox answers; /* to what came in one burst */
 	struct loop_timer *work_timer;
 	struct loop_timer *accounts_timer;
 	int64_t accounts_generation; /* of the accounts in memory */
@@ -69,6 +70,7 @@ static void send_all(struct zoned *zoned, struct outbox *outbox)
 {
 	for (size_t i = 0; i < outbox->n; i++)
 		carry_out(zoned, &outbox->items[i]);
+	server_udp_flush(zoned->udp);
 	outbox_clear(outbox);
 	zoned_measures_sent(&zoned->measures, zoned->authority);
 }
@@ -314,16 +316,20 @@ static void on_message(void *userdata, const struct peer *peer, const uint8_t *d
 {
 	struct zoned *zoned = userdata;
 	struct moment moment = moment_now(zoned);
-	struct outbox outbox = {};
 
-	authority_receive(zoned->authority, &moment, peer, data, size, &outbox);
+	authority_receive(zoned->authority, &moment, peer, data, size, &zoned->answers);
 	zoned_measures_receive(&zoned->measures, zoned->authority);
-	send_all(zoned, &outbox);
+	/* A connection whose answers nobody takes is read no further: it has to see them now. */
+	if (peer->connection)
+		send_all(zoned, &zoned->answers);
 }
 
 static void on_burst_end(void *userdata)
 {
-	schedule(userdata);
+	struct zoned *zoned = userdata;
+
+	send_all(zoned, &zoned->answers);
+	schedule(zoned);
 }
 
 static const struct server_callbacks server_callbacks = { on_burst_begin, on_message,
@@ -609,6 +615,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 	if (!zoned)
 		return NULL;
 	metrics_server_free(zoned->metrics);
+	outbox_clear(&zoned->answers);
 	server_udp_free(zoned->udp);
 	server_stream_free(zoned->streams);
 	loop_timer_free(zoned->work_timer);
