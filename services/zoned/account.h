@@ -17,6 +17,8 @@ struct account {
 	char domain[ACCOUNT_DOMAIN_SIZE]; /* in lower case, no final dot */
 	struct name_key name;
 	struct secret *key; /* the account's TSIG key */
+	bool is_disabled;   /* its keys are refused */
+	bool allows_md5;    /* and SHA-1 */
 	struct zone *zone;
 	struct zone *staged;             /* NULL: no change under way */
 	struct account *next_staged;     /* in the list of those that have one */

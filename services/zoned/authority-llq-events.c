@@ -59,11 +59,15 @@ static int find_key(struct telling *telling, const struct llq *llq)
 {
 	struct authority *authority = telling->authority;
 
+	int r;
+
 	if (telling->owner == llq->owner)
 		return 1;
 	telling->owner = llq->owner;
-	return keyring_find_text(&authority->keyring, &authority->accounts, llq->owner->key_name,
-				 &telling->identity);
+	r = keyring_find_text(&authority->keyring, &authority->accounts, llq->owner->key_name,
+			      &telling->identity);
+	telling->identity.key.algorithm = llq->owner->algorithm;
+	return r;
 }
 
 static int make_event(struct telling *telling, struct llq *llq, struct llq_event **ret)
