@@ -28,7 +28,7 @@ struct item {
 		int interface, protocol;
 	} ways[WAYS_MAX];
 	size_t n_ways;
-	sd_bus_slot *call, *signals;
+	sd_bus_slot *call;
 	char *path; /* of its resolver; NULL: not made yet */
 	bool found;
 };
@@ -39,7 +39,7 @@ struct avahi_browser {
 	bool everyone;
 	struct avahi_browser_callbacks callbacks;
 	void *userdata;
-	sd_bus_slot *owner_match, *call, *signals;
+	sd_bus_slot *owner_match, *signals, *call;
 	char *owner; /* unique name; NULL: Avahi is not there */
 	char *path;  /* of the browser; NULL: not made yet */
 	const char *trouble;
@@ -83,7 +83,6 @@ static void item_forget(struct item *item)
 	browser->n_items--;
 	tell(browser, item->path, RESOLVER_INTERFACE, "Free");
 	sd_bus_slot_unref(item->call);
-	sd_bus_slot_unref(item->signals);
 	free(item->path);
 	free(item);
 }
@@ -120,28 +119,24 @@ static int read_text(sd_bus_message *message, uint8_t text[TEXT_MAX])
 	return r < 0 ? r : (int)used;
 }
 
-static int on_resolver_signal(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static void on_resolved(struct item *item, sd_bus_message *message)
 {
-	struct item *item = userdata;
 	struct avahi_browser *browser = item->browser;
 	const char *name, *type, *domain, *address;
 	int interface, protocol, address_protocol, size;
 	struct avahi_service service = { .name = item->name };
 	uint8_t text[TEXT_MAX];
 
-	if (!is_from_owner(browser, message) ||
-	    !sd_bus_message_is_signal(message, RESOLVER_INTERFACE, "Found") ||
-	    sd_bus_message_read(message, "iissssisq", &interface, &protocol, &name, &type, &domain,
+	if (sd_bus_message_read(message, "iissssisq", &interface, &protocol, &name, &type, &domain,
 				&service.host, &address_protocol, &address, &service.port) < 0)
-		return 0;
+		return;
 	size = read_text(message, text);
 	if (size < 0)
-		return 0;
+		return;
 	service.text = text;
 	service.text_size = size;
 	item->found = true;
 	browser->callbacks.found(browser->userdata, &service);
-	return 0;
 }
 
 static int on_resolver_made(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -155,10 +150,7 @@ static int on_resolver_made(sd_bus_message *reply, void *userdata, sd_bus_error 
 	    sd_bus_message_read(reply, "o", &path) < 0)
 		return 0;
 	item->path = strdup(path);
-	if (item->path && sd_bus_match_signal_async(browser->bus, &item->signals, NAME, item->path,
-						    RESOLVER_INTERFACE, NULL, on_resolver_signal,
-						    NULL, item) >= 0)
-		tell(browser, item->path, RESOLVER_INTERFACE, "Start");
+	tell(browser, item->path, RESOLVER_INTERFACE, "Start");
 	return 0;
 }
 
@@ -238,11 +230,28 @@ static void on_item(struct avahi_browser *browser, sd_bus_message *message, bool
 		item_gone(item);
 }
 
-static int on_browser_signal(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static struct item *item_at(struct avahi_browser *browser, const char *path)
+{
+	for (struct item *item = browser->items; item; item = item->next)
+		if (item->path && !strcmp(item->path, path))
+			return item;
+	return NULL;
+}
+
+/* Of all of Avahi's, whoever made the object. Listening to each object's once it is made would come
+ * too late: Avahi 0.8 does not wait for a resolver's Start. */
+static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct avahi_browser *browser = userdata;
+	const char *path = sd_bus_message_get_path(message);
+	struct item *item;
 
-	if (!is_from_owner(browser, message))
+	if (!path || !is_from_owner(browser, message))
+		return 0;
+	item = item_at(browser, path);
+	if (item && sd_bus_message_is_signal(message, RESOLVER_INTERFACE, "Found"))
+		on_resolved(item, message);
+	if (!browser->path || strcmp(path, browser->path) != 0)
 		return 0;
 	if (sd_bus_message_is_signal(message, BROWSER_INTERFACE, "ItemNew"))
 		on_item(browser, message, true);
@@ -274,11 +283,7 @@ static int on_browser_made(sd_bus_message *reply, void *userdata, sd_bus_error *
 	browser->owner = strdup(sd_bus_message_get_sender(reply));
 	browser->path = strdup(path);
 	browser->trouble = NULL;
-	if (browser->owner && browser->path &&
-	    sd_bus_match_signal_async(browser->bus, &browser->signals, NAME, browser->path,
-				      BROWSER_INTERFACE, NULL, on_browser_signal, NULL,
-				      browser) >= 0)
-		tell(browser, browser->path, BROWSER_INTERFACE, "Start");
+	tell(browser, browser->path, BROWSER_INTERFACE, "Start");
 	return 0;
 }
 
@@ -302,7 +307,6 @@ static int look(struct avahi_browser *browser)
 static void forget(struct avahi_browser *browser)
 {
 	browser->call = sd_bus_slot_unref(browser->call);
-	browser->signals = sd_bus_slot_unref(browser->signals);
 	free(browser->owner);
 	free(browser->path);
 	browser->owner = browser->path = NULL;
@@ -347,6 +351,9 @@ int avahi_browser_new(sd_bus *bus, const char *type, bool everyone,
 				   "member='NameOwnerChanged',arg0='" NAME "'",
 				   on_owner, NULL, browser);
 	if (r >= 0)
+		r = sd_bus_match_signal_async(bus, &browser->signals, NAME, NULL, NULL, NULL,
+					      on_signal, NULL, browser);
+	if (r >= 0)
 		r = look(browser);
 	if (r < 0)
 		return r;
@@ -363,6 +370,7 @@ struct avahi_browser *avahi_browser_free(struct avahi_browser *browser)
 	tell(browser, browser->path, BROWSER_INTERFACE, "Free");
 	forget(browser);
 	sd_bus_slot_unref(browser->owner_match);
+	sd_bus_slot_unref(browser->signals);
 	sd_bus_unref(browser->bus);
 	free(browser->type);
 	free(browser);

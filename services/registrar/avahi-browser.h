@@ -6,8 +6,8 @@
  * libavahi-client: its calls wait for the answer on the caller's thread. Avahi may come, go and
  * come again; without it nothing is seen.
  *
- * Needs the interface Server2 (Avahi 0.8): there a browser is made first and started after we
- * listen, so that no signal is lost.
+ * Needs the interface Server2 (Avahi 0.8): there a browser is started once we know its name, so
+ * that no signal is lost.
  */
 #include "common/base/cleanup.h"
 

@@ -17,3 +17,10 @@ tests_unit_registrar_test_service_offer_LDADD = libregistrar-core.la $(CMOCKA_LI
 tests_unit_registrar_test_service_state_SOURCES = tests/unit/registrar/test-service-state.c
 tests_unit_registrar_test_service_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(LDNS_CFLAGS)
 tests_unit_registrar_test_service_state_LDADD = libregistrar-core.la $(CMOCKA_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-service-offer
+tests_fuzz_fuzz_service_offer_SOURCES = tests/fuzz/fuzz-service-offer.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_service_offer_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
+tests_fuzz_fuzz_service_offer_LDADD = libregistrar-core.la
+tests_fuzz_fuzz_service_offer_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+EXTRA_DIST += tests/fuzz/corpus/fuzz-service-offer

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""registrar leaves the zone before the machine sleeps. logind is the template of python-dbusmock."""
+import importlib.util
+import os
+
+import pytest
+
+from fake_zone import ACCOUNT, CONFIG, FakeZone, added, deleted, fake_identity, fake_mapper, move
+from homeward_lab import wait_until
+
+SETTINGS = CONFIG + "[registration]\nstartup-delay-msec = 0\n"
+POLICY = "/usr/share/dbus-1/system.d/org.freedesktop.login1.conf"
+LOGIND = "org.freedesktop.login1"
+PATH, MANAGER, MOCK = "/org/freedesktop/login1", LOGIND + ".Manager", "org.freedesktop.DBus.Mock"
+
+
+class Logind:
+    def __init__(self, host, delay_usec=5000000):
+        self.host = host
+        host.add_bus_policy(POLICY)
+        host.write("/run/lab/bus.d/mock.conf", f"""<busconfig><policy user="root">
+            <allow send_destination="{LOGIND}"/></policy></busconfig>""")
+        host.bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ReloadConfig")
+        with open(host.path("/run/lab/logind.log"), "wb") as log:
+            self.process = host.popen(["/usr/bin/python3", "-m", "dbusmock", "--system", "--template", "logind"],
+                                      stdout=log, stderr=log)
+        wait_until(lambda: host.bus.owner(LOGIND), 20, "logind on the bus")
+        wait_until(lambda: self.locks() is not None, 20, "logind answers")
+        self.call(MOCK, "AddProperty", "ssv", MANAGER, "InhibitDelayMaxUSec", ("t", delay_usec))
+
+    def call(self, interface, method, *arguments):
+        return self.host.bus.call(LOGIND, PATH, interface, method, *arguments)
+
+    def locks(self):
+        return [(what, who, mode) for what, who, why, mode, uid, pid in self.call(MANAGER, "ListInhibitors")]
+
+    def wait_lock(self, held):
+        wait_until(lambda: (self.locks() == [("sleep", "homeward", "delay")]) if held else self.locks() == [], 20,
+                   f"lock held: {held}")
+
+    def prepare_for_sleep(self, sleeping):
+        self.call(MOCK, "EmitSignal", "sssav", MANAGER, "PrepareForSleep", "b", [("b", sleeping)])
+
+
+@pytest.fixture
+def host(make_host):
+    if importlib.util.find_spec("dbusmock") is None or not os.path.exists(POLICY):
+        pytest.skip("python3-dbusmock is not installed")
+    return make_host("desktop")
+
+
+@pytest.fixture
+def zone(host):
+    zone = FakeZone(host)
+    yield zone
+    zone.close()
+
+
+def start(host):
+    host.identity, host.mapper = fake_identity(host), fake_mapper(host)
+    host.start_daemon("registrar", SETTINGS)
+    host.wait_for(("registrar", "State", "published"), 30)
+
+
+def test_withdraws_and_registers_again(host, zone):
+    logind = Logind(host)
+    start(host)
+    logind.wait_lock(True)
+    n = len(zone.requests)
+    logind.prepare_for_sleep(True)
+    update = zone.wait_update(after=n, withdrawal=True).message
+    assert "desktop AAAA" in deleted(update)
+    logind.wait_lock(False)
+    host.wait_for(("registrar", "State", "suspended"))
+    assert tuple(host.get_property("registrar", "Published")) == (0, 0, 0, "")
+    # Nothing is sent from the network that comes up before the machine says that it is awake.
+    n = len(zone.requests)
+    move(host.mapper, 2, "198.51.100.7")
+    host.wait_for(("registrar", "State", "suspended"))
+    assert len(zone.requests) == n
+    logind.prepare_for_sleep(False)
+    assert any("198.51.100.7" in record for record in added(zone.wait_update(after=n).message))
+    host.wait_for(("registrar", "State", "published"))
+    logind.wait_lock(True)
+    assert [words for _, _, words in host.get_property("registrar", "Timeline") if "machine" in words] == [
+        "the machine goes to sleep", "the machine is awake again"]
+
+
+def test_does_not_hold_the_machine_up(host, zone):
+    """The server is silent: the lock goes before logind loses patience, and all is well after."""
+    logind = Logind(host, delay_usec=1500000)
+    start(host)
+    logind.wait_lock(True)
+    host.restart_daemon("registrar")
+    host.wait_for(("registrar", "State", "published"), 30)
+    logind.wait_lock(True)
+    zone.silent = True
+    logind.prepare_for_sleep(True)
+    host.wait_for(("registrar", "State", "withdrawing"))
+    logind.wait_lock(False)
+    assert "goes to sleep without its word" in host.log_tail("registrar", 20)
+    zone.silent = False
+    n = len(zone.requests)
+    logind.prepare_for_sleep(False)
+    zone.wait_update(after=n)
+    host.wait_for(("registrar", "State", "published"))
+    logind.wait_lock(True)
+
+
+def test_nothing_published_nothing_to_wait_for(host, zone):
+    logind = Logind(host)
+    host.start_daemon("registrar", SETTINGS)
+    logind.wait_lock(True)
+    logind.prepare_for_sleep(True)
+    logind.wait_lock(False)
+    logind.prepare_for_sleep(False)
+    logind.wait_lock(True)
+
+
+def test_logind_comes_later_and_goes(host, zone):
+    start(host)
+    logind = Logind(host)
+    logind.wait_lock(True)
+    logind.prepare_for_sleep(True)
+    host.wait_for(("registrar", "State", "suspended"))
+    # Nobody is left to say that the machine is awake: it is.
+    logind.process.end()
+    host.wait_for(("registrar", "State", "published"))
+
+
+def test_a_stranger_does_not_send_us_to_sleep(host, zone):
+    logind = Logind(host)
+    start(host)
+    logind.wait_lock(True)
+    host.run(["setpriv", "--reuid=65534", "--clear-groups", "dbus-send", "--system", "--type=signal",
+              "--dest=org.homeward.Registrar1", PATH, MANAGER + ".PrepareForSleep", "boolean:true"])
+    n = len(zone.requests)
+    host.call("registrar", "Refresh")
+    assert added(zone.wait_update(after=n).message)
+    host.wait_for(("registrar", "State", "published"))
+    assert not any("sleep" in words for _, _, words in host.get_property("registrar", "Timeline"))
