@@ -2,7 +2,7 @@
 
 /* Long-lived queries in a transaction: setups, refreshes and cancellations are durable before they
  * are answered. Events are not written down; see struct stored_llq. */
-#include "services/zoned/authority-internal.h"
+#include "services/zoned/authority-session.h"
 
 /* That a query has ended is not worth a transaction at once: the client has gone. */
 #define UNSAVED_MSEC 1000
@@ -45,7 +45,6 @@ static int make_llq(struct authority *authority, struct operation *operation, si
 		.name = ldns_rr_owner(question),
 		.type = claim->type,
 		.key_name = claim->key_name,
-		.algorithm = request->tsig.algorithm,
 		.peer = request->peer,
 		.lease = claim->lease,
 		.expires = lease_end(moment->now, claim->lease),
@@ -259,7 +258,7 @@ static int write_confirmed(struct authority *authority, struct operation *operat
 		const struct llq *llq = find_new(authority, &operation->llqs[i]);
 		struct change change;
 
-		if (!llq)
+		if (!llq || llq->peer.connection)
 			continue;
 		r = llq_wire_to_storage(llq, moment, &change);
 		if (r >= 0)
@@ -285,7 +284,7 @@ static int write_refreshed(struct authority *authority, struct operation *operat
 		const struct dns_llq *option = &operation->llqs[i];
 		struct change change = { .kind = CHANGE_DELETE_LLQ, .llq_id = option->id };
 
-		if (option->error != DNS_LLQ_ERROR_NONE)
+		if (option->error != DNS_LLQ_ERROR_NONE || operation->request.peer.connection)
 			continue;
 		if (option->lease) {
 			const struct llq *llq = llq_table_find(&authority->llqs, option->id);
@@ -336,7 +335,8 @@ static void settle_confirmed(struct authority *authority, const struct dns_llq *
 
 	if (!llq)
 		return;
-	if (!durable) {
+	/* Its connection may have ended meanwhile. */
+	if (!durable || (llq->peer.connection && !authority_attach_llq(authority, llq))) {
 		llq_table_drop(&authority->llqs, llq);
 		return;
 	}

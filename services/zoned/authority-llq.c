@@ -2,7 +2,7 @@
 
 /* Messages of long-lived queries: the challenge is answered at once; setups, refreshes and
  * cancellations change what must survive a crash and go through the queue. */
-#include "services/zoned/authority-internal.h"
+#include "services/zoned/authority-session.h"
 
 bool authority_make_claim(const struct request *request, size_t i, uint32_t lease,
 			  struct llq_claim *ret)
@@ -69,8 +69,7 @@ static enum dns_llq_error check_form(const struct request *request, const struct
 		    !authority_make_claim(request, i, 0, &claim))
 			return DNS_LLQ_ERROR_FORMAT_ERR;
 	}
-	/* Events are datagrams to where the setup came from. */
-	return request->peer.connection ? DNS_LLQ_ERROR_UNKNOWN_ERR : DNS_LLQ_ERROR_NONE;
+	return DNS_LLQ_ERROR_NONE;
 }
 
 /* Whether all names are the account's own. */
@@ -133,6 +132,8 @@ void authority_receive_llq(struct authority *authority, const struct moment *mom
 		challenge(authority, request, llqs, n, moment, outbox);
 		return;
 	}
+	if (request->peer.connection && !is_refresh)
+		authority_hold_llqs(authority, moment, &request->peer, outbox);
 	operation = authority_enqueue(authority, request,
 				      is_refresh ? OPERATION_LLQ_REFRESH : OPERATION_LLQ_CONFIRM);
 	if (!operation) {
@@ -152,13 +153,12 @@ static bool is_ack_of(struct authority *authority, const struct llq *llq, const 
 {
 	struct identity identity;
 
-	if (!llq->event || llq->event->id != message->id || peer->connection ||
-	    !endpoint_equal(&llq->peer.remote, &peer->remote) ||
-	    keyring_find(&authority->keyring, &authority->accounts, &tsig->key_name, &identity) <=
-		    0)
-		return false;
-	identity.key.algorithm = llq->owner->algorithm;
-	return strcmp(identity.key_name, llq->owner->key_name) == 0 &&
+	return llq->event && llq->event->id == message->id &&
+	       llq->peer.connection == peer->connection &&
+	       endpoint_equal(&llq->peer.remote, &peer->remote) &&
+	       keyring_find(&authority->keyring, &authority->accounts, &tsig->key_name, &identity) >
+		       0 &&
+	       strcmp(identity.key_name, llq->owner->key_name) == 0 &&
 	       dns_tsig_verify(data, tsig, &identity.key, &llq->event->mac, moment->date / 1000,
 			       0) == DNS_TSIG_RESULT_OK;
 }

@@ -8,12 +8,15 @@
 /* Restarted clients come back over this many milliseconds, not all at once. */
 #define RESTART_SPREAD_MSEC 4096
 #define RESTART_FIRST_MSEC  1000
+/* How often to look whether a connection still has long-lived queries. */
+#define LLQS_CHECK_MSEC 600000
+#define LLQS_STEP       16
 /* After its account was removed, disabled or given another key. */
 #define LEAVE_MSEC 60000
 
 void authority_keep_session(struct session *session, struct outbox *outbox)
 {
-	bool is_kept = session->account && session->dso.is_established;
+	bool is_kept = (session->account && session->dso.is_established) || session->llqs_due;
 
 	if (is_kept == session->is_kept)
 		return;
@@ -21,11 +24,89 @@ void authority_keep_session(struct session *session, struct outbox *outbox)
 	outbox_append_order(outbox, &session->peer, is_kept ? REPLY_KEEP : REPLY_RELEASE);
 }
 
+/* Long-lived queries -----------------------------------------------------------------------------
+ */
+
+/* The query with this id, if it is of this connection. */
+static struct llq *find_llq(const struct authority *authority, const struct session *session,
+			    uint64_t id)
+{
+	struct llq *llq = llq_table_find(&authority->llqs, id);
+
+	return llq && llq->peer.connection == session->peer.connection ? llq : NULL;
+}
+
+static void drop_gone_llqs(const struct authority *authority, struct session *session)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < session->n_llqs; i++)
+		if (find_llq(authority, session, session->llqs[i]))
+			session->llqs[n++] = session->llqs[i];
+	session->n_llqs = n;
+}
+
+void authority_hold_llqs(struct authority *authority, const struct moment *moment,
+			 const struct peer *peer, struct outbox *outbox)
+{
+	struct session *session = session_get(&authority->sessions, peer, moment->now);
+
+	if (!session)
+		return;
+	session->llqs_due = moment->now + LLQS_CHECK_MSEC;
+	authority_keep_session(session, outbox);
+	session_note_time(&authority->sessions, session);
+}
+
+bool authority_attach_llq(struct authority *authority, const struct llq *llq)
+{
+	struct session *session = session_find(&authority->sessions, llq->peer.connection);
+	uint64_t *llqs;
+
+	if (!session)
+		return false;
+	if (session->n_llqs % LLQS_STEP == 0) {
+		drop_gone_llqs(authority, session);
+		llqs = reallocarray(session->llqs, session->n_llqs + LLQS_STEP + 1, sizeof *llqs);
+		if (!llqs)
+			return false;
+		session->llqs = llqs;
+	}
+	session->llqs[session->n_llqs++] = llq->id;
+	return true;
+}
+
+/* Ends what lives with the connection. */
+static void forget_session(struct authority *authority, struct session *session)
+{
+	for (uint32_t i = 0; i < session->n_llqs; i++) {
+		struct llq *llq = find_llq(authority, session, session->llqs[i]);
+
+		if (llq)
+			llq_table_drop(&authority->llqs, llq);
+	}
+	session_remove(&authority->sessions, session);
+}
+
+/* Without any that live the connection is one like others. */
+static void check_llqs(struct authority *authority, struct session *session,
+		       const struct moment *moment, struct outbox *outbox)
+{
+	drop_gone_llqs(authority, session);
+	session->llqs_due = session->n_llqs ? moment->now + LLQS_CHECK_MSEC : 0;
+	authority_keep_session(session, outbox);
+	session_note_time(&authority->sessions, session);
+}
+
+/* DSO
+ * --------------------------------------------------------------------------------------------
+ */
+
 void authority_abort_session(struct authority *authority, struct session *session,
 			     struct outbox *outbox)
 {
 	outbox_append_order(outbox, &session->peer, REPLY_ABORT);
-	session_remove(&authority->sessions, session);
+	forget_session(authority, session);
 }
 
 static void send_dso(struct session *session, struct dns_builder *builder, bool is_keepalive,
@@ -275,6 +356,10 @@ void authority_tick_sessions(struct authority *authority, const struct moment *m
 				    outbox);
 			continue;
 		}
+		if (dso_session_deadline(&session->dso) > moment->now) {
+			check_llqs(authority, session, moment, outbox);
+			continue;
+		}
 		authority->counters.dso_silent += !session->dso.is_ending;
 		authority_abort_session(authority, session, outbox);
 	}
@@ -288,7 +373,10 @@ void authority_say_goodbye(struct authority *authority, const struct moment *mom
 	HASH_ITER (by_connection, authority->sessions.by_connection, session, next) {
 		uint32_t delay = session->peer.connection * 2654435761u % RESTART_SPREAD_MSEC;
 
-		if (!session->dso.is_ending)
+		/* Connections without DSO end with the server, in order. */
+		if (!session->dso.is_established)
+			forget_session(authority, session);
+		else if (!session->dso.is_ending)
 			say_goodbye(authority, session, LDNS_RCODE_NOERROR,
 				    RESTART_FIRST_MSEC + delay, moment, outbox);
 	}
@@ -299,7 +387,7 @@ void authority_connection_closed(struct authority *authority, const struct peer 
 	struct session *session = session_find(&authority->sessions, peer->connection);
 
 	if (session)
-		session_remove(&authority->sessions, session);
+		forget_session(authority, session);
 }
 
 size_t authority_n_sessions(const struct authority *authority)

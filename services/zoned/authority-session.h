@@ -28,6 +28,12 @@ void authority_abort_session(struct authority *authority, struct session *sessio
 void authority_tick_sessions(struct authority *authority, const struct moment *moment,
 			     struct outbox *outbox);
 
+/* A long-lived query is about to be set up on this connection. */
+void authority_hold_llqs(struct authority *authority, const struct moment *moment,
+			 const struct peer *peer, struct outbox *outbox);
+/* It is set up, and ends with its connection. False when that has gone. */
+bool authority_attach_llq(struct authority *authority, const struct llq *llq);
+
 /* authority-push.c */
 
 void authority_receive_subscribe(struct authority *authority, const struct moment *moment,

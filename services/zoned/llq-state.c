@@ -73,8 +73,9 @@ void llq_event_sent(struct llq *llq, struct llq_event *event, uint64_t now)
 {
 	llq_event_free(llq->event);
 	llq->event = event;
-	event->n_sent = 1;
-	event->due = now + LLQ_SECOND_AFTER_MSEC;
+	/* What goes down a stream arrives, or the stream ends. */
+	event->n_sent = llq->peer.connection ? LLQ_TRANSMISSIONS : 1;
+	event->due = now + (llq->peer.connection ? LLQ_STREAM_GIVE_UP_MSEC : LLQ_SECOND_AFTER_MSEC);
 }
 
 void llq_event_acknowledged(struct llq *llq)

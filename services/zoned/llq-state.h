@@ -22,6 +22,8 @@
 #define LLQ_SECOND_AFTER_MSEC  2000
 #define LLQ_THIRD_AFTER_MSEC   4000
 #define LLQ_GIVE_UP_AFTER_MSEC 8000
+/* Over a stream events are sent once; this long the client may take to acknowledge. */
+#define LLQ_STREAM_GIVE_UP_MSEC 30000
 /* How long a challenge may be answered: this much at least, twice as much at most. */
 #define LLQ_CHALLENGE_SLOT_MSEC 30000
 
@@ -69,7 +71,7 @@ struct llq {
 	struct llq_question *question;
 	struct llq_owner *owner;
 	struct llq_place place;
-	struct peer peer;
+	struct peer peer; /* with a connection: it ends with that, and is not in the storage */
 	uint32_t lease;
 	/* Of the account's zone: what was removed up to here the client knows to be gone. */
 	uint32_t serial;

@@ -123,7 +123,6 @@ static int get_owner(struct account *account, const struct llq_wish *wish, struc
 			return -ENOMEM;
 		}
 	}
-	owner->algorithm = wish->algorithm;
 	*ret = owner;
 	return 0;
 }
@@ -260,7 +259,7 @@ static void note_removed(struct llq_table *table, uint64_t id, uint64_t now)
 
 void llq_table_remove(struct llq_table *table, struct llq *llq, uint64_t now)
 {
-	if (!llq->is_new)
+	if (!llq->is_new && !llq->peer.connection)
 		note_removed(table, llq->id, now);
 	llq_table_drop(table, llq);
 }

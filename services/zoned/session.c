@@ -116,6 +116,7 @@ void session_remove(struct session_table *table, struct session *session)
 	due_heap_remove(&table->timers, &session->timer);
 	HASH_DELETE(by_connection, table->by_connection, session);
 	free(session->matched);
+	free(session->llqs);
 	free(session);
 }
 
@@ -123,6 +124,8 @@ void session_note_time(struct session_table *table, struct session *session)
 {
 	uint64_t due = session->is_leaving ? 0 : dso_session_deadline(&session->dso);
 
+	if (session->llqs_due && session->llqs_due < due)
+		due = session->llqs_due;
 	/* It is in the heap already: this does not fail. */
 	(void)due_heap_set(&table->timers, &session->timer,
 			   due < DUE_NEVER - 1 ? due : DUE_NEVER - 1);

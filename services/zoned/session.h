@@ -31,6 +31,9 @@ struct session {
 	struct session *next_of_account, *previous_of_account;
 	struct dso_session dso;
 	struct push_subscription *subscriptions;
+	uint64_t *llqs; /* ids of long-lived queries set up here; some may have gone */
+	uint32_t n_llqs;
+	uint64_t llqs_due;   /* when to look whether any is left; 0: it has none */
 	uint8_t leave_rcode; /* with is_leaving: why */
 	bool is_leaving;     /* Retry Delay is to be sent */
 	bool is_kept;        /* the stream server was told to keep it */

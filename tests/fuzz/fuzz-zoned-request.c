@@ -7,13 +7,15 @@
  *   control octet, two octets of length, the message
  *
  * Control: bits 0-1 sign it (0: not, 1: with the account's key, 2: with desktop's, 3: with
- * laptop's), bit 2 over TCP, bit 3 from another port, bit 4 the process is killed and started again
+ * laptop's), bit 2 over TLS, bit 3 from another port, bit 4 the process is killed and started again
  * afterwards, bit 5 some time passes, bit 6 this transaction fails, bit 7 the ids of the last LLQ
- * message that was sent are written into it, since no fuzzer finds a keyed digest. A message may
- * say it is signed already; then it stays as it is. Everything sent must be a message that parses.
+ * message that was sent are written into it, since no fuzzer finds a keyed digest; after a message
+ * over TLS the connection ends if bit 3 is set too. A message may say it is signed already; then it
+ * stays as it is. Everything sent must be a message that parses.
  */
 #include "common/dns/dns-message.h"
 #include "common/dns/dns-options.h"
+#include "common/dns/dns-push.h"
 #include "common/dns/dns-tsig.h"
 #include "common/keys/account-keys.h"
 #include "services/zoned/authority.h"
@@ -37,6 +39,13 @@ struct world {
 	uint16_t message_id;
 	struct dns_tsig_mac mac;
 };
+
+/* All zero, as the corpus has it. */
+static bool read_binding(void *userdata, const struct peer *peer, uint8_t *ret)
+{
+	memset(ret, 0, DNS_CHANNEL_BINDING_SIZE);
+	return true;
+}
 
 static void must(bool holds)
 {
@@ -68,11 +77,26 @@ static void remember(struct world *world, const struct reply *reply,
 		world->mac = tsig.mac;
 }
 
+static void check_dso(const struct reply *reply)
+{
+	struct dns_dso message;
+
+	must(reply->peer.connection && dns_dso_parse(reply->data, reply->size, &message) == 0);
+	must(message.kind != DNS_DSO_REQUEST);
+	must(message.type != DNS_DSO_PUSH || dns_push_check(&message, reply->size) == 0);
+}
+
 static void check_sent(struct world *world, struct outbox *outbox)
 {
 	for (size_t i = 0; i < outbox->n; i++) {
 		struct dns_message *message = NULL;
 
+		if (outbox->items[i].kind != REPLY_SEND)
+			continue;
+		if (dns_dso_is(outbox->items[i].data, outbox->items[i].size)) {
+			check_dso(&outbox->items[i]);
+			continue;
+		}
 		must(dns_message_parse(outbox->items[i].data, outbox->items[i].size, &message) ==
 		     0);
 		must(message->flags & DNS_FLAG_QR);
@@ -156,7 +180,8 @@ static void run_message(struct world *world, uint8_t control, const uint8_t *dat
 	static uint8_t octets[DNS_MESSAGE_SIZE_MAX];
 	struct peer peer = { .remote = { { 192, 0, 2, 7 }, 40000 + (control >> 3 & 1), 4 },
 			     .local = { { 192, 0, 2, 53 }, 53, 4 },
-			     .connection = control >> 2 & 1 };
+			     .connection = control >> 2 & 1,
+			     .transport = control & 4 ? TRANSPORT_TLS : TRANSPORT_UDP };
 	struct outbox outbox = {};
 	uint8_t *exact;
 
@@ -175,6 +200,8 @@ static void run_message(struct world *world, uint8_t control, const uint8_t *dat
 	free(exact);
 	check_sent(world, &outbox);
 	work(world, control & 0x40);
+	if ((control & 0x0c) == 0x0c)
+		authority_connection_closed(world->authority, &peer);
 	if (control & 0x10) {
 		authority_free(world->authority);
 		start(world);
@@ -198,6 +225,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.llq_lease = { 900, 7200 },
 			.llqs_per_key = 4,
 			.llqs_total = 6,
+			.push_per_key = 8,
+			.push_total = 12,
+			.dso_limits = { 30000, 3600000 },
+			.tls_port = 853,
+			.stream_idle_msec = { 0, 15000, 30000 },
+			.channel_binding = read_binding,
 		},
 		.moment = { 1000000, 1700000000000 },
 	};

@@ -1,8 +1,9 @@
 ZONED_TESTS = \
-	tests/unit/zoned/test-account \
 	tests/unit/zoned/test-llq \
 	tests/unit/zoned/test-metrics \
 	tests/unit/zoned/test-policy \
+	tests/unit/zoned/test-dso-session \
+	tests/unit/zoned/test-push \
 	tests/unit/zoned/test-query \
 	tests/unit/zoned/test-storage \
 	tests/unit/zoned/test-tls-credentials \
@@ -26,12 +27,15 @@ tests_unit_zoned_test_llq_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_metrics_SOURCES = tests/unit/zoned/test-metrics.c tests/unit/zoned/unit.h
 tests_unit_zoned_test_metrics_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_metrics_LDADD = $(zoned_test_libs)
-tests_unit_zoned_test_account_SOURCES = tests/unit/zoned/test-account.c $(zoned_fixture)
-tests_unit_zoned_test_account_CFLAGS = $(zoned_test_cflags)
-tests_unit_zoned_test_account_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_policy_SOURCES = tests/unit/zoned/test-policy.c $(zoned_fixture)
 tests_unit_zoned_test_policy_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_policy_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_dso_session_SOURCES = tests/unit/zoned/test-dso-session.c tests/unit/zoned/unit.h
+tests_unit_zoned_test_dso_session_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_dso_session_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_push_SOURCES = tests/unit/zoned/test-push.c $(zoned_fixture)
+tests_unit_zoned_test_push_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_push_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_query_SOURCES = tests/unit/zoned/test-query.c $(zoned_fixture)
 tests_unit_zoned_test_query_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_query_LDADD = $(zoned_test_libs)

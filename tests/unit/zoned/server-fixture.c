@@ -5,12 +5,6 @@
 #include "tests/unit/zoned/unit.h"
 
 static uint8_t account_secret[ACCOUNT_KEY_SIZE];
-static enum dns_tsig_algorithm algorithm;
-
-void fixture_set_algorithm(enum dns_tsig_algorithm wanted)
-{
-	algorithm = wanted;
-}
 
 void fixture_add_account(struct fixture *fixture)
 {
@@ -34,7 +28,6 @@ void fixture_start(struct fixture *fixture)
 {
 	ldns_rr *address;
 
-	fixture_set_algorithm(DNS_TSIG_ALGORITHM_HMAC_SHA256);
 	for (size_t i = 0; i < sizeof account_secret; i++)
 		account_secret[i] = i;
 	*fixture = (struct fixture){
@@ -150,7 +143,7 @@ const struct dns_tsig_key *fixture_key(const char *key_name)
 		memcpy(secret, host->data, sizeof secret);
 	}
 	assert_int_equal(dns_name_from_text(key_name, &key.name), 0);
-	key.algorithm = algorithm;
+	key.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256;
 	key.secret = secret;
 	key.secret_size = sizeof secret;
 	return &key;
@@ -268,6 +261,9 @@ int fixture_send(struct fixture *fixture, struct exchange *exchange, const char 
 	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, exchange->octets,
 			  size, &fixture->outbox);
 	fixture_work(fixture);
+	/* Orders about the connection may come first. */
+	while (before < fixture->outbox.n && fixture->outbox.items[before].kind != REPLY_SEND)
+		before++;
 	if (fixture->outbox.n == before)
 		return -1;
 	reply = &fixture->outbox.items[before];

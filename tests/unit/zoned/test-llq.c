@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/zoned/unit.h"
 
+#include "services/zoned/llq-state.h"
 #include "tests/unit/zoned/server-fixture.h"
 
 #define QUESTION "_autotunnel._udp"
@@ -478,28 +479,6 @@ static void events_for_what_comes_and_goes(void **state)
 	assert_int_equal(counters(fixture)->llq_event_retries, 0);
 }
 
-/* Events are signed as their client signs, after a restart too. */
-static void events_by_the_clients_algorithm(void **state)
-{
-	struct fixture *fixture = *state;
-	struct event event;
-
-	fixture_set_algorithm(DNS_TSIG_ALGORITHM_HMAC_SHA512);
-	set_up(fixture, FIXTURE_DOMAIN, 7200);
-	fixture_clear_outbox(fixture);
-	change(fixture, true, QUESTION " PTR a");
-	event = take_event(fixture, FIXTURE_DOMAIN);
-	acknowledge_well(fixture, FIXTURE_DOMAIN, &event);
-	assert_int_equal(counters(fixture)->llq_acks, 1);
-	change(fixture, true, QUESTION " PTR b");
-	fixture_clear_outbox(fixture);
-	fixture_restart(fixture);
-	fixture_work(fixture);
-	event = take_event(fixture, FIXTURE_DOMAIN);
-	acknowledge_well(fixture, FIXTURE_DOMAIN, &event);
-	assert_int_equal(counters(fixture)->llq_acks, 1);
-}
-
 static void refreshed_lease_is_no_event(void **state)
 {
 	struct fixture *fixture = *state;
@@ -901,6 +880,117 @@ static void removed_account_gets_no_query(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Over TCP and TLS
+ * ----------------------------------------------------------------------------------- */
+
+static void speak_on(struct fixture *fixture, uint64_t connection)
+{
+	fixture->peer.connection = connection;
+	fixture->peer.transport = connection ? TRANSPORT_TLS : TRANSPORT_UDP;
+	fixture->peer.remote.port = 40000 + connection;
+}
+
+/* The UPDATE comes by itself, the events go down the stream. */
+static void change_elsewhere(struct fixture *fixture, bool add, const char *text)
+{
+	uint64_t connection = fixture->peer.connection;
+
+	speak_on(fixture, 0);
+	change(fixture, add, text);
+	speak_on(fixture, connection);
+}
+
+static void events_go_down_the_stream(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event, other;
+
+	speak_on(fixture, 7);
+	set_up(fixture, DESKTOP_KEY, 5400);
+	assert_int_equal(fixture->outbox.items[0].kind, REPLY_KEEP);
+	change_elsewhere(fixture, true, PTR("one"));
+	assert_int_equal(fixture->outbox.items[0].peer.connection, 7);
+	assert_int_equal(fixture->outbox.items[0].peer.transport, TRANSPORT_TLS);
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_added, 1);
+	/* Once; the next follows the acknowledgement, which must come the same way. */
+	assert_false(fixture_sleep_until_sent(fixture, 20000));
+	change_elsewhere(fixture, true, PTR("two"));
+	assert_int_equal(fixture->outbox.n, 0);
+	speak_on(fixture, 8);
+	acknowledge(fixture, DESKTOP_KEY, &event, &event.mac, DNS_LLQ_ERROR_NONE);
+	assert_int_equal(fixture->outbox.n, 0);
+	speak_on(fixture, 7);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	other = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(other.n_added, 1);
+	/* Who never acknowledges has no use for it. */
+	free(other.octets.data);
+	fixture_sleep(fixture, LLQ_STREAM_GIVE_UP_MSEC);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	assert_int_equal(counters(fixture)->llq_deaths, 1);
+}
+
+static void ends_with_its_connection(void **state)
+{
+	struct fixture *fixture = *state;
+
+	speak_on(fixture, 7);
+	set_up(fixture, DESKTOP_KEY, 5400);
+	speak_on(fixture, 8);
+	set_up(fixture, LAPTOP_KEY, 5400);
+	assert_int_equal(authority_n_llqs(fixture->authority), 2);
+	authority_connection_closed(fixture->authority, &(struct peer){ .connection = 7 });
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	change_elsewhere(fixture, true, PTR("one"));
+	assert_int_equal(fixture->outbox.n, 1);
+	assert_int_equal(fixture->outbox.items[0].peer.connection, 8);
+	/* The storage has none of them. */
+	fixture_restart(fixture);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+}
+
+static void connection_ends_before_the_setup_does(void **state)
+{
+	struct fixture *fixture = *state;
+	struct change_list changes = {};
+	struct exchange exchange;
+	uint8_t option[DNS_OPTION_LLQ_SIZE];
+	struct writer writer = writer_init(option, sizeof option);
+	struct talk step;
+	int size;
+
+	speak_on(fixture, 7);
+	step = first_step(fixture, DESKTOP_KEY, 5400);
+	exchange_begin_query(&exchange, QUESTION, LDNS_RR_TYPE_PTR);
+	dns_option_write_llq(&writer, &step.llq);
+	dns_builder_add_edns(&exchange.builder, 0, 0, option, sizeof option);
+	size = dns_builder_sign(&exchange.builder, fixture_key(DESKTOP_KEY), NULL,
+				fixture->moment.date / 1000, NULL);
+	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, exchange.octets,
+			  size, &fixture->outbox);
+	assert_int_equal(authority_begin(fixture->authority, &fixture->moment, &changes), 1);
+	authority_connection_closed(fixture->authority, &fixture->peer);
+	change_list_clear(&changes);
+	authority_finish(fixture->authority, &fixture->moment, true, &fixture->outbox);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	assert_int_equal(authority_n_sessions(fixture->authority), 0);
+}
+
+static void connection_is_kept_as_long_as_it_has_queries(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t id;
+
+	speak_on(fixture, 7);
+	id = set_up(fixture, DESKTOP_KEY, 5400);
+	assert_int_equal(refresh(fixture, DESKTOP_KEY, id, 0).llq.error, DNS_LLQ_ERROR_NONE);
+	fixture_clear_outbox(fixture);
+	assert_true(fixture_sleep_until_sent(fixture, 3600000));
+	assert_int_equal(fixture->outbox.n, 1);
+	assert_int_equal(fixture->outbox.items[0].kind, REPLY_RELEASE);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -917,7 +1007,6 @@ int main(void)
 		TEST(lease_ends),
 		TEST(events_for_what_comes_and_goes),
 		TEST(refreshed_lease_is_no_event),
-		TEST(events_by_the_clients_algorithm),
 		TEST(expired_record_is_an_event),
 		TEST(event_without_answer),
 		TEST(event_answered_late),
@@ -933,6 +1022,10 @@ int main(void)
 		TEST(rest_of_a_big_set_outlives_a_restart),
 		TEST(removed_account_gets_no_query),
 		TEST(disk_failure_makes_no_query),
+		TEST(events_go_down_the_stream),
+		TEST(ends_with_its_connection),
+		TEST(connection_ends_before_the_setup_does),
+		TEST(connection_is_kept_as_long_as_it_has_queries),
 	};
 
 	return cmocka_run_group_tests_name("zoned llq", tests, NULL, NULL);
