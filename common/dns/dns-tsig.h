@@ -20,6 +20,7 @@
 #define DNS_TSIG_FUDGE        300 /* seconds; RFC 8945 §10 */
 #define DNS_TSIG_MAC_SIZE_MAX 64
 
+/* The numbers are kept in zoned's database. */
 enum dns_tsig_algorithm {
 	DNS_TSIG_ALGORITHM_UNKNOWN,
 	DNS_TSIG_ALGORITHM_HMAC_SHA256,

@@ -10,14 +10,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct secret_pool;
+
 struct secret {
 	size_t size;
-	uint8_t *data; /* pages of its own */
+	uint8_t *data;            /* pages of its own, or a place in the pool's */
+	struct secret_pool *pool; /* NULL: pages of its own */
 };
 
 /* `size` zero octets, 1 to 65536. 0 or a negative errno. */
 int secret_new(size_t size, struct secret **ret);
 int secret_new_copy(const void *data, size_t size, struct secret **ret);
+/* For secrets by the hundred thousand: a mapping for each would be more than a process may have. So
+ * many octets each at most. The pool must outlive them. */
+#define SECRET_POOL_SIZE_MAX 64
+int secret_pool_new(struct secret_pool **ret);
+struct secret_pool *secret_pool_free(struct secret_pool *pool);
+/* As secret_new_copy(), in a place of the pool. */
+int secret_pool_copy(struct secret_pool *pool, const void *data, size_t size, struct secret **ret);
 /* Wipes; takes NULL; returns NULL. */
 struct secret *secret_free(struct secret *secret);
 

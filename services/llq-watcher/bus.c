@@ -58,7 +58,7 @@ GETTER(get_counters)
 	};
 	struct watcher *watcher = userdata;
 	struct watcher_counts counts = { .llq = *watch_set_counts(watcher->set),
-					 .strangers = llq_socket_strangers(watcher->socket) };
+					 .strangers = link_strangers(watcher->link) };
 
 	names_read_counts(watcher->names, &counts.names);
 	return bus_append_counters(reply, counters, &counts);
@@ -69,14 +69,31 @@ GETTER(get_server)
 	return sd_bus_message_append(reply, "s", ((struct watcher *)userdata)->server_text);
 }
 
-static bool is_running(const struct watcher *watcher)
+static const char *transport_to_text(enum watch_transport transport)
 {
-	return watcher->state.activity == WATCHER_ACTIVITY_RUNNING;
+	switch (transport) {
+	case WATCH_TRANSPORT_NONE:
+		return "none";
+	case WATCH_TRANSPORT_PUSH_TLS:
+		return "push-tls";
+	case WATCH_TRANSPORT_LLQ_TLS:
+		return "llq-tls";
+	case WATCH_TRANSPORT_LLQ_UDP:
+		return "llq-udp";
+	}
+	return "none";
 }
 
 GETTER(get_transport)
 {
-	return sd_bus_message_append(reply, "s", is_running(userdata) ? "llq-udp" : "none");
+	struct watcher *watcher = userdata;
+
+	return sd_bus_message_append(reply, "s", transport_to_text(link_transport(watcher->link)));
+}
+
+GETTER(get_not_heard_since)
+{
+	return sd_bus_message_append(reply, "t", ((struct watcher *)userdata)->not_heard_since);
 }
 
 GETTER(get_last_heard)
@@ -111,6 +128,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Server", "s", get_server, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Transport", "s", get_transport, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastHeard", "t", get_last_heard, 0, 0),
+	SD_BUS_PROPERTY("NotHeardSince", "t", get_not_heard_since, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Stub", "s", get_stub, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Names", "s", get_names, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("NamesReason", "s", get_names_reason, 0,
@@ -165,7 +184,14 @@ GETTER(get_since)
 
 GETTER(get_live)
 {
-	return sd_bus_message_append(reply, "b", (int)((struct host *)userdata)->live);
+	const struct host *host = userdata;
+
+	return sd_bus_message_append(reply, "b", host->live && !host->not_heard_since);
+}
+
+GETTER(get_host_not_heard_since)
+{
+	return sd_bus_message_append(reply, "t", ((struct host *)userdata)->not_heard_since);
 }
 
 static const sd_bus_vtable host_vtable[] = {
@@ -181,6 +207,8 @@ static const sd_bus_vtable host_vtable[] = {
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Since", "t", get_since, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Live", "b", get_live, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("NotHeardSince", "t", get_host_not_heard_since, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,
 };
 
@@ -200,12 +228,15 @@ void watcher_bus_emit_state(struct watcher *watcher)
 		sd_bus_emit_properties_changed(bus, PATH, INTERFACE, "Reason", NULL);
 	if (strcmp(watcher->shown_server, watcher->server_text) != 0)
 		sd_bus_emit_properties_changed(bus, PATH, INTERFACE, "Server", NULL);
-	if (watcher->shown_running != is_running(watcher))
+	if (watcher->shown_transport != link_transport(watcher->link))
 		sd_bus_emit_properties_changed(bus, PATH, INTERFACE, "Transport", NULL);
 	watcher->shown_phase = watcher->state.phase;
 	strcpy(watcher->shown_reason, watcher->reason);
 	strcpy(watcher->shown_server, watcher->server_text);
-	watcher->shown_running = is_running(watcher);
+	if (watcher->shown_not_heard_since != watcher->not_heard_since)
+		sd_bus_emit_properties_changed(bus, PATH, INTERFACE, "NotHeardSince", NULL);
+	watcher->shown_transport = link_transport(watcher->link);
+	watcher->shown_not_heard_since = watcher->not_heard_since;
 }
 
 void watcher_bus_emit_names(struct watcher *watcher)
@@ -226,6 +257,7 @@ static void emit_changes(sd_bus *bus, const char *path, unsigned int changes)
 		{ HOST_CHANGE_ENDPOINT, "EndpointGeneration" },
 		{ HOST_CHANGE_DEVICE, "DeviceInfo" },
 		{ HOST_CHANGE_LIVE, "Live" },
+		{ HOST_CHANGE_HEARD, "NotHeardSince" },
 	};
 	char *names[ARRAY_SIZE(properties) + 1] = { NULL };
 	size_t n = 0;

@@ -322,6 +322,16 @@ void host_view_update(struct host_view *view, const struct watch_set *set)
 	}
 }
 
+void host_set_not_heard_since(struct host *host, uint64_t since)
+{
+	if (host->not_heard_since == since)
+		return;
+	host->changes |= HOST_CHANGE_HEARD;
+	if (host->live && !since != !host->not_heard_since)
+		host->changes |= HOST_CHANGE_LIVE;
+	host->not_heard_since = since;
+}
+
 void host_view_drop_removed(struct host_view *view)
 {
 	size_t n = 0;

@@ -24,6 +24,7 @@ enum host_change {
 	HOST_CHANGE_ENDPOINT = 1 << 4, /* and its generation */
 	HOST_CHANGE_DEVICE = 1 << 5,
 	HOST_CHANGE_LIVE = 1 << 6,
+	HOST_CHANGE_HEARD = 1 << 7,
 };
 
 struct host {
@@ -36,11 +37,12 @@ struct host {
 	uint64_t endpoint_generation;
 	char device[HOST_DEVICE_MAX][256];
 	unsigned int n_device;
-	bool live;
-	bool listed;          /* in the list of hosts; only inside host_view_update() */
-	unsigned int changes; /* enum host_change, for the caller to clear */
-	uint64_t since;       /* for the caller */
-	void *userdata;       /* for the caller */
+	bool live;                /* the zone had its endpoint when it was last heard */
+	uint64_t not_heard_since; /* by the caller's clock; 0: the zone is heard */
+	bool listed;              /* in the list of hosts; only inside host_view_update() */
+	unsigned int changes;     /* enum host_change, for the caller to clear */
+	uint64_t since;           /* for the caller */
+	void *userdata;           /* for the caller */
 };
 
 struct host_view {
@@ -58,5 +60,7 @@ void host_view_clear(struct host_view *view);
 void host_view_want(const struct host_view *view, struct watch_set *set);
 /* Takes over what the set now says; each host's `changes` say what that was. */
 void host_view_update(struct host_view *view, const struct watch_set *set);
+/* Says since when nothing was heard of the zone; 0: it is heard. */
+void host_set_not_heard_since(struct host *host, uint64_t since);
 /* Frees the hosts that were removed, once the caller has told about it. */
 void host_view_drop_removed(struct host_view *view);

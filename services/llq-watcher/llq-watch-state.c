@@ -11,11 +11,13 @@
  */
 #include "services/llq-watcher/llq-watch-state.h"
 
+#include "services/llq-watcher/message-queue.h"
+#include "services/llq-watcher/record-list.h"
+
 #include <errno.h>
 #include <string.h>
 
 #define MESSAGE_SIZE 900 /* two names of 255 octets and the rest */
-#define QUEUE_SIZE   (2 * LLQ_SET_MAX)
 #define EVENTS_KEPT  16
 #define RESTARTS_MAX 3
 #define LEASE_LEAST  60 /* seconds; what a confused server may grant */
@@ -59,25 +61,19 @@ struct query {
 	uint64_t last_event; /* Time Signed */
 };
 
-struct datagram {
-	uint8_t *data;
-	size_t size;
-};
-
 struct llq_set {
 	struct llq_set_options options;
 	const struct dns_tsig_key *key; /* NULL: not started */
 	struct query *queries[LLQ_SET_MAX];
 	size_t n_queries;
+	bool stream;
 	uint64_t probe_interval; /* 0: never */
 	enum llq_status failure; /* LLQ_STATUS_IDLE: none */
 	uint32_t retry_after;
 	uint64_t changes, heard;
 	uint64_t last_heard; /* ms */
 	struct llq_counts counts;
-	struct datagram queue[QUEUE_SIZE];
-	size_t n_queued, first_queued;
-	uint8_t *last_datagram;
+	struct message_queue queue;
 };
 
 int llq_set_new(const struct llq_set_options *options, struct llq_set **ret)
@@ -98,53 +94,18 @@ static void query_free(struct query *query)
 	free(query);
 }
 
-static void clear_queue(struct llq_set *set)
-{
-	for (size_t i = 0; i < set->n_queued; i++)
-		free(set->queue[(set->first_queued + i) % QUEUE_SIZE].data);
-	set->n_queued = 0;
-}
-
 struct llq_set *llq_set_free(struct llq_set *set)
 {
 	if (!set)
 		return NULL;
 	llq_set_clear(set);
-	free(set->last_datagram);
 	free(set);
 	return NULL;
 }
 
-static void enqueue(struct llq_set *set, const uint8_t *data, size_t size)
-{
-	struct datagram *datagram;
-
-	/* Full only when the caller does not take them out: then it is as if they were lost. */
-	if (set->n_queued == QUEUE_SIZE)
-		return;
-	datagram = &set->queue[(set->first_queued + set->n_queued) % QUEUE_SIZE];
-	datagram->data = malloc(size);
-	if (!datagram->data)
-		return;
-	memcpy(datagram->data, data, size);
-	datagram->size = size;
-	set->n_queued++;
-}
-
 bool llq_set_next_datagram(struct llq_set *set, const uint8_t **ret_data, size_t *ret_size)
 {
-	struct datagram *datagram = &set->queue[set->first_queued];
-
-	free(set->last_datagram);
-	set->last_datagram = NULL;
-	if (set->n_queued == 0)
-		return false;
-	set->last_datagram = datagram->data;
-	*ret_data = datagram->data;
-	*ret_size = datagram->size;
-	set->first_queued = (set->first_queued + 1) % QUEUE_SIZE;
-	set->n_queued--;
-	return true;
+	return message_queue_next(&set->queue, ret_data, ret_size);
 }
 
 /* The set cannot go on with this server: the caller decides when to start again. */
@@ -182,7 +143,7 @@ static void send_request(struct llq_set *set, struct query *query, const struct 
 	query->message_size = size;
 	query->outstanding = true;
 	query->n_sent = 1;
-	enqueue(set, query->message, size);
+	message_queue_push(&set->queue, query->message, size);
 }
 
 static void send_setup(struct llq_set *set, struct query *query, const struct llq_time *time)
@@ -245,7 +206,9 @@ static void set_granted(struct llq_set *set, struct query *query, uint32_t lease
 static void resend(struct llq_set *set, struct query *query)
 {
 	query->n_sent++;
-	enqueue(set, query->message, query->message_size);
+	if (set->stream)
+		return;
+	message_queue_push(&set->queue, query->message, query->message_size);
 }
 
 /* Whether all attempts were lost because the server is gone, and not by bad luck. */
@@ -336,7 +299,7 @@ uint64_t llq_set_due(const struct llq_set *set)
 
 void llq_set_start(struct llq_set *set, const struct dns_tsig_key *key, const struct llq_time *time)
 {
-	clear_queue(set);
+	message_queue_clear(&set->queue);
 	set->key = key;
 	set->failure = LLQ_STATUS_IDLE;
 	set->last_heard = time->now;
@@ -344,6 +307,11 @@ void llq_set_start(struct llq_set *set, const struct dns_tsig_key *key, const st
 		set->queries[i]->n_restarts = 0;
 		send_setup(set, set->queries[i], time);
 	}
+}
+
+void llq_set_use_stream(struct llq_set *set, bool stream)
+{
+	set->stream = stream;
 }
 
 static void set_idle(struct query *query)
@@ -365,7 +333,7 @@ void llq_set_abandon(struct llq_set *set)
 {
 	for (size_t i = 0; i < set->n_queries; i++)
 		set_idle(set->queries[i]);
-	clear_queue(set);
+	message_queue_clear(&set->queue);
 	set->key = NULL;
 	set->failure = LLQ_STATUS_IDLE;
 }
@@ -383,7 +351,7 @@ void llq_set_clear(struct llq_set *set)
 	for (size_t i = 0; i < set->n_queries; i++)
 		query_free(set->queries[i]);
 	set->n_queries = 0;
-	clear_queue(set);
+	message_queue_clear(&set->queue);
 	set->key = NULL;
 	set->failure = LLQ_STATUS_IDLE;
 	set->changes++;
@@ -463,45 +431,6 @@ void llq_set_probe_every(struct llq_set *set, uint64_t interval, const struct ll
 	}
 }
 
-/* Same owner, type and data; the TTL does not count. */
-static bool same_record(const ldns_rr *a, const ldns_rr *b)
-{
-	if (ldns_rr_get_type(a) != ldns_rr_get_type(b) ||
-	    ldns_rr_rd_count(a) != ldns_rr_rd_count(b) ||
-	    ldns_dname_compare(ldns_rr_owner(a), ldns_rr_owner(b)) != 0)
-		return false;
-	for (size_t i = 0; i < ldns_rr_rd_count(a); i++) {
-		if (ldns_rdf_compare(ldns_rr_rdf(a, i), ldns_rr_rdf(b, i)) != 0)
-			return false;
-	}
-	return true;
-}
-
-static void remove_record(ldns_rr_list *records, const ldns_rr *rr)
-{
-	size_t count = ldns_rr_list_rr_count(records), n = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		ldns_rr *present = ldns_rr_list_rr(records, i);
-
-		if (same_record(present, rr))
-			ldns_rr_free(present);
-		else
-			ldns_rr_list_set_rr(records, present, n++);
-	}
-	ldns_rr_list_set_rr_count(records, n);
-}
-
-static void add_record(ldns_rr_list *records, const ldns_rr *rr)
-{
-	ldns_rr *copy;
-
-	remove_record(records, rr);
-	copy = ldns_rr_clone(rr);
-	if (copy && !ldns_rr_list_push_rr(records, copy))
-		ldns_rr_free(copy);
-}
-
 /* Takes the answers of an ACK (all there is) or of an event (what changed) into the query's
  * records. */
 static void take_answers(struct llq_set *set, struct query *query,
@@ -522,9 +451,9 @@ static void take_answers(struct llq_set *set, struct query *query,
 			continue;
 		if (ldns_rr_ttl(rr) == DNS_LLQ_TTL_REMOVED) {
 			set->counts.removals++;
-			remove_record(query->records, rr);
+			record_list_remove(query->records, rr);
 		} else {
-			add_record(query->records, rr);
+			record_list_add(query->records, rr);
 		}
 	}
 }
@@ -664,7 +593,7 @@ static void on_event(struct llq_set *set, const struct llq_message *event, const
 	}
 	size = llq_wire_write_ack(event, set->key, time->realtime, ack, sizeof(ack));
 	if (size > 0)
-		enqueue(set, ack, size);
+		message_queue_push(&set->queue, ack, size);
 	if (is_repetition(query, &event->tsig)) {
 		set->counts.duplicate_events++;
 		return;

@@ -35,6 +35,9 @@ enum llq_status {
 	LLQ_STATUS_FAILED,   /* the server does not answer */
 	LLQ_STATUS_FULL,     /* it has no room; see llq_set_retry_after() */
 	LLQ_STATUS_REFUSED,  /* it does not want to */
+	/* Only of DNS Push: */
+	LLQ_STATUS_DELAYED,     /* it wants us to come again later */
+	LLQ_STATUS_UNSUPPORTED, /* it does not know how to */
 };
 
 struct llq_counts {
@@ -63,6 +66,10 @@ void llq_set_stop(struct llq_set *set, const struct llq_time *time);
 void llq_set_abandon(struct llq_set *set);
 /* Goes idle and forgets all questions and records. */
 void llq_set_clear(struct llq_set *set);
+
+/* Whether messages go over a connection, where what is sent arrives or the connection ends: then
+ * nothing is sent twice. To be said before llq_set_start(). */
+void llq_set_use_stream(struct llq_set *set, bool stream);
 
 /* The questions wanted: begin, one call for each, end. What is not named any more is given up; what
  * is new is set up when the set is started. -ENOSPC above LLQ_SET_MAX. */

@@ -8,8 +8,12 @@ libllqwatcher_core_la_SOURCES = \
 	services/llq-watcher/stub-zone-state.c services/llq-watcher/stub-zone-state.h \
 	services/llq-watcher/llq-watch-state.c services/llq-watcher/llq-watch-state.h \
 	services/llq-watcher/llq-wire.c services/llq-watcher/llq-wire.h \
+	services/llq-watcher/message-queue.c services/llq-watcher/message-queue.h \
+	services/llq-watcher/push-watch-state.c services/llq-watcher/push-watch-state.h \
+	services/llq-watcher/record-list.c services/llq-watcher/record-list.h \
 	services/llq-watcher/watch-set.c services/llq-watcher/watch-set.h \
-	services/llq-watcher/watcher-state.c services/llq-watcher/watcher-state.h
+	services/llq-watcher/watcher-state.c services/llq-watcher/watcher-state.h \
+	services/llq-watcher/ways-state.c services/llq-watcher/ways-state.h
 libllqwatcher_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 libllqwatcher_core_la_LIBADD = libdns.la
 
@@ -19,6 +23,7 @@ services_llq_watcher_llq_watcher_SOURCES = \
 	services/llq-watcher/bus-service.c \
 	services/llq-watcher/identity-client.c services/llq-watcher/identity-client.h \
 	services/llq-watcher/link-watch.c services/llq-watcher/link-watch.h \
+	services/llq-watcher/link.c services/llq-watcher/link.h \
 	services/llq-watcher/llq-socket.c services/llq-watcher/llq-socket.h \
 	services/llq-watcher/main.c \
 	services/llq-watcher/mapper-client.c services/llq-watcher/mapper-client.h \

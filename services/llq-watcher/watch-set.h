@@ -3,21 +3,33 @@
 
 /*
  * The questions that the server is to answer whenever the answer changes, and the records that it
- * last said answer them, whichever way it tells: long-lived queries (llq-watch-state.h) or others.
- * Who wants to know something names its questions here and reads their records; how they come is
- * chosen by who starts the set. Pure: messages and time go in, messages come out.
+ * last said answer them, whichever way it tells: DNS Push (push-watch-state.h) or long-lived
+ * queries (llq-watch-state.h), never both. Who wants to know something names its questions here and
+ * reads their records; how they come is chosen by who starts the set. Pure: messages and time go
+ * in, messages come out.
  */
 #include "services/llq-watcher/llq-watch-state.h"
+#include "services/llq-watcher/push-watch-state.h"
 
 struct watch_set;
+
+enum watch_transport {
+	WATCH_TRANSPORT_NONE,
+	WATCH_TRANSPORT_PUSH_TLS,
+	WATCH_TRANSPORT_LLQ_TLS,
+	WATCH_TRANSPORT_LLQ_UDP,
+};
 
 int watch_set_new(const struct llq_set_options *options, struct watch_set **ret);
 struct watch_set *watch_set_free(struct watch_set *set);
 
-/* Begins to ask all questions, with this key (borrowed until watch_set_stop()). Their records stay
- * until the answers come. */
+/* Begins to ask all questions by long-lived queries over UDP, with this key (borrowed until
+ * watch_set_stop()). Their records stay until the answers come. */
 void watch_set_start(struct watch_set *set, const struct dns_tsig_key *key,
 		     const struct llq_time *time);
+/* The same over a TLS connection that is open, by WATCH_TRANSPORT_PUSH_TLS or _LLQ_TLS. */
+void watch_set_start_stream(struct watch_set *set, enum watch_transport transport,
+			    const struct push_start *start, const struct llq_time *time);
 /* Tells the server goodbye and goes idle. */
 void watch_set_stop(struct watch_set *set, const struct llq_time *time);
 /* The same without a word to the server: the same questions follow at once (llq_set_abandon()). */
@@ -43,8 +55,10 @@ uint64_t watch_set_due(const struct watch_set *set);
 bool watch_set_next_message(struct watch_set *set, const uint8_t **ret_data, size_t *ret_size);
 
 enum llq_status watch_set_status(const struct watch_set *set);
-/* Seconds, with LLQ_STATUS_FULL. */
-uint32_t watch_set_retry_after(const struct watch_set *set);
+/* Whether a connection has to be ended by a reset (push_set_is_broken()). */
+bool watch_set_is_broken(const struct watch_set *set);
+/* Milliseconds, with LLQ_STATUS_FULL and LLQ_STATUS_DELAYED. */
+uint64_t watch_set_retry_after(const struct watch_set *set);
 /* What the server now says answers a question; borrowed until the next change. NULL: it was never
  * said, or the question is not in the set. */
 const ldns_rr_list *watch_set_records(const struct watch_set *set, const ldns_rdf *name,
@@ -57,6 +71,6 @@ void watch_set_each_record(const struct watch_set *set, watch_set_record_callbac
 uint64_t watch_set_changes(const struct watch_set *set);
 /* Raised with each message that the server has proven to be its own. */
 uint64_t watch_set_heard(const struct watch_set *set);
-const struct llq_counts *watch_set_counts(const struct watch_set *set);
+const struct llq_counts *watch_set_counts(struct watch_set *set);
 
 DEFINE_CLEANUP(struct watch_set *, watch_set_free)

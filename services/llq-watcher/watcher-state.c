@@ -4,12 +4,14 @@
  * no key --identity signed in--> GET_KEY --> key held
  * key held --network--> LOCATE --> START --> running
  * running --another network--> START: all queries anew; the server stays the same
+ * running --the connection that was good breaks--> START
  * running --the server does not answer, or refuses--> waiting, then LOCATE again
  * key held --signed out, or another account--> STOP --> FORGET_KEY --> no key
  * any --terminate--> STOP --> EXIT
  */
 #include "services/llq-watcher/watcher-state.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define RETRY_FIRST_MSEC 2000
@@ -18,6 +20,7 @@
 #define KEY_RETRY_MSEC   2000
 #define FULL_LEAST_SEC   10
 #define FULL_MOST_SEC    3600
+#define STEADY_MSEC      5000
 
 static const char *const phases[] = {
 	[WATCHER_PHASE_STARTING] = "starting",
@@ -139,9 +142,35 @@ void watcher_state_on_located(struct watcher_state *state, uint64_t now, bool re
 		state->server_known = true;
 }
 
-void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq_status status,
-			     uint32_t retry_after)
+bool watcher_state_on_broken(struct watcher_state *state, uint64_t now)
 {
+	if (!state->settled || now - state->settled_at < STEADY_MSEC)
+		return false;
+	state->restart = true;
+	return true;
+}
+
+void watcher_state_look_again(struct watcher_state *state)
+{
+	if (state->activity != WATCHER_ACTIVITY_RUNNING)
+		return;
+	state->activity = WATCHER_ACTIVITY_NONE;
+	state->server_known = false;
+	state->not_before = 0;
+}
+
+static uint64_t clamp_wait(uint64_t msec)
+{
+	if (msec < FULL_LEAST_SEC * UINT64_C(1000))
+		return FULL_LEAST_SEC * UINT64_C(1000);
+	return msec < FULL_MOST_SEC * UINT64_C(1000) ? msec : FULL_MOST_SEC * UINT64_C(1000);
+}
+
+void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq_status status,
+			     uint64_t retry_after, const char *words)
+{
+	char delayed[80];
+
 	if (state->activity != WATCHER_ACTIVITY_RUNNING)
 		return;
 	switch (status) {
@@ -150,23 +179,33 @@ void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq
 		return;
 	case LLQ_STATUS_WATCHING:
 		/* Later questions, about a new host, are no reason to call it otherwise. */
+		if (!state->settled)
+			state->settled_at = now;
 		state->settled = true;
 		forget_backoff(state);
 		return;
 	case LLQ_STATUS_FAILED:
 		note_failure(state, now, false, 0,
-			     "the server does not answer; the hosts are shown as last known");
+			     words
+				     ?: "the server does not answer; the hosts are shown as last "
+					"known");
+		return;
+	case LLQ_STATUS_UNSUPPORTED:
+		note_failure(state, now, false, 0,
+			     words ?: "the server knows no way to be watched that is allowed here");
+		return;
+	case LLQ_STATUS_DELAYED:
+		snprintf(delayed, sizeof(delayed),
+			 "the server asked to be left alone for %" PRIu64 " s",
+			 (retry_after + 999) / 1000);
+		note_failure(state, now, false, retry_after ?: 1, delayed);
 		return;
 	case LLQ_STATUS_FULL:
-		if (retry_after < FULL_LEAST_SEC)
-			retry_after = FULL_LEAST_SEC;
-		if (retry_after > FULL_MOST_SEC)
-			retry_after = FULL_MOST_SEC;
-		note_failure(state, now, false, retry_after * UINT64_C(1000),
+		note_failure(state, now, false, clamp_wait(retry_after),
 			     "the server has no room for more queries; trying again later");
 		return;
 	case LLQ_STATUS_REFUSED:
-		note_failure(state, now, true, 0, "the server refuses to be watched");
+		note_failure(state, now, true, 0, words ?: "the server refuses to be watched");
 		return;
 	}
 }
@@ -195,7 +234,7 @@ static enum watcher_action step_without_key(struct watcher_state *state, uint64_
 
 static enum watcher_action start(struct watcher_state *state)
 {
-	state->network_changed = false;
+	state->network_changed = state->restart = false;
 	state->activity = WATCHER_ACTIVITY_RUNNING;
 	state->settled = false;
 	state->phase = WATCHER_PHASE_CONNECTING;
@@ -209,7 +248,7 @@ static enum watcher_action step_with_network(struct watcher_state *state, uint64
 		state->phase = WATCHER_PHASE_DISCOVERING;
 		return WATCHER_ACTION_NONE;
 	case WATCHER_ACTIVITY_RUNNING:
-		if (state->network_changed)
+		if (state->network_changed || state->restart)
 			return start(state);
 		state->phase = state->settled ? WATCHER_PHASE_WATCHING : WATCHER_PHASE_CONNECTING;
 		return WATCHER_ACTION_NONE;

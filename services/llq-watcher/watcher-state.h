@@ -49,6 +49,7 @@ struct watcher_state {
 	uint64_t generation;
 	struct in_addr external; /* the newest one known in this generation */
 	bool network_changed;    /* since START */
+	bool restart;            /* what was started broke */
 	bool terminating;
 
 	/* What we hold. */
@@ -57,11 +58,12 @@ struct watcher_state {
 	bool server_known;
 	enum watcher_activity activity;
 	bool settled; /* since START, each question has had its answer at once */
+	uint64_t settled_at;
 
 	uint64_t not_before, key_not_before;
 	unsigned int n_failed; /* in a row */
 	bool refused;          /* the last failure was the server's refusal */
-	char trouble[200];     /* the last failure in words */
+	char trouble[320];     /* the last failure in words */
 
 	enum watcher_phase phase;
 	uint64_t due;
@@ -79,9 +81,15 @@ void watcher_state_on_key(struct watcher_state *state, uint64_t now, uint64_t id
 /* `refused`: the server does not want us; seldom again. `words` NULL: found. */
 void watcher_state_on_located(struct watcher_state *state, uint64_t now, bool refused,
 			      const char *words);
-/* What llq_set_status() says now; `retry_after` seconds with LLQ_STATUS_FULL. */
+/* What watch_set_status() says now; `retry_after` milliseconds with LLQ_STATUS_FULL and _DELAYED.
+ * `words`: what went wrong, where more is known than the status; otherwise NULL. */
 void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq_status status,
-			     uint32_t retry_after);
+			     uint64_t retry_after, const char *words);
+/* The way by which we were watching broke. Whether it is begun anew at once: not when it has just
+ * been; then it is for watcher_state_on_status(). */
+bool watcher_state_on_broken(struct watcher_state *state, uint64_t now);
+/* There may be a better way: the server is looked for anew. */
+void watcher_state_look_again(struct watcher_state *state);
 
 enum watcher_action watcher_state_step(struct watcher_state *state, uint64_t now);
 const char *watcher_phase_to_text(enum watcher_phase phase);

@@ -2,6 +2,7 @@
 #include "services/llq-watcher/watcher.h"
 
 #include "common/base/log.h"
+#include "common/dns-client/dns-stream.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 /* Of each host, and hosts that services leave room for. */
 #define HOST_QUESTIONS 4
 #define NEW_HOSTS      4
+/* So long the last known is taken for true while a connection is made anew. */
+#define STALE_MSEC 15000
 
 static void drive(struct watcher *watcher);
 
@@ -41,7 +44,6 @@ static void set_server(struct watcher *watcher, const struct sockaddr_in *server
 {
 	char address[INET_ADDRSTRLEN];
 
-	watcher->server = *server;
 	inet_ntop(AF_INET, &server->sin_addr, address, sizeof(address));
 	snprintf(watcher->server_text, sizeof(watcher->server_text), "%s:%u", address,
 		 ntohs(server->sin_port));
@@ -74,6 +76,7 @@ static void show_hosts(struct watcher *watcher)
 			continue;
 		if (host->changes & HOST_CHANGE_ADDED)
 			host->since = realtime_usec() / 1000000;
+		host_set_not_heard_since(host, watcher->not_heard_since);
 		note_host(watcher, host);
 		watcher_bus_emit_host(watcher, host);
 		host->changes &= HOST_CHANGE_REMOVED;
@@ -128,15 +131,6 @@ static void forget_hosts(struct watcher *watcher)
 	show_services(watcher);
 }
 
-static void send_datagrams(struct watcher *watcher)
-{
-	const uint8_t *data;
-	size_t size;
-
-	while (watch_set_next_message(watcher->set, &data, &size))
-		llq_socket_send(watcher->socket, data, size);
-}
-
 static void want_questions(struct watcher *watcher, const struct llq_time *time)
 {
 	/* With room for some that will come. */
@@ -149,6 +143,8 @@ static void want_questions(struct watcher *watcher, const struct llq_time *time)
 			  others < LLQ_SET_MAX ? LLQ_SET_MAX - others : 0);
 	watch_set_want_end(watcher->set, time);
 }
+
+static void follow_status(struct watcher *watcher, uint64_t now);
 
 /* Takes what the set of queries has to say after a datagram, a tick or a start. */
 static void follow_set(struct watcher *watcher)
@@ -167,39 +163,100 @@ static void follow_set(struct watcher *watcher)
 		watcher->seen_heard = watch_set_heard(watcher->set);
 		watcher->last_heard = time.realtime;
 	}
-	watcher_state_on_status(&watcher->state, time.now, watch_set_status(watcher->set),
-				watch_set_retry_after(watcher->set));
+	follow_status(watcher, time.now);
 	if (watcher->state.activity != WATCHER_ACTIVITY_RUNNING)
-		watch_set_stop(watcher->set, &time);
-	send_datagrams(watcher);
+		link_stop(watcher->link);
+	link_flush(watcher->link);
+}
+
+/* The set was abandoned: what it knew stays. */
+static void start_way(struct watcher *watcher, const struct dns_server *server)
+{
+	struct llq_time time = time_now(watcher);
+	char words[80];
+	int r;
+
+	set_server(watcher, &server->address);
+	/* Only the same way takes the place of what there was by itself. */
+	if (link_transport(watcher->link) != server->service)
+		link_stop(watcher->link);
+	want_questions(watcher, &time);
+	r = link_start(watcher->link, server, &watcher->held.tsig,
+		       watcher->held.names.account_domain);
+	if (r < 0) {
+		snprintf(words, sizeof(words), "cannot open a socket: %s", strerror(-r));
+		watcher_state_on_status(&watcher->state, time.now, LLQ_STATUS_FAILED, 0, words);
+		return;
+	}
+	mapper_client_want_port(watcher->mapper, link_port(watcher->link));
+	snprintf(words, sizeof(words), "setting up the queries at %s", watcher->server_text);
+	note(watcher, words);
+	follow_set(watcher);
 }
 
 static void start_set(struct watcher *watcher)
 {
-	struct llq_time time = time_now(watcher);
-	int r;
+	const struct dns_server *server = ways_first(&watcher->ways, time_now(watcher).now);
 
-	/* The new queries take the place of the former ones. */
-	watch_set_abandon(watcher->set);
-	r = llq_socket_renew(watcher->socket, &watcher->server);
-	if (r < 0) {
-		log_warning("cannot open a socket: %s", strerror(-r));
-		watcher_state_on_status(&watcher->state, time.now, LLQ_STATUS_FAILED, 0);
-		return;
-	}
-	mapper_client_want_port(watcher->mapper, llq_socket_port(watcher->socket));
-	want_questions(watcher, &time);
-	watch_set_start(watcher->set, &watcher->held.tsig, &time);
-	note(watcher, "setting up the queries");
-	follow_set(watcher);
+	if (server)
+		start_way(watcher, server);
+	else
+		watcher_state_on_status(&watcher->state, time_now(watcher).now,
+					LLQ_STATUS_UNSUPPORTED, 0, NULL);
 }
 
-static void stop_set(struct watcher *watcher)
+/* The present way does not work: on to the next one, or the end of it for now. */
+static void give_up_way(struct watcher *watcher, uint64_t now, enum llq_status status,
+			enum ways_failure failure, const char *words)
 {
-	struct llq_time time = time_now(watcher);
+	const struct dns_server *next;
 
-	watch_set_stop(watcher->set, &time);
-	send_datagrams(watcher);
+	if (words)
+		note(watcher, words);
+	if (watcher_state_on_broken(&watcher->state, now))
+		return;
+	next = ways_next(&watcher->ways, failure, now);
+	if (next)
+		start_way(watcher, next);
+	else
+		watcher_state_on_status(&watcher->state, now, status, 0, words);
+}
+
+static void follow_status(struct watcher *watcher, uint64_t now)
+{
+	enum llq_status status = watch_set_status(watcher->set);
+
+	switch (status) {
+	case LLQ_STATUS_IDLE:
+		/* The connection is not there yet. */
+		return;
+	case LLQ_STATUS_UNSUPPORTED:
+		link_stop(watcher->link);
+		give_up_way(watcher, now, status, WAYS_UNSUPPORTED, "the server knows no DNS Push");
+		return;
+	case LLQ_STATUS_FAILED:
+		link_stop(watcher->link);
+		give_up_way(watcher, now, status, WAYS_FAILED, NULL);
+		return;
+	case LLQ_STATUS_CONNECTING:
+	case LLQ_STATUS_WATCHING:
+	case LLQ_STATUS_FULL:
+	case LLQ_STATUS_REFUSED:
+	case LLQ_STATUS_DELAYED:
+		watcher_state_on_status(&watcher->state, now, status,
+					watch_set_retry_after(watcher->set), NULL);
+		return;
+	}
+}
+
+static void on_lost(void *userdata, int error, const char *words)
+{
+	struct watcher *watcher = userdata;
+
+	if (watcher->state.activity == WATCHER_ACTIVITY_RUNNING)
+		give_up_way(watcher, time_now(watcher).now, LLQ_STATUS_FAILED,
+			    error == DNS_STREAM_UNTRUSTED ? WAYS_UNTRUSTED : WAYS_FAILED, words);
+	drive(watcher);
 }
 
 static void forget_key(struct watcher *watcher)
@@ -257,9 +314,10 @@ static void on_located(void *userdata, int error, const char *found,
 {
 	struct watcher *watcher = userdata;
 	bool refused = error == -ENOKEY || error == -EKEYREJECTED || error == -EACCES;
-	char words[200];
+	char words[320];
 
 	if (error == 0) {
+		ways_set(&watcher->ways, servers, time_now(watcher).now);
 		set_server(watcher, &servers->items[0].address);
 	} else {
 		describe_failure(watcher, error, found, words, sizeof(words));
@@ -314,7 +372,7 @@ static void carry_out(struct watcher *watcher, enum watcher_action action)
 		start_set(watcher);
 		return;
 	case WATCHER_ACTION_STOP:
-		stop_set(watcher);
+		link_stop(watcher->link);
 		return;
 	case WATCHER_ACTION_CANCEL:
 		dns_locator_stop(watcher->locator);
@@ -366,19 +424,54 @@ static void make_reason(struct watcher *watcher)
 	}
 }
 
+/* Whether what is shown may be out of date: at once when the server is known not to tell, and after
+ * a while when it is not known. Returns when to look again. */
+static uint64_t follow_staleness(struct watcher *watcher)
+{
+	enum watcher_phase phase = watcher->state.phase;
+	bool lost = phase == WATCHER_PHASE_RETRYING || phase == WATCHER_PHASE_REFUSED ||
+		    phase == WATCHER_PHASE_WAITING_NETWORK;
+	uint64_t now = time_now(watcher).now, since = 0;
+
+	if (phase == WATCHER_PHASE_WATCHING)
+		watcher->unwatched = 0;
+	else if (!watcher->unwatched)
+		watcher->unwatched = now;
+	if (watcher->unwatched && (lost || now - watcher->unwatched >= STALE_MSEC))
+		since = watcher->last_heard;
+	if (since != watcher->not_heard_since) {
+		watcher->not_heard_since = since;
+		for (size_t i = 0; i < watcher->view.n_hosts; i++)
+			host_set_not_heard_since(watcher->view.hosts[i], since);
+		show_hosts(watcher);
+	}
+	return watcher->unwatched && !since && watcher->last_heard ? watcher->unwatched + STALE_MSEC
+								   : UINT64_MAX;
+}
+
+static uint64_t next_due(const struct watcher *watcher, uint64_t due)
+{
+	const uint64_t others[] = { watch_set_due(watcher->set), watcher->state.due,
+				    watcher->state.activity == WATCHER_ACTIVITY_RUNNING
+					    ? ways_due(&watcher->ways)
+					    : UINT64_MAX };
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		due = others[i] < due ? others[i] : due;
+	return due;
+}
+
 /* Steps until nothing is to be done, then waits. */
 static void drive(struct watcher *watcher)
 {
 	enum watcher_phase former = watcher->state.phase;
 	enum watcher_action action;
-	uint64_t due;
 
 	do {
 		action = watcher_state_step(&watcher->state, time_now(watcher).now);
 		carry_out(watcher, action);
 	} while (action != WATCHER_ACTION_NONE && action != WATCHER_ACTION_EXIT);
-	due = watch_set_due(watcher->set);
-	loop_timer_set(watcher->timer, due < watcher->state.due ? due : watcher->state.due);
+	loop_timer_set(watcher->timer, next_due(watcher, follow_staleness(watcher)));
 	if (former != watcher->state.phase && watcher->state.phase == WATCHER_PHASE_WATCHING)
 		note(watcher, "watching");
 	if (former != watcher->state.phase && watcher->state.phase == WATCHER_PHASE_RETRYING)
@@ -390,12 +483,10 @@ static void drive(struct watcher *watcher)
 	watcher_bus_emit_state(watcher);
 }
 
-static void on_datagram(void *userdata, const uint8_t *data, size_t size)
+static void on_change(void *userdata)
 {
 	struct watcher *watcher = userdata;
-	struct llq_time time = time_now(watcher);
 
-	watch_set_receive(watcher->set, &time, data, size);
 	follow_set(watcher);
 	drive(watcher);
 }
@@ -407,6 +498,11 @@ static void on_timer(void *userdata)
 
 	watch_set_tick(watcher->set, &time);
 	follow_set(watcher);
+	if (time.now >= ways_due(&watcher->ways)) {
+		watcher->ways.push_not_before = 0;
+		watcher->ways.again = UINT64_MAX;
+		watcher_state_look_again(&watcher->state);
+	}
 	drive(watcher);
 }
 
@@ -467,9 +563,14 @@ void watcher_terminate(struct watcher *watcher)
 
 static int start_parts(struct watcher *watcher)
 {
+	static const struct link_events link_events = { on_change, on_lost };
 	const struct llq_set_options set_options = { .random = random_number };
 	static const struct dns_locator_service services[] = {
-		{ "_dns-llq._udp", 0, false },
+		{ "_dns-push-tls._tcp", WATCH_TRANSPORT_PUSH_TLS, true },
+		/* RFC 6281 §5.3 calls it "_udp" although TLS is not; both names are in use. */
+		{ "_dns-llq-tls._udp", WATCH_TRANSPORT_LLQ_TLS, true },
+		{ "_dns-llq-tls._tcp", WATCH_TRANSPORT_LLQ_TLS, true },
+		{ "_dns-llq._udp", WATCH_TRANSPORT_LLQ_UDP, false },
 	};
 	const struct dns_locator_options locator_options = {
 		.services = services,
@@ -485,8 +586,8 @@ static int start_parts(struct watcher *watcher)
 	if (r >= 0)
 		r = loop_timer_new(loop, on_settled, watcher, &watcher->settle);
 	if (r >= 0)
-		r = llq_socket_new(loop, watcher->config->port, on_datagram, watcher,
-				   &watcher->socket);
+		r = link_new(loop, watcher->set, watcher->config->port, &link_events, watcher,
+			     &watcher->link);
 	if (r >= 0)
 		r = dns_locator_new(loop, &locator_options, on_located, watcher, &watcher->locator);
 	return r;
@@ -539,7 +640,7 @@ struct watcher *watcher_free(struct watcher *watcher)
 	signing_identity_free(watcher->identity);
 	mapper_client_free(watcher->mapper);
 	dns_locator_free(watcher->locator);
-	llq_socket_free(watcher->socket);
+	link_free(watcher->link);
 	watch_set_free(watcher->set);
 	loop_timer_free(watcher->timer);
 	loop_timer_free(watcher->settle);

@@ -10,12 +10,13 @@
 #include "common/loop/timeline.h"
 #include "services/llq-watcher/host-view-state.h"
 #include "services/llq-watcher/identity-client.h"
-#include "services/llq-watcher/llq-socket.h"
+#include "services/llq-watcher/link.h"
 #include "services/llq-watcher/mapper-client.h"
 #include "services/llq-watcher/names.h"
 #include "services/llq-watcher/service-view-state.h"
 #include "services/llq-watcher/watch-set.h"
 #include "services/llq-watcher/watcher-state.h"
+#include "services/llq-watcher/ways-state.h"
 
 struct watcher_config {
 	struct names_config names;
@@ -38,23 +39,26 @@ struct watcher {
 	struct signing_identity *identity;
 	struct mapper_client *mapper;
 	struct dns_locator *locator;
-	struct llq_socket *socket;
-	struct sockaddr_in server;
+	struct ways ways;
+	struct link *link;
 
 	struct signing_key held; /* whose hosts these are */
 	struct names *names;     /* what programs on this machine get to see of them */
 	bool complete;           /* each question has had its answer once, for this key */
 
 	/* What the bus shows. */
-	char reason[320];
+	char reason[400];
 	char server_text[32];
 	uint64_t last_heard; /* seconds of CLOCK_REALTIME */
+	uint64_t unwatched;  /* as loop_now(): since when nothing is watched; 0: something is */
+	uint64_t not_heard_since; /* seconds of CLOCK_REALTIME; 0: the server is heard */
 	struct timeline timeline;
 	sd_bus_slot *bus_slot;
 	enum watcher_phase shown_phase;
-	char shown_reason[320];
+	char shown_reason[400];
 	char shown_server[32];
-	bool shown_running;
+	enum watch_transport shown_transport;
+	uint64_t shown_not_heard_since;
 };
 
 int watcher_new(struct daemon *daemon, const struct watcher_config *config, struct watcher **ret);

@@ -25,18 +25,21 @@ static int set_domain(struct account *account, const char *domain)
 	return r;
 }
 
-int account_new(int64_t id, const char *domain, const void *key, size_t key_size,
-		struct account **ret)
+int account_new(struct accounts *accounts, int64_t id, const char *domain, const void *key,
+		size_t key_size, struct account **ret)
 {
 	cleanup(account_freep) struct account *account = calloc(1, sizeof *account);
-	int r;
+	int r = 0;
 
 	if (!account)
 		return -ENOMEM;
 	account->id = id;
-	r = set_domain(account, domain);
+	if (!accounts->keys)
+		r = secret_pool_new(&accounts->keys);
 	if (r >= 0)
-		r = secret_new_copy(key, key_size, &account->key);
+		r = set_domain(account, domain);
+	if (r >= 0)
+		r = secret_pool_copy(accounts->keys, key, key_size, &account->key);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(account);
@@ -98,6 +101,7 @@ void accounts_clear(struct accounts *accounts)
 	HASH_ITER (by_id, accounts->by_id, account, next)
 		accounts_remove(accounts, account);
 	due_heap_clear(&accounts->lease_ends);
+	secret_pool_free(accounts->keys);
 	*accounts = (struct accounts){};
 }
 

@@ -17,6 +17,8 @@ struct account {
 	char domain[ACCOUNT_DOMAIN_SIZE]; /* in lower case, no final dot */
 	struct name_key name;
 	struct secret *key; /* the account's TSIG key */
+	bool is_disabled;   /* its keys are refused */
+	bool allows_md5;    /* and SHA-1 */
 	struct zone *zone;
 	struct zone *staged;             /* NULL: no change under way */
 	struct account *next_staged;     /* in the list of those that have one */
@@ -45,11 +47,13 @@ struct accounts {
 	size_t n;
 	size_t shortest; /* of the names' keys, 0 when there are none */
 	struct due_heap lease_ends;
+	struct secret_pool *keys;
 };
 
-/* Copies the key. 0, -EINVAL for no domain name, -ENOMEM. */
-int account_new(int64_t id, const char *domain, const void *key, size_t key_size,
-		struct account **ret);
+/* To be added to these accounts, or freed before them. Copies the key. 0, -EINVAL for no domain
+ * name or no key, -ENOMEM. */
+int account_new(struct accounts *accounts, int64_t id, const char *domain, const void *key,
+		size_t key_size, struct account **ret);
 struct account *account_free(struct account *account);
 
 /* Takes the account over, also on failure. 0, -EEXIST, -ENOMEM. */

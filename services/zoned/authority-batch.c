@@ -128,12 +128,11 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 
 	if (!account)
 		return LDNS_RCODE_REFUSED;
-	if (request->identity.is_host &&
-	    !replay_guard_accept(&authority->replays, request->identity.key_name,
-				 request->tsig.time_signed, &request->tsig.mac)) {
-		operation->is_replay = true;
+	operation->verdict = replay_guard_check(&authority->replays, request->identity.key_name,
+						request->identity.is_host,
+						request->tsig.time_signed, &request->tsig.mac);
+	if (operation->verdict != REPLAY_NEW)
 		return LDNS_RCODE_NOTAUTH;
-	}
 	grant.writer.account_key_name = account->domain;
 	grant.expires = grant_lease(authority, operation, moment);
 	if (zone_new_copy(account->staged ?: account->zone, &next) < 0)
@@ -262,6 +261,30 @@ static int write_zones(struct authority *authority, const struct moment *moment,
 /* The answers
  * ---------------------------------------------------------------------------------------- */
 
+/* Remembers how a new UPDATE is answered; one that was sent again is answered the same. */
+static void settle_replay(struct authority *authority, struct operation *operation)
+{
+	const struct request *request = &operation->request;
+	const char *key_name = request->identity.key_name;
+	struct replay_outcome outcome = { operation->rcode, operation->granted };
+
+	switch (operation->verdict) {
+	case REPLAY_NEW:
+		replay_guard_settle(&authority->replays, key_name, &request->tsig.mac,
+				    outcome.rcode == LDNS_RCODE_SERVFAIL ? NULL : &outcome);
+		break;
+	case REPLAY_AGAIN:
+		if (!replay_guard_outcome(&authority->replays, key_name, &request->tsig.mac,
+					  &outcome))
+			outcome.rcode = LDNS_RCODE_SERVFAIL;
+		operation->rcode = outcome.rcode;
+		operation->granted = outcome.granted;
+		break;
+	case REPLAY_OLD:
+		break;
+	}
+}
+
 static void answer_update(struct authority *authority, struct operation *operation,
 			  const struct moment *moment, struct outbox *outbox)
 {
@@ -269,9 +292,10 @@ static void answer_update(struct authority *authority, struct operation *operati
 	struct dns_update_lease lease;
 	struct answer answer;
 
+	settle_replay(authority, operation);
 	if (operation->rcode != LDNS_RCODE_NOERROR)
 		authority->counters.updates_refused++;
-	if (operation->is_replay) {
+	if (operation->verdict == REPLAY_OLD) {
 		authority->counters.replayed++;
 		answer_tsig_error(authority, request, &request->identity.key,
 				  DNS_TSIG_ERROR_BADTIME, moment, outbox);
@@ -299,6 +323,7 @@ static void answer_operation(struct authority *authority, struct operation *oper
 	if (keyring_find(&authority->keyring, &authority->accounts, &request->tsig.key_name,
 			 &request->identity) <= 0)
 		return;
+	request->identity.key.algorithm = request->tsig.algorithm;
 	switch (operation->kind) {
 	case OPERATION_UPDATE:
 		answer_update(authority, operation, moment, outbox);

@@ -37,9 +37,9 @@ struct operation {
 	enum operation_kind kind;
 	struct request request;
 	uint16_t rcode;
-	bool is_replay;   /* UPDATE: not tried; the answer is BADTIME */
-	uint32_t granted; /* UPDATE: the lease */
-	uint64_t begun;   /* LLQ: when the transaction began, from where leases count */
+	enum replay_verdict verdict; /* UPDATE: only a new one is done */
+	uint32_t granted;            /* UPDATE: the lease */
+	uint64_t begun;              /* LLQ: when the transaction began, from where leases count */
 	/* LLQ: the options, first of the request, then of the answer. */
 	struct dns_llq llqs[DNS_LLQ_MAX];
 	size_t n_llqs;

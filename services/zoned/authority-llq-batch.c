@@ -45,6 +45,7 @@ static int make_llq(struct authority *authority, struct operation *operation, si
 		.name = ldns_rr_owner(question),
 		.type = claim->type,
 		.key_name = claim->key_name,
+		.algorithm = request->tsig.algorithm,
 		.peer = request->peer,
 		.lease = claim->lease,
 		.expires = lease_end(moment->now, claim->lease),

@@ -8,7 +8,7 @@
 
 /* Events sent, or sent again, before others get their turn: ten thousand clients of one name answer
  * at once, and what the socket cannot hold of that is lost. */
-#define EVENTS_PER_TICK 256
+#define EVENTS_PER_TICK 64
 
 void authority_tell_llqs(struct authority *authority, const struct account *account,
 			 const struct zone_record *record, struct llq_question **told, uint64_t now)
@@ -59,11 +59,15 @@ static int find_key(struct telling *telling, const struct llq *llq)
 {
 	struct authority *authority = telling->authority;
 
+	int r;
+
 	if (telling->owner == llq->owner)
 		return 1;
 	telling->owner = llq->owner;
-	return keyring_find_text(&authority->keyring, &authority->accounts, llq->owner->key_name,
-				 &telling->identity);
+	r = keyring_find_text(&authority->keyring, &authority->accounts, llq->owner->key_name,
+			      &telling->identity);
+	telling->identity.key.algorithm = llq->owner->algorithm;
+	return r;
 }
 
 static int make_event(struct telling *telling, struct llq *llq, struct llq_event **ret)

@@ -26,6 +26,7 @@ int authority_add_llq(struct authority *authority, int64_t id, const struct stor
 		.id = stored->id,
 		.type = stored->type,
 		.key_name = stored->key_name,
+		.algorithm = stored->algorithm,
 		.peer = { .remote = stored->remote, .local = stored->local },
 		.lease = stored->lease,
 		.expires = lease_from_date(moment, stored->expires, stored->lease),

@@ -153,12 +153,14 @@ static bool is_ack_of(struct authority *authority, const struct llq *llq, const 
 {
 	struct identity identity;
 
-	return llq->event && llq->event->id == message->id &&
-	       llq->peer.connection == peer->connection &&
-	       endpoint_equal(&llq->peer.remote, &peer->remote) &&
-	       keyring_find(&authority->keyring, &authority->accounts, &tsig->key_name, &identity) >
-		       0 &&
-	       strcmp(identity.key_name, llq->owner->key_name) == 0 &&
+	if (!llq->event || llq->event->id != message->id ||
+	    llq->peer.connection != peer->connection ||
+	    !endpoint_equal(&llq->peer.remote, &peer->remote) ||
+	    keyring_find(&authority->keyring, &authority->accounts, &tsig->key_name, &identity) <=
+		    0)
+		return false;
+	identity.key.algorithm = llq->owner->algorithm;
+	return strcmp(identity.key_name, llq->owner->key_name) == 0 &&
 	       dns_tsig_verify(data, tsig, &identity.key, &llq->event->mac, moment->date / 1000,
 			       0) == DNS_TSIG_RESULT_OK;
 }

@@ -6,6 +6,8 @@
 #include "services/zoned/query-state.h"
 
 #define RCODE_BADVERS 16
+/* Shortest MAC: half of SHA-256, and the whole of MD5. */
+#define MAC_SIZE_LEAST 16
 
 void request_clear(struct request *request)
 {
@@ -166,7 +168,21 @@ static int find_key(struct authority *authority, struct request *request)
 	if (r == 0)
 		r = keyring_find_decoy(&authority->keyring, &authority->zone_name, authority->decoy,
 				       name, &request->identity);
+	/* Any algorithm, so that the answer to a wrong signature does not tell which are allowed.
+	 */
+	if (r > 0 && request->tsig.algorithm != DNS_TSIG_ALGORITHM_UNKNOWN)
+		request->identity.key.algorithm = request->tsig.algorithm;
 	return r;
+}
+
+/* What the owner of the key is told who signed rightly but may not; OK for the others. */
+static enum dns_tsig_result check_terms(const struct request *request)
+{
+	const struct account *account = request->identity.account;
+
+	if (account && dns_tsig_algorithm_is_old(request->tsig.algorithm) && !account->allows_md5)
+		return DNS_TSIG_RESULT_BADKEY;
+	return DNS_TSIG_RESULT_OK;
 }
 
 /* Looks at the signature. True to go on; otherwise it has been answered. */
@@ -182,17 +198,22 @@ static bool authenticate(struct authority *authority, struct request *request,
 		return false;
 	}
 	result = dns_tsig_verify(request->octets, &request->tsig, r > 0 ? key : NULL, NULL,
-				 moment->date / 1000, 0);
+				 moment->date / 1000, MAC_SIZE_LEAST);
 	/* Nobody can have made it; but if so, it is worth nothing. */
 	if (result == DNS_TSIG_RESULT_OK && !request->identity.account &&
 	    !request->identity.is_transfer)
 		result = DNS_TSIG_RESULT_BADSIG;
+	if (result == DNS_TSIG_RESULT_OK)
+		result = check_terms(request);
 	switch (result) {
 	case DNS_TSIG_RESULT_OK:
 		request->is_signed = true;
 		if (request->identity.account)
 			request->account_id = request->identity.account->id;
-		return true;
+		if (!request->identity.account || !request->identity.account->is_disabled)
+			return true;
+		refuse(authority, request, moment, outbox);
+		return false;
 	case DNS_TSIG_RESULT_FORMERR:
 		authority->counters.malformed++;
 		answer_rcode(authority, request, LDNS_RCODE_FORMERR, moment, outbox);

@@ -203,7 +203,7 @@ int authority_add_account(struct authority *authority, int64_t id, const char *d
 			  const void *key, size_t key_size)
 {
 	struct account *account;
-	int r = account_new(id, domain, key, key_size, &account);
+	int r = account_new(&authority->accounts, id, domain, key, key_size, &account);
 
 	if (r < 0)
 		return r;

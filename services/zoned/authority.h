@@ -140,6 +140,18 @@ int authority_complete_account(struct authority *authority, int64_t account,
  * a transaction is under way, unless the account was added since it began. */
 void authority_forget_account(struct authority *authority, int64_t account);
 bool authority_has_account(const struct authority *authority, int64_t id, const char *domain);
+/* What zonectl may have changed of an account in memory. A new key, and being disabled, end its
+ * long-lived queries and push sessions; being purged ends the leases of its records now. 1:
+ * changed; 0: it was so; -EAGAIN: not while a transaction is under way; or -ENOMEM. */
+struct account_terms {
+	const void *key;
+	size_t key_size;
+	bool is_disabled;
+	bool is_purged;
+	bool allows_md5;
+};
+int authority_change_account(struct authority *authority, int64_t id,
+			     const struct account_terms *terms, const struct moment *moment);
 /* Marks accounts for authority_keep_listed(): begin with none, list those that exist, and the
  * others go. Not while a transaction is under way. */
 void authority_unlist_accounts(struct authority *authority);
@@ -177,6 +189,8 @@ bool authority_is_busy(const struct authority *authority);
 const struct authority_counters *authority_counters(const struct authority *authority);
 size_t authority_n_accounts(const struct authority *authority);
 size_t authority_n_llqs(const struct authority *authority);
+/* Walks through all accounts. */
+size_t authority_n_records(const struct authority *authority);
 /* Changes that wait for a transaction. */
 size_t authority_n_waiting(const struct authority *authority);
 /* Connections that are bound to a key or have a DSO session; what they are subscribed to. */

@@ -52,6 +52,7 @@ struct stored_llq {
 	struct octets name;
 	uint16_t type;
 	char *key_name;
+	int algorithm; /* enum dns_tsig_algorithm */
 	struct endpoint remote;
 	struct endpoint local;
 	uint32_t lease; /* seconds granted */

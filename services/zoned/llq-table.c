@@ -123,6 +123,7 @@ static int get_owner(struct account *account, const struct llq_wish *wish, struc
 			return -ENOMEM;
 		}
 	}
+	owner->algorithm = wish->algorithm;
 	*ret = owner;
 	return 0;
 }

@@ -28,6 +28,7 @@ void llq_question_name(const struct llq_question *question, struct name_key *ret
 struct llq_owner {
 	struct account *account;
 	size_t n_llqs;
+	enum dns_tsig_algorithm algorithm; /* of its last setup: events are signed so */
 	bool is_host;
 	UT_hash_handle hh;
 	char key_name[];
@@ -64,6 +65,7 @@ struct llq_wish {
 	const ldns_rdf *name;
 	uint16_t type;
 	const char *key_name;
+	enum dns_tsig_algorithm algorithm;
 	struct peer peer;
 	uint32_t lease;
 	uint64_t expires;

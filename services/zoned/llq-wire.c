@@ -180,6 +180,7 @@ int llq_wire_to_storage(const struct llq *llq, const struct moment *moment, stru
 
 	stored->id = llq->id;
 	stored->type = llq->question->type;
+	stored->algorithm = llq->owner->algorithm;
 	stored->remote = llq->peer.remote;
 	stored->local = llq->peer.local;
 	stored->lease = llq->lease;

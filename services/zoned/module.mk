@@ -4,6 +4,7 @@ sbin_PROGRAMS += services/zoned/zoned services/zoned/zonectl
 libzoned_core_la_SOURCES = \
 	services/zoned/account.c services/zoned/account.h \
 	services/zoned/authority.c services/zoned/authority.h services/zoned/authority-internal.h \
+	services/zoned/authority-account.c \
 	services/zoned/authority-batch.c \
 	services/zoned/authority-llq.c \
 	services/zoned/authority-llq-batch.c \
@@ -41,6 +42,7 @@ libzoned_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
 libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
 
 services_zoned_zoned_SOURCES = \
+	services/zoned/account-loader.c services/zoned/account-loader.h \
 	services/zoned/main.c \
 	services/zoned/server-stream.c services/zoned/server-stream.h \
 	services/zoned/metrics-server.c services/zoned/metrics-server.h \

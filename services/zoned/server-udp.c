@@ -6,8 +6,14 @@
 #include <netinet/in.h>
 
 #define SOCKETS_MAX 16
-/* Datagrams taken in a row before other descriptors get their turn. */
+/* Datagrams taken from the kernel, and given to it, at once. */
 #define BURST 64
+/* Bursts in a row before other descriptors get their turn. Acknowledgements of events must be taken
+ * before more events go out, or there is no room for all that come. */
+#define BURSTS 8
+/* Asked for; the kernel gives what net.core.rmem_max and wmem_max allow, more than that only to
+ * CAP_NET_ADMIN. */
+#define SOCKET_BUFFER (4 << 20)
 
 struct udp_socket {
 	struct server_udp *server;
@@ -16,13 +22,37 @@ struct udp_socket {
 	struct loop_io *io;
 };
 
+/* Room for either family's packet information. */
+union control {
+	struct cmsghdr align;
+	char v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	char v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+/* What surrounds one datagram in recvmmsg() and sendmmsg(). */
+struct slot {
+	struct sockaddr_storage remote;
+	union control control;
+	struct iovec data;
+};
+
 struct server_udp {
 	struct loop *loop;
 	const struct server_callbacks *callbacks;
 	void *userdata;
 	struct udp_socket *sockets[SOCKETS_MAX];
 	size_t n_sockets;
-	uint8_t buffer[65536];
+
+	/* Waiting for server_udp_flush(): all by one socket. */
+	const struct udp_socket *sending;
+	size_t n_sending;
+	struct slot out[BURST];
+	struct mmsghdr out_headers[BURST];
+
+	struct slot in[BURST];
+	struct mmsghdr in_headers[BURST];
+	/* Of each only what is written to takes memory. */
+	uint8_t buffers[BURST][65536];
 };
 
 int server_udp_new(struct loop *loop, const struct server_callbacks *callbacks, void *userdata,
@@ -52,13 +82,6 @@ struct server_udp *server_udp_free(struct server_udp *server)
 	return NULL;
 }
 
-/* Room for either family's packet information. */
-union control {
-	struct cmsghdr align;
-	char v4[CMSG_SPACE(sizeof(struct in_pktinfo))];
-	char v6[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
-
 static void read_local_address(struct msghdr *message, struct endpoint *local)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
@@ -76,41 +99,62 @@ static void read_local_address(struct msghdr *message, struct endpoint *local)
 	}
 }
 
-/* One datagram; false when there are no more. */
-static bool receive_one(struct udp_socket *udp)
+static int receive(struct udp_socket *udp)
 {
 	struct server_udp *server = udp->server;
-	struct sockaddr_storage remote;
-	union control control;
-	struct iovec data = { server->buffer, sizeof server->buffer };
-	struct msghdr message = { .msg_name = &remote,
-				  .msg_namelen = sizeof remote,
-				  .msg_iov = &data,
-				  .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof control };
-	struct peer peer = { .local = udp->bound };
-	ssize_t size = recvmsg(udp->fd, &message, 0);
 
-	if (size < 0)
-		/* What ICMP said about an earlier answer is no reason to stop. */
-		return errno != EAGAIN && errno != EWOULDBLOCK && errno != EBADF;
-	socket_address_to_endpoint(&remote, &peer.remote);
-	read_local_address(&message, &peer.local);
-	if (peer.remote.family && peer.remote.port)
-		server->callbacks->receive(server->userdata, &peer, server->buffer, size);
-	return true;
+	for (size_t i = 0; i < BURST; i++) {
+		struct slot *slot = &server->in[i];
+
+		slot->data = (struct iovec){ server->buffers[i], sizeof server->buffers[i] };
+		server->in_headers[i].msg_hdr =
+			(struct msghdr){ .msg_name = &slot->remote,
+					 .msg_namelen = sizeof slot->remote,
+					 .msg_iov = &slot->data,
+					 .msg_iovlen = 1,
+					 .msg_control = &slot->control,
+					 .msg_controllen = sizeof slot->control };
+	}
+	return recvmmsg(udp->fd, server->in_headers, BURST, 0, NULL);
+}
+
+/* True when there may be more. */
+static bool take_burst(struct udp_socket *udp)
+{
+	struct server_udp *server = udp->server;
+	int n = receive(udp);
+
+	/* What ICMP said about an earlier answer is no reason to stop: the loop asks again. */
+	if (n <= 0)
+		return false;
+	server->callbacks->begin(server->userdata);
+	for (int i = 0; i < n; i++) {
+		struct peer peer = { .local = udp->bound };
+
+		socket_address_to_endpoint(&server->in[i].remote, &peer.remote);
+		read_local_address(&server->in_headers[i].msg_hdr, &peer.local);
+		if (peer.remote.family && peer.remote.port)
+			server->callbacks->receive(server->userdata, &peer, server->buffers[i],
+						   server->in_headers[i].msg_len);
+	}
+	server->callbacks->end(server->userdata);
+	return n == BURST;
 }
 
 static void on_readable(void *userdata, int status, int events)
 {
-	struct udp_socket *udp = userdata;
-	struct server_udp *server = udp->server;
-
-	server->callbacks->begin(server->userdata);
-	for (unsigned int i = 0; i < BURST && receive_one(udp); i++)
+	for (unsigned int i = 0; i < BURSTS && take_burst(userdata); i++)
 		;
-	server->callbacks->end(server->userdata);
+}
+
+static void set_buffers(int fd)
+{
+	static const int size = SOCKET_BUFFER;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
 static int open_socket(struct server_udp *server, struct udp_socket *udp)
@@ -126,6 +170,7 @@ static int open_socket(struct server_udp *server, struct udp_socket *udp)
 		  : setsockopt(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
 	if (r < 0)
 		return -errno;
+	set_buffers(udp->fd);
 	return loop_io_new(server->loop, udp->fd, UV_READABLE, on_readable, udp, &udp->io);
 }
 
@@ -194,22 +239,40 @@ static void set_source(struct msghdr *message, const struct endpoint *local)
 	}
 }
 
+void server_udp_flush(struct server_udp *server)
+{
+	size_t i = 0;
+
+	while (i < server->n_sending) {
+		int n = sendmmsg(server->sending->fd, server->out_headers + i,
+				 server->n_sending - i, 0);
+
+		/* One that the kernel does not take is passed over. */
+		i += n > 0 ? n : 1;
+	}
+	server->n_sending = 0;
+}
+
 void server_udp_send(struct server_udp *server, const struct peer *peer, const uint8_t *data,
 		     size_t size)
 {
 	const struct udp_socket *udp = find_socket(server, &peer->local);
-	struct sockaddr_storage remote;
-	union control control;
-	struct iovec octets = { (void *)data, size };
-	struct msghdr message = { .msg_name = &remote,
-				  .msg_iov = &octets,
-				  .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof control };
+	struct slot *slot;
+	struct msghdr *header;
 
 	if (!udp)
 		return;
-	message.msg_namelen = socket_address_from_endpoint(&peer->remote, &remote);
-	set_source(&message, &peer->local);
-	(void)sendmsg(udp->fd, &message, 0);
+	if (server->n_sending == BURST || (server->n_sending && server->sending != udp))
+		server_udp_flush(server);
+	server->sending = udp;
+	slot = &server->out[server->n_sending];
+	header = &server->out_headers[server->n_sending++].msg_hdr;
+	slot->data = (struct iovec){ (void *)data, size };
+	*header = (struct msghdr){ .msg_name = &slot->remote,
+				   .msg_iov = &slot->data,
+				   .msg_iovlen = 1,
+				   .msg_control = &slot->control,
+				   .msg_controllen = sizeof slot->control };
+	header->msg_namelen = socket_address_from_endpoint(&peer->remote, &slot->remote);
+	set_source(header, &peer->local);
 }

@@ -24,8 +24,10 @@ int server_udp_new(struct loop *loop, const struct server_callbacks *callbacks, 
 		   struct server_udp **ret);
 struct server_udp *server_udp_free(struct server_udp *server);
 int server_udp_listen(struct server_udp *server, const struct endpoint *endpoint);
-/* A datagram that the kernel does not take now is lost, as it might be on its way. */
+/* Sent at the next server_udp_flush(), until when `data` must stay. A datagram that the kernel does
+ * not take then is lost, as it might be on its way. */
 void server_udp_send(struct server_udp *server, const struct peer *peer, const uint8_t *data,
 		     size_t size);
+void server_udp_flush(struct server_udp *server);
 
 DEFINE_CLEANUP(struct server_udp *, server_udp_free)

@@ -81,6 +81,9 @@ static const char *const steps[] = {
 	"CREATE TRIGGER account_removed AFTER DELETE ON accounts BEGIN"
 	" UPDATE generation SET accounts = accounts + 1;"
 	" INSERT INTO account_log SELECT accounts, OLD.id FROM generation; END;",
+
+	/* 6: the algorithm by which events are signed, as its client signs: 1 is HMAC-SHA256. */
+	"ALTER TABLE llqs ADD COLUMN algorithm INTEGER NOT NULL DEFAULT 1;",
 };
 
 int storage_schema_version(void)

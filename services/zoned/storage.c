@@ -42,8 +42,8 @@ static const char *const statement_texts[N_STATEMENTS] = {
 				 "FROM accounts WHERE id = ?2)",
 	[STATEMENT_DELETE_RECORD] = "DELETE FROM records WHERE id = ?1",
 	[STATEMENT_PUT_LLQ] = "INSERT OR REPLACE INTO llqs(id, account, name, type, key_name, "
-			      "remote, local, lease, expires, serial)"
-			      " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10"
+			      "remote, local, lease, expires, serial, algorithm)"
+			      " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
 			      " WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?2)",
 	[STATEMENT_REFRESH_LLQ] = "UPDATE llqs SET lease = ?2, expires = ?3, serial = ?4"
 				  " WHERE id = ?1",
@@ -64,7 +64,7 @@ static const char *const statement_texts[N_STATEMENTS] = {
 	[STATEMENT_WALK_RECORDS] = "SELECT id, owner, type, ttl, data, expires, writer FROM "
 				   "records WHERE account = ?1",
 	[STATEMENT_WALK_LLQS] = "SELECT id, name, type, key_name, remote, local, lease, expires, "
-				"serial FROM llqs WHERE account = ?1",
+				"serial, algorithm FROM llqs WHERE account = ?1",
 	[STATEMENT_WALK_REMOVALS] = "SELECT serial, date, owner, type, data FROM llq_removals"
 				    " WHERE account = ?1",
 	[STATEMENT_LAST_RECORD] = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence"
@@ -268,6 +268,7 @@ static int put_llq(struct storage *storage, int64_t account, const struct stored
 	sqlite3_bind_int64(statement, 8, llq->lease);
 	sqlite3_bind_int64(statement, 9, llq->expires);
 	sqlite3_bind_int64(statement, 10, llq->serial);
+	sqlite3_bind_int(statement, 11, llq->algorithm);
 	return run(statement);
 }
 
@@ -433,6 +434,7 @@ int storage_walk_llqs(struct storage *storage, int64_t account, storage_llq_call
 			.lease = sqlite3_column_int64(statement, 6),
 			.expires = sqlite3_column_int64(statement, 7),
 			.serial = sqlite3_column_int64(statement, 8),
+			.algorithm = sqlite3_column_int(statement, 9),
 		};
 
 		if (column_endpoint(statement, 4, &llq.remote) &&

@@ -136,6 +136,8 @@ void zoned_metrics_write(struct metrics_text *text, const struct authority *auth
 		      "Connections bound to a key or with a DSO session.");
 	metrics_gauge(text, "Subscriptions", NULL, authority_n_subscriptions(authority),
 		      "Subscriptions of DNS Push.");
+	metrics_gauge(text, "Records", NULL, authority_n_records(authority),
+		      "Records of the accounts, those from the configuration included.");
 	metrics_gauge(text, "Waiting", NULL, authority_n_waiting(authority),
 		      "Changes that wait for the next transaction.");
 	metrics_gauge(text, "DatabaseBytes", "bytes", database_size(database),

@@ -3,10 +3,10 @@
 
 #include "common/base/log.h"
 #include "common/dns/dns-options.h"
+#include "services/zoned/account-loader.h"
 #include "services/zoned/metrics-server.h"
 #include "services/zoned/server-stream.h"
 #include "services/zoned/socket-address.h"
-#include "services/zoned/storage-account.h"
 #include "services/zoned/tls-context.h"
 #include "services/zoned/tls-credentials.h"
 #include "services/zoned/zoned-metrics.h"
@@ -32,9 +32,10 @@ struct zoned {
 	struct server_stream *streams;
 	struct metrics_server *metrics;
 	struct zoned_measures measures;
+	struct outbox answers; /* to what came in one burst */
 	struct loop_timer *work_timer;
 	struct loop_timer *accounts_timer;
-	int64_t accounts_generation; /* of the accounts in memory */
+	struct account_loader loader;
 	bool is_stopping;
 };
 
@@ -69,6 +70,7 @@ static void send_all(struct zoned *zoned, struct outbox *outbox)
 {
 	for (size_t i = 0; i < outbox->n; i++)
 		carry_out(zoned, &outbox->items[i]);
+	server_udp_flush(zoned->udp);
 	outbox_clear(outbox);
 	zoned_measures_sent(&zoned->measures, zoned->authority);
 }
@@ -189,106 +191,11 @@ static void on_work(void *userdata)
 /* Accounts
  * ------------------------------------------------------------------------------------------- */
 
-struct loading {
-	struct zoned *zoned;
-	struct moment moment;
-	int64_t account;
-};
-
-static int take_record(void *userdata, const struct stored_record *record)
-{
-	struct loading *loading = userdata;
-	int r = authority_add_record(loading->zoned->authority, loading->account, record,
-				     &loading->moment);
-
-	if (r == -EINVAL)
-		log_warning("record %lld of the database makes no sense; passed over",
-			    (long long)record->id);
-	return r == -ENOMEM ? r : 0;
-}
-
-static int take_llq(void *userdata, const struct stored_llq *llq)
-{
-	struct loading *loading = userdata;
-	int r = authority_add_llq(loading->zoned->authority, loading->account, llq,
-				  &loading->moment);
-
-	return r == -ENOMEM ? r : 0;
-}
-
-static int take_journal(void *userdata, const struct stored_journal *entry)
-{
-	struct loading *loading = userdata;
-
-	return authority_add_journal(loading->zoned->authority, loading->account, entry);
-}
-
-static int take_removal(void *userdata, const struct stored_removal *removal)
-{
-	struct loading *loading = userdata;
-	int r = authority_add_removal(loading->zoned->authority, loading->account, removal);
-
-	return r == -ENOMEM ? r : 0;
-}
-
-static int take_account(void *userdata, const struct stored_account *account)
-{
-	struct loading loading = { .zoned = userdata, .account = account->id };
-	const char *domain = account->domain;
-	int64_t id = account->id;
-	struct zoned *zoned = userdata;
-	int r;
-
-	if (authority_has_account(zoned->authority, id, domain)) {
-		authority_list_account(zoned->authority, id);
-		return 0;
-	}
-	loading.moment = moment_now(zoned);
-	r = authority_add_account(zoned->authority, id, domain, account->key, account->key_size);
-	if (r == -ENOMEM || r == -EEXIST)
-		return r == -EEXIST ? 0 : r;
-	if (r < 0) {
-		log_warning("account %s does not belong to %s; passed over", domain,
-			    zoned->config->zone);
-		return 0;
-	}
-	r = storage_walk_records(zoned->reader, id, take_record, &loading);
-	if (r >= 0)
-		r = storage_walk_removals(zoned->reader, id, take_removal, &loading);
-	if (r >= 0)
-		r = storage_walk_llqs(zoned->reader, id, take_llq, &loading);
-	if (r >= 0 && zoned->options.is_replicated)
-		r = storage_walk_journal(zoned->reader, id, take_journal, &loading);
-	if (r >= 0)
-		r = authority_complete_account(zoned->authority, id, &loading.moment);
-	if (r >= 0)
-		log_info("account %s", domain);
-	else
-		/* Half of it would be served as if it were all, and never be read again. */
-		authority_forget_account(zoned->authority, id);
-	return r;
-}
-
-/* Brings the accounts up to what zonectl did. Removing has to wait for the transaction under way.
- */
 static int refresh_accounts(struct zoned *zoned)
 {
-	int64_t generation;
-	int r = storage_accounts_generation(zoned->reader, &generation);
+	struct moment moment = moment_now(zoned);
 
-	if (r < 0 || generation == zoned->accounts_generation)
-		return r;
-	authority_unlist_accounts(zoned->authority);
-	r = storage_walk_accounts(zoned->reader, take_account, zoned);
-	if (r < 0 || authority_is_busy(zoned->authority))
-		return r;
-	authority_keep_listed(zoned->authority);
-	/* What was removed and made again could not come in before the old one had gone. */
-	r = storage_walk_accounts(zoned->reader, take_account, zoned);
-	if (r < 0)
-		return r;
-	zoned->accounts_generation = generation;
-	return 0;
+	return account_loader_refresh(&zoned->loader, &moment);
 }
 
 static void on_accounts_timer(void *userdata)
@@ -314,16 +221,20 @@ static void on_message(void *userdata, const struct peer *peer, const uint8_t *d
 {
 	struct zoned *zoned = userdata;
 	struct moment moment = moment_now(zoned);
-	struct outbox outbox = {};
 
-	authority_receive(zoned->authority, &moment, peer, data, size, &outbox);
+	authority_receive(zoned->authority, &moment, peer, data, size, &zoned->answers);
 	zoned_measures_receive(&zoned->measures, zoned->authority);
-	send_all(zoned, &outbox);
+	/* A connection whose answers nobody takes is read no further: it has to see them now. */
+	if (peer->connection)
+		send_all(zoned, &zoned->answers);
 }
 
 static void on_burst_end(void *userdata)
 {
-	schedule(userdata);
+	struct zoned *zoned = userdata;
+
+	send_all(zoned, &zoned->answers);
+	schedule(zoned);
 }
 
 static const struct server_callbacks server_callbacks = { on_burst_begin, on_message,
@@ -483,6 +394,12 @@ static int open_storage(struct zoned *zoned)
 	r = storage_last_record_id(zoned->reader, &last_record);
 	if (r >= 0) {
 		authority_set_last_record_id(zoned->authority, last_record);
+		zoned->loader = (struct account_loader){
+			.authority = zoned->authority,
+			.storage = zoned->reader,
+			.zone = zoned->config->zone,
+			.is_replicated = zoned->options.is_replicated,
+		};
 		r = refresh_accounts(zoned);
 	}
 	if (r < 0)
@@ -609,6 +526,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 	if (!zoned)
 		return NULL;
 	metrics_server_free(zoned->metrics);
+	outbox_clear(&zoned->answers);
 	server_udp_free(zoned->udp);
 	server_stream_free(zoned->streams);
 	loop_timer_free(zoned->work_timer);

@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import select
 import socket
 import ssl
 import struct
@@ -418,6 +419,7 @@ class TlsServer:
         self.take, self.address, self.port = take, address, port
         self.cut = self.n_connections = 0
         self.connections = []
+        self.lock = threading.Lock()
         self.folder = tempfile.TemporaryDirectory()
         self.new_certificate()
         self.listener = _bind_in(host, address, port)
@@ -449,11 +451,10 @@ class TlsServer:
 
     def _serve_one(self, connection, source):
         try:
-            with self.context.wrap_socket(connection, server_side=True) as tls, tls.makefile("rb") as stream:
+            with self.context.wrap_socket(connection, server_side=True) as tls:
                 self.n_connections += 1
                 self.connections.append(tls)
-                while len(size := stream.read(2)) == 2:
-                    octets = stream.read(struct.unpack("!H", size)[0])
+                for octets in self._messages(tls):
                     if self.cut > 0:
                         self.cut -= 1
                         return
@@ -461,14 +462,30 @@ class TlsServer:
         except (OSError, ValueError):
             pass
 
+    def _messages(self, tls):
+        kept = b""
+        while True:
+            if not tls.pending():
+                select.select([tls], [], [])
+            # The test writes from another thread.
+            with self.lock:
+                octets = tls.recv(65536)
+            if not octets:
+                return
+            kept += octets
+            while len(kept) >= 2 and len(kept) >= 2 + struct.unpack_from("!H", kept)[0]:
+                size, = struct.unpack_from("!H", kept)
+                yield kept[2:2 + size]
+                kept = kept[2 + size:]
+
     def answer(self, tls, octets, source):
         answer = self.take(octets, source)
         if answer:
             self.send(tls, answer)
 
-    @staticmethod
-    def send(tls, octets):
-        tls.sendall(struct.pack("!H", len(octets)) + octets)
+    def send(self, tls, octets):
+        with self.lock:
+            tls.sendall(struct.pack("!H", len(octets)) + octets)
 
     def drop_all(self):
         """Ends all connections as a crash would."""
@@ -505,6 +522,84 @@ class TlsZone(FakeZone):
     def close(self):
         self.tls.close()
         super().close()
+
+
+SUBSCRIBE, PUSH, UNSUBSCRIBE = 0x40, 0x41, 0x42
+COLLECTIVE = 0xFFFFFFFE
+
+
+class PushZone(TlsZone):
+    """DNS Push (RFC 8765) on the TLS port. subscriptions: [(connection, id, name, type)] that live. dso_rcode: of
+    each DSO response. bound: connections on which a signed query came that named them."""
+
+    def __init__(self, host, names=("desktop",), **options):
+        super().__init__(host, names, **options)
+        self.tls.answer = self._answer
+        self.dso_rcode = 0
+        self.times = (15000, 20000)     # inactivity, keepalive interval
+        self.subscriptions, self.bound = [], []
+        self.n_keepalives = 0
+        self.records["_dns-push-tls._tcp", "SRV"] = [f"0 0 {self.tls.port} ns"]
+
+    @staticmethod
+    def dso(identifier, response, rcode, *tlvs):
+        body = b"".join(struct.pack("!HH", kind, len(data)) + data for kind, data in tlvs)
+        return struct.pack("!HHHHHH", identifier, (0x8000 if response else 0) | 0x3000 | rcode, 0, 0, 0, 0) + body
+
+    def _answer(self, tls, octets, source):
+        if octets[2] >> 3 & 15 != 6:
+            for option in dns.message.from_wire(octets, keyring=self.keyring).options:
+                if option.otype == 65001 and len(option.data) == 32:
+                    self.bound.append(tls)
+            answer = self._take(octets, source, "tls")
+            if answer:
+                self.tls.send(tls, answer)
+            return
+        if self.silent:
+            return
+        identifier, = struct.unpack_from("!H", octets)
+        kind, size = struct.unpack_from("!HH", octets, 12)
+        data = octets[16:16 + size]
+        if kind == 1:
+            self.n_keepalives += 1
+            self.tls.send(tls, self.dso(identifier, True, self.dso_rcode, (1, struct.pack("!II", *self.times))))
+        elif kind == SUBSCRIBE:
+            name, used = dns.name.from_wire(data, 0)
+            rdtype, rdclass = struct.unpack_from("!HH", data, used)
+            rcode = self.dso_rcode or (0 if tls in self.bound else dns.rcode.REFUSED)
+            self.tls.send(tls, self.dso(identifier, True, rcode))
+            if not rcode:
+                with self.changed:
+                    self.subscriptions.append((tls, identifier, name, rdtype))
+                    self.changed.notify_all()
+                kept = self.answers(name, rdtype)
+                if kept:
+                    self.tls.send(tls, self.push_of(kept))
+        elif kind == UNSUBSCRIBE:
+            gone, = struct.unpack("!H", data)
+            with self.changed:
+                self.subscriptions = [s for s in self.subscriptions if (s[0], s[1]) != (tls, gone)]
+                self.changed.notify_all()
+
+    def push_of(self, rrsets, ttl=None):
+        body = b""
+        for rrset in rrsets:
+            for rdata in rrset:
+                wire = rdata.to_wire()
+                body += rrset.name.to_wire() + struct.pack("!HHIH", rrset.rdtype, 1, 10 if ttl is None else ttl, len(wire)) + wire
+        return self.dso(0, False, 0, (PUSH, body))
+
+    def live(self, name, kind):
+        rdtype = dns.rdatatype.from_text(kind)
+        return [s for s in self.subscriptions if s[2] == self.full(name) and s[3] == rdtype and s[0] in self.tls.connections]
+
+    def push(self, name, kind, removed=(), added=()):
+        """Tells the subscriber of this question."""
+        tls = wait_until(lambda: self.live(name, kind), 10, f"a subscription to {name} {kind}")[-1][0]
+        for data, ttl in (removed, REMOVED), (added, 10):
+            if data:
+                self.tls.send(tls, self.push_of([self.rrset(name, kind, data)], ttl))
+        return tls
 
 
 class Resolving(FakeZone):

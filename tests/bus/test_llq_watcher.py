@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """llq-watcher on a bus of its own, its neighbours and the zone's server played by the test."""
+import time
+
 import pytest
 
 from fake_zone import (ACCOUNT, CONFIG, HOST_ID, LABEL, REFRESH, SECRET, SIGNED_OUT, FakeZone, fake_identity,
@@ -169,9 +171,13 @@ def test_server_gone_and_back(host, zone):
     wait_endpoint(host, "203.0.113.5")
     zone.silent = True
     host.wait_for(("llq-watcher", "State", "retrying"), 40)
-    assert desktop(host)["Live"]
+    host.wait_for(lambda: not desktop(host)["Live"])
+    since = desktop(host)["NotHeardSince"]
+    assert 0 < since <= time.time() - 10 and get(host, "NotHeardSince") == since
+    assert tuple(desktop(host)["Endpoint"]) == ("203.0.113.5", 4500)
     zone.silent = False
     host.wait_for(("llq-watcher", "State", "watching"), 60)
+    host.wait_for(lambda: desktop(host)["Live"] and not desktop(host)["NotHeardSince"])
 
 
 def test_sign_out(host, zone):

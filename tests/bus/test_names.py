@@ -245,3 +245,22 @@ def test_resolved_that_may_not_be_told(host, zone, tunnel, tmp_path):
     host.wait_for(("llq-watcher", "Names", "manual"))
     reason = get(host, "NamesReason")
     assert "systemd-resolved does not take our names" in reason and "server=/" in reason
+
+
+def test_short_names_and_the_port_of_dns(host, zone, tunnel):
+    """search = yes; and a stub that /etc/resolv.conf can name, since port 53 is free to us here."""
+    host.run("sysctl -qw net.ipv4.ip_unprivileged_port_start=53")
+    resolved.start_polkit(host)
+    resolved.start_resolved(host)
+    tunnel.up()
+    start(host, "[stub]\nsearch = yes\nport = 53\n", wait=False)
+    settings = wait_told(host)
+    assert [domain for domain, routing_only in settings["Domains"] if not routing_only] == [ACCOUNT]
+    assert settings["DNSEx"][0][2:] == (0, "")
+    assert host.run(["getent", "ahosts", "desktop"], env=resolved.NSS).stdout.split()[0] == OTHER_ID
+    # The stub as the only name server, without resolved.
+    host.run("rm -f /etc/nsswitch.conf")
+    host.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    host.write("/etc/resolv.conf", f"nameserver {STUB}\n")
+    assert host.run(["getent", "ahosts", OTHER]).stdout.split()[0] == OTHER_ID
+    assert OTHER in host.run(["getent", "hosts", OTHER_ID]).stdout

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What a person gets from the account's names: ordinary programs, the real systemd-resolved, everything real."""
+import json
 import os
 import subprocess
 
@@ -105,6 +106,34 @@ def test_ssh_by_name(lab):
     desktop.move(lab.gateways["C"])
     lab.wait_sees(laptop, desktop)
     assert laptop.run(command, timeout=60).stdout.split()[0] == "desktop"
+
+
+def test_a_shared_service_is_found_and_used(lab):
+    """From `homewardctl share ssh` on one host to ssh on the other, by nothing but what DNS-SD says."""
+    laptop, desktop = lab.laptop, lab.desktop
+    key = start_sshd(desktop, lab.host_id(desktop))
+    laptop.write("/run/lab/tmp/key", key, mode=0o600)
+    desktop.homewardctl("share", "ssh", "--subtype", "_work", "--txt", "user=root")
+
+    def found(host):
+        return json.loads(host.homewardctl("services", "--json").stdout)
+    service = laptop.wait_for(lambda: [one for one in found(laptop) if one["live"]], lab.patience, "the service")[0]
+    assert (service["name"], service["type"], service["host"]) == ("desktop", "_ssh._tcp", "desktop")
+    # What a browser does: types, instances, where it is.
+    browse = {"server": "127.0.0.53", "port": "53"}
+    types = laptop.wait_for(lambda: dig(laptop, f"_services._dns-sd._udp.{ACCOUNT_DOMAIN}", "PTR", "+short",
+                                        **browse).split(), lab.patience, "types")
+    instance, = dig(laptop, types[0], "PTR", "+short", **browse).split()
+    assert dig(laptop, f"_work._sub._ssh._tcp.{ACCOUNT_DOMAIN}", "PTR", "+short", **browse).split() == [instance]
+    assert dig(laptop, instance, "TXT", "+short", **browse) == '"user=root"\n'
+    _, _, port, target = dig(laptop, instance, "SRV", "+short", **browse).split()
+    laptop.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    said = laptop.run(["ssh", "-F", "none", "-i", "/run/lab/tmp/key", "-o", "UserKnownHostsFile=/run/lab/tmp/known",
+                       "-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes", "-p", port,
+                       f"root@{target.rstrip('.')}", "hostname"], timeout=60).stdout
+    assert said == "desktop\n"
+    desktop.homewardctl("unshare", "ssh")
+    laptop.wait_for(lambda: found(laptop) == [], lab.patience, "the service is gone")
 
 
 def test_names_come_back_after_kills_and_go_in_the_end(lab):

@@ -161,10 +161,45 @@ static void test_names_that_are_none(void **state)
 	secret_free(key);
 }
 
+/* More than a process may have mappings. */
+static void test_pool(void **state)
+{
+	enum { n = 70000 };
+	struct secret **secrets = calloc(n, sizeof(struct secret *)), *other;
+	struct secret_pool *pool;
+	uint8_t longest[65] = { 0 };
+
+	assert_int_equal(secret_pool_new(&pool), 0);
+	assert_int_equal(secret_pool_copy(pool, longest, 65, &other), -EINVAL);
+	assert_int_equal(secret_pool_copy(pool, longest, 0, &other), -EINVAL);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(secret_pool_copy(pool, &i, sizeof i, &secrets[i]), 0);
+	for (uint32_t i = 0; i < n; i++)
+		assert_memory_equal(secrets[i]->data, &i, sizeof i);
+	/* Wiped, and used again. */
+	other = secrets[5];
+	memcpy(longest, "\5\0\0\0", 4);
+	assert_memory_equal(other->data, longest, 4);
+	uint8_t *place = other->data;
+	memset(place + 8, 7, 56);
+	other->size = 64;
+	secret_free(other);
+	memset(longest, 0, 64);
+	assert_memory_equal(place + 8, longest, 56);
+	assert_int_equal(secret_pool_copy(pool, "again", 5, &secrets[5]), 0);
+	assert_ptr_equal(secrets[5]->data, place);
+	for (uint32_t i = 0; i < n; i++)
+		secret_free(secrets[i]);
+	free(secrets);
+	assert_null(secret_pool_free(pool));
+	assert_null(secret_pool_free(NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_secret_sizes),
+		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_memfd),
 		cmocka_unit_test(test_what_is_no_sealed_memfd),
 		cmocka_unit_test(test_descriptor),

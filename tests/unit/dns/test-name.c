@@ -37,6 +37,22 @@ static void text_and_back(void **state)
 	assert_string_equal(text, ".");
 }
 
+/* G42, and the same octets from ldns. */
+static void name_of_a_service(void **state)
+{
+	static const char golden[] = "0f5f646e732d7570646174652d746c73045f75647005616c69636507"
+				     "6d656d62657273026d6503636f6d00";
+	static const char text[] = "_dns-update-tls._udp.alice.members.me.com";
+	struct dns_name name;
+	ldns_rdf *rdf = ldns_dname_new_frm_str(text);
+
+	assert_int_equal(dns_name_from_text(text, &name), 0);
+	assert_hex(name.octets, name.size, golden);
+	assert_int_equal(dns_name_from_rdf(rdf, &name), 0);
+	assert_hex(name.octets, name.size, golden);
+	ldns_rdf_deep_free(rdf);
+}
+
 static void refused_texts(void **state)
 {
 	char long_label[80], long_name[300];
@@ -119,9 +135,13 @@ static void odd_octets_are_escaped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_and_back),     cmocka_unit_test(refused_texts),
-		cmocka_unit_test(compressed),        cmocka_unit_test(malformed),
-		cmocka_unit_test(chain_of_pointers), cmocka_unit_test(odd_octets_are_escaped),
+		cmocka_unit_test(name_of_a_service),
+		cmocka_unit_test(text_and_back),
+		cmocka_unit_test(refused_texts),
+		cmocka_unit_test(compressed),
+		cmocka_unit_test(malformed),
+		cmocka_unit_test(chain_of_pointers),
+		cmocka_unit_test(odd_octets_are_escaped),
 	};
 
 	return cmocka_run_group_tests_name("dns-name", tests, NULL, NULL);

@@ -34,6 +34,21 @@ static void made_from_values(void **state)
 	assert_text(dns_record_new_txt("a.example", 10, none), "a.example. 10 IN TXT \"\"");
 }
 
+/* G41: a TXT record has at least one string (RFC 6763 §6.1). */
+static void empty_txt(void **state)
+{
+	static const char *const none[] = { NULL };
+	ldns_rr *rr = dns_record_new_txt("a.example", 10, none);
+	uint8_t *octets = NULL;
+	size_t size = 0;
+
+	assert_int_equal(ldns_rr2wire(&octets, rr, LDNS_SECTION_ANSWER, &size), LDNS_STATUS_OK);
+	/* Length of the data, data. */
+	assert_hex(octets + size - 3, 3, "000100");
+	free(octets);
+	ldns_rr_free(rr);
+}
+
 static void no_names(void **state)
 {
 	struct in_addr address = { 0 };
@@ -78,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(made_from_values),
+		cmocka_unit_test(empty_txt),
 		cmocka_unit_test(no_names),
 		cmocka_unit_test(read_back),
 	};

@@ -28,7 +28,7 @@ static void network_is(uint64_t generation, const char *external)
 
 static void status_is(enum llq_status status)
 {
-	watcher_state_on_status(&state, now, status, 0);
+	watcher_state_on_status(&state, now, status, 0, NULL);
 }
 
 static int start(void **unused)
@@ -133,7 +133,7 @@ static void silent_server_is_looked_for_again(void **unused)
 static void full_server(void **unused)
 {
 	watch();
-	watcher_state_on_status(&state, now, LLQ_STATUS_FULL, 300);
+	watcher_state_on_status(&state, now, LLQ_STATUS_FULL, 300000, NULL);
 	expect(WATCHER_ACTION_NONE, "retrying");
 	assert_int_equal(state.due, now + 300 * 1000);
 }

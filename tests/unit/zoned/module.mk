@@ -1,4 +1,5 @@
 ZONED_TESTS = \
+	tests/unit/zoned/test-account \
 	tests/unit/zoned/test-llq \
 	tests/unit/zoned/test-metrics \
 	tests/unit/zoned/test-policy \
@@ -27,6 +28,9 @@ tests_unit_zoned_test_llq_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_metrics_SOURCES = tests/unit/zoned/test-metrics.c tests/unit/zoned/unit.h
 tests_unit_zoned_test_metrics_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_metrics_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_account_SOURCES = tests/unit/zoned/test-account.c $(zoned_fixture)
+tests_unit_zoned_test_account_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_account_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_policy_SOURCES = tests/unit/zoned/test-policy.c $(zoned_fixture)
 tests_unit_zoned_test_policy_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_policy_LDADD = $(zoned_test_libs)

@@ -5,6 +5,12 @@
 #include "tests/unit/zoned/unit.h"
 
 static uint8_t account_secret[ACCOUNT_KEY_SIZE];
+static enum dns_tsig_algorithm algorithm;
+
+void fixture_set_algorithm(enum dns_tsig_algorithm wanted)
+{
+	algorithm = wanted;
+}
 
 void fixture_add_account(struct fixture *fixture)
 {
@@ -28,6 +34,7 @@ void fixture_start(struct fixture *fixture)
 {
 	ldns_rr *address;
 
+	fixture_set_algorithm(DNS_TSIG_ALGORITHM_HMAC_SHA256);
 	for (size_t i = 0; i < sizeof account_secret; i++)
 		account_secret[i] = i;
 	*fixture = (struct fixture){
@@ -143,7 +150,7 @@ const struct dns_tsig_key *fixture_key(const char *key_name)
 		memcpy(secret, host->data, sizeof secret);
 	}
 	assert_int_equal(dns_name_from_text(key_name, &key.name), 0);
-	key.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256;
+	key.algorithm = algorithm;
 	key.secret = secret;
 	key.secret_size = sizeof secret;
 	return &key;

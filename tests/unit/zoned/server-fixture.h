@@ -37,6 +37,8 @@ void fixture_clear_outbox(struct fixture *fixture);
 /* The key of this name: the account's domain or a host's. Static memory, good until the next call.
  */
 const struct dns_tsig_key *fixture_key(const char *key_name);
+/* Of fixture_key() from now on; fixture_start() sets HMAC-SHA256. */
+void fixture_set_algorithm(enum dns_tsig_algorithm algorithm);
 
 /* One message out, built by the test, signed unless `key_name` is NULL; work until all is answered.
  */

@@ -479,6 +479,28 @@ static void events_for_what_comes_and_goes(void **state)
 	assert_int_equal(counters(fixture)->llq_event_retries, 0);
 }
 
+/* Events are signed as their client signs, after a restart too. */
+static void events_by_the_clients_algorithm(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	fixture_set_algorithm(DNS_TSIG_ALGORITHM_HMAC_SHA512);
+	set_up(fixture, FIXTURE_DOMAIN, 7200);
+	fixture_clear_outbox(fixture);
+	change(fixture, true, QUESTION " PTR a");
+	event = take_event(fixture, FIXTURE_DOMAIN);
+	acknowledge_well(fixture, FIXTURE_DOMAIN, &event);
+	assert_int_equal(counters(fixture)->llq_acks, 1);
+	change(fixture, true, QUESTION " PTR b");
+	fixture_clear_outbox(fixture);
+	fixture_restart(fixture);
+	fixture_work(fixture);
+	event = take_event(fixture, FIXTURE_DOMAIN);
+	acknowledge_well(fixture, FIXTURE_DOMAIN, &event);
+	assert_int_equal(counters(fixture)->llq_acks, 1);
+}
+
 static void refreshed_lease_is_no_event(void **state)
 {
 	struct fixture *fixture = *state;
@@ -1007,6 +1029,7 @@ int main(void)
 		TEST(lease_ends),
 		TEST(events_for_what_comes_and_goes),
 		TEST(refreshed_lease_is_no_event),
+		TEST(events_by_the_clients_algorithm),
 		TEST(expired_record_is_an_event),
 		TEST(event_without_answer),
 		TEST(event_answered_late),

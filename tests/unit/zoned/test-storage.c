@@ -136,6 +136,7 @@ static void append_llq(struct change_list *list, int64_t account, uint64_t id, u
 	change.llq.key_name = strdup("key");
 	change.llq.remote = (struct endpoint){ { 192, 0, 2, 1 }, 4000, 4 };
 	change.llq.local = (struct endpoint){ { 0x20, 1 }, 53, 6 };
+	change.llq.algorithm = 3;
 	change.llq.lease = 5400;
 	change.llq.expires = 1700000000123;
 	change.llq.serial = serial;
@@ -330,6 +331,7 @@ static void records_and_queries(void **state)
 	found.n = 0;
 	assert_int_equal(storage_walk_llqs(place->storage, 1, find_llq, &found), 0);
 	assert_int_equal(found.n, 1);
+	assert_int_equal(found.llq.algorithm, 3);
 	assert_int_equal(found.llq.remote.port, 4000);
 	assert_int_equal(found.llq.local.family, 6);
 	assert_int_equal(found.llq.lease, 900);

@@ -4,6 +4,8 @@
 #include "services/zoned/replay-state.h"
 #include "tests/unit/zoned/server-fixture.h"
 
+#include <stdio.h>
+
 static int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof *fixture);
@@ -634,29 +636,160 @@ static void old_update_of_a_host_is_no_news(void **state)
 	assert_int_equal(require_exact(fixture, 0, "desktop A 192.0.2.2", NULL), 0);
 }
 
-static void replays_within_a_second(void **state)
+/* A copy of the newest one, and of one that failed, is answered as the first time and not done. */
+static void copies_are_not_done_again(void **state)
 {
-	struct replay_guard *guard = calloc(1, sizeof *guard);
-	struct dns_tsig_mac a = { 32, { 1 } }, b = { 32, { 2 } };
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+	size_t size;
+
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "host A 192.0.2.1");
+	exchange_add_lease(&exchange, 5400);
+	size = dns_builder_sign(&exchange.builder, fixture_key(FIXTURE_DOMAIN), NULL,
+				fixture->moment.date / 1000, &exchange.mac);
+	for (int i = 0; i < 3; i++) {
+		struct dns_update_lease lease;
+		struct dns_message *answer;
+
+		fixture_clear_outbox(fixture);
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
+				  exchange.octets, size, &fixture->outbox);
+		fixture_work(fixture);
+		assert_int_equal(dns_message_parse(fixture->outbox.items[0].data,
+						   fixture->outbox.items[0].size, &answer),
+				 0);
+		assert_int_equal(answer->rcode, LDNS_RCODE_NOERROR);
+		assert_int_equal(dns_options_read_update_lease(answer->options,
+							       answer->options_size, &lease),
+				 1);
+		assert_int_equal(lease.lease, 5400);
+		dns_message_free(answer);
+		fixture_clear_outbox(fixture);
+		/* Somebody else deletes it; the copies do not bring it back. */
+		if (i == 0)
+			assert_int_equal(
+				fixture_add(fixture, DESKTOP_KEY, 5400, "desktop A 192.0.2.7"), 0);
+		if (i == 1) {
+			assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_A), 1);
+			fixture_sleep(fixture, 200000);
+		}
+	}
+}
+
+/* Of the account's own key, which several machines may have, only what was there before is refused,
+ * not what is older. */
+static void account_key_has_no_order(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchanges[3];
+	size_t sizes[3];
+	static const struct {
+		int message;
+		ldns_pkt_rcode rcode;
+	} steps[] = {
+		{ 1, LDNS_RCODE_NOERROR }, { 0, LDNS_RCODE_NOERROR }, { 0, LDNS_RCODE_NOERROR },
+		{ 2, LDNS_RCODE_NOERROR }, { 0, LDNS_RCODE_NOTAUTH }, { 1, LDNS_RCODE_NOTAUTH },
+		{ 2, LDNS_RCODE_NOERROR },
+	};
+
+	for (int i = 0; i < 3; i++) {
+		char text[40];
+
+		snprintf(text, sizeof text, "host%d A 192.0.2.1", i);
+		exchange_begin_update(&exchanges[i]);
+		exchange_add(&exchanges[i], text);
+		sizes[i] = dns_builder_sign(&exchanges[i].builder, fixture_key(FIXTURE_DOMAIN),
+					    NULL, fixture->moment.date / 1000 + i * 10, NULL);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		fixture_clear_outbox(fixture);
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
+				  exchanges[steps[i].message].octets, sizes[steps[i].message],
+				  &fixture->outbox);
+		fixture_work(fixture);
+		assert_int_equal(fixture->outbox.n, 1);
+		assert_int_equal(fixture->outbox.items[0].data[3] & 0xf, steps[i].rcode);
+	}
+	assert_int_equal(authority_counters(fixture->authority)->replayed, 2);
+}
+
+/* What the disk did not take may come again, and is done then. */
+static void copy_after_a_failure(void **state)
+{
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+	size_t size;
+
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "desktop A 192.0.2.1");
+	size = dns_builder_sign(&exchange.builder, fixture_key(DESKTOP_KEY), NULL,
+				fixture->moment.date / 1000, NULL);
+	for (int i = 0; i < 2; i++) {
+		fixture->fails_to_commit = i == 0;
+		fixture_clear_outbox(fixture);
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
+				  exchange.octets, size, &fixture->outbox);
+		fixture_sleep(fixture, 2000);
+		assert_int_equal(fixture->outbox.n, 1);
+		assert_int_equal(fixture->outbox.items[0].data[3] & 0xf,
+				 i ? LDNS_RCODE_NOERROR : LDNS_RCODE_SERVFAIL);
+	}
+	assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_A), 1);
+}
+
+static enum replay_verdict try(struct replay_guard *guard, const char *name, bool is_host,
+			       uint64_t seconds, uint32_t number)
+{
+	struct dns_tsig_mac mac = { 32, { 1, number >> 16, number >> 8, number } };
+
+	return replay_guard_check(guard, name, is_host, seconds, &mac);
+}
+
+static void order_of_a_hosts_messages(void **state)
+{
+	struct replay_guard guard = {};
 	char name[32];
 
-	assert_true(replay_guard_accept(guard, "x", 100, &a));
-	assert_true(replay_guard_accept(guard, "x", 100, &b));
-	assert_true(replay_guard_accept(guard, "x", 100, &b));
-	assert_false(replay_guard_accept(guard, "x", 100, &a));
-	assert_false(replay_guard_accept(guard, "x", 99, &a));
-	assert_true(replay_guard_accept(guard, "y", 99, &a));
-	assert_true(replay_guard_accept(guard, "x", 101, &a));
+	assert_int_equal(try(&guard, "x", true, 100, 1), REPLAY_NEW);
+	assert_int_equal(try(&guard, "x", true, 100, 2), REPLAY_NEW);
+	assert_int_equal(try(&guard, "x", true, 100, 2), REPLAY_AGAIN);
+	assert_int_equal(try(&guard, "x", true, 100, 1), REPLAY_OLD);
+	assert_int_equal(try(&guard, "x", true, 99, 3), REPLAY_OLD);
+	assert_int_equal(try(&guard, "y", true, 99, 1), REPLAY_NEW);
+	assert_int_equal(try(&guard, "x", true, 101, 4), REPLAY_NEW);
 	/* Bounded: what was not used longest makes room. */
 	for (int i = 0; i < REPLAY_KEYS; i++) {
 		snprintf(name, sizeof name, "key%d", i);
-		assert_true(replay_guard_accept(guard, name, 100, &a));
+		assert_int_equal(try(&guard, name, true, 100, 1), REPLAY_NEW);
 	}
-	assert_true(replay_guard_accept(guard, "x", 100, &b));
-	assert_false(replay_guard_accept(guard, "key200", 99, &b));
-	assert_int_equal(guard->n, REPLAY_KEYS);
-	replay_guard_clear(guard);
-	free(guard);
+	assert_int_equal(guard.n, REPLAY_KEYS);
+	assert_int_equal(try(&guard, "x", true, 100, 2), REPLAY_NEW);
+	assert_int_equal(try(&guard, "key200", true, 99, 2), REPLAY_OLD);
+	replay_guard_clear(&guard);
+}
+
+static void memory_of_an_account(void **state)
+{
+	struct replay_guard guard = {};
+	struct replay_outcome outcome = { LDNS_RCODE_YXDOMAIN, 77 }, read;
+	struct dns_tsig_mac last = { 32, { 1, 0, 0, 9 } };
+
+	assert_int_equal(try(&guard, "x", false, 100, 9), REPLAY_NEW);
+	assert_false(replay_guard_outcome(&guard, "x", &last, &read));
+	replay_guard_settle(&guard, "x", &last, &outcome);
+	assert_true(replay_guard_outcome(&guard, "x", &last, &read));
+	assert_int_equal(read.rcode, LDNS_RCODE_YXDOMAIN);
+	assert_int_equal(read.granted, 77);
+	/* Many at once, none twice; then what is too old to be known. */
+	for (uint32_t i = 10; i < 10 + REPLAY_ACCOUNT_MESSAGES; i++)
+		assert_int_equal(try(&guard, "x", false, 101, i), REPLAY_NEW);
+	for (uint32_t i = 10; i < 9 + REPLAY_ACCOUNT_MESSAGES; i++)
+		assert_int_equal(try(&guard, "x", false, 101, i), REPLAY_OLD);
+	assert_false(replay_guard_outcome(&guard, "x", &last, &read));
+	assert_int_equal(try(&guard, "x", false, 99, 5), REPLAY_OLD);
+	assert_int_equal(try(&guard, "x", false, 100, 6), REPLAY_NEW);
+	replay_guard_clear(&guard);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -687,7 +820,11 @@ int main(void)
 		TEST(queries_do_not_see_what_is_not_durable),
 		TEST(updates_share_a_transaction),
 		TEST(old_update_of_a_host_is_no_news),
-		cmocka_unit_test(replays_within_a_second),
+		TEST(copies_are_not_done_again),
+		TEST(account_key_has_no_order),
+		TEST(copy_after_a_failure),
+		cmocka_unit_test(order_of_a_hosts_messages),
+		cmocka_unit_test(memory_of_an_account),
 	};
 
 	return cmocka_run_group_tests_name("zoned update", tests, NULL, NULL);

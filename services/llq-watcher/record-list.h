@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Sets of records as a server tells of their changes. Two records are the same when owner, type and
+ * data are; the TTL does not count. Pure. */
+#include "common/dns/dns-message.h"
+
+bool record_list_contains(const ldns_rr_list *list, const ldns_rr *rr);
+void record_list_remove(ldns_rr_list *list, const ldns_rr *rr);
+/* Adds a copy, in the place of one that is the same; without memory it adds none. */
+void record_list_add(ldns_rr_list *list, const ldns_rr *rr);
