@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The account's names for ordinary programs: llq-watcher's stub asked by dig, and the real systemd-resolved."""
 import ipaddress
+import shutil
 import subprocess
 
 import pytest
@@ -131,6 +132,22 @@ def test_without_resolved_it_says_what_to_do(host, zone):
     start(host)
     host.wait_for(("llq-watcher", "Names", "manual"))
     assert f'"server=/{ACCOUNT}/{STUB}#{PORT}"' in get(host, "NamesReason")
+
+
+def test_what_it_says_without_resolved_is_right(host, zone):
+    """The line that it says, given to the real dnsmasq."""
+    if not shutil.which("dnsmasq"):
+        pytest.skip("dnsmasq-base is not installed")
+    start(host)
+    host.wait_for(("llq-watcher", "Names", "manual"))
+    line = get(host, "NamesReason").split('"')[1]
+    host.write("/run/lab/dnsmasq.conf", f"no-resolv\nno-hosts\nuser=root\nbind-interfaces\nlisten-address=127.0.0.9\n"
+               f"port=5354\npid-file\n{line}\n")
+    with open(host.path("/run/lab/dnsmasq.log"), "wb") as log:
+        host.popen(["dnsmasq", "-k", "-C", "/run/lab/dnsmasq.conf", "--log-facility=-"], stdout=log, stderr=log)
+    where = {"server": "127.0.0.9", "port": "5354"}
+    host.wait_for(lambda: short(host, OTHER, "AAAA", **where) == [OTHER_ID])
+    assert "status: NXDOMAIN" in dig(host, "nobody." + ACCOUNT, "AAAA", **where)
 
 
 def test_off_and_elsewhere(host, zone):
