@@ -1,6 +1,7 @@
 ZONED_TESTS = \
 	tests/unit/zoned/test-account \
 	tests/unit/zoned/test-llq \
+	tests/unit/zoned/test-llq-link \
 	tests/unit/zoned/test-metrics \
 	tests/unit/zoned/test-policy \
 	tests/unit/zoned/test-dso-session \
@@ -40,6 +41,9 @@ tests_unit_zoned_test_dso_session_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_push_SOURCES = tests/unit/zoned/test-push.c $(zoned_fixture)
 tests_unit_zoned_test_push_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_push_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_llq_link_SOURCES = tests/unit/zoned/test-llq-link.c $(zoned_fixture)
+tests_unit_zoned_test_llq_link_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_llq_link_LDADD = libllqwatcher-core.la $(zoned_test_libs)
 tests_unit_zoned_test_query_SOURCES = tests/unit/zoned/test-query.c $(zoned_fixture)
 tests_unit_zoned_test_query_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_query_LDADD = $(zoned_test_libs)
