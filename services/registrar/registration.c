@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LEASE_LEAST 60
+#define LEASE_LEAST 30
 #define LEASE_MOST  (7 * 24 * 3600)
 #define NAME_SIZE   600
 

@@ -27,6 +27,6 @@ ldns_rr_list *registration_records(const struct host_names *identity,
 				   const struct sockaddr_in *endpoint);
 
 /* The lease in a response to an UPDATE that asked for `wanted`: what was granted, or what was
- * wanted when the server says nothing (RFC 9664 §4.2). At least 60 s and at most a week, so that a
+ * wanted when the server says nothing (RFC 9664 §4.2). At least 30 s and at most a week, so that a
  * confused server cannot make us hammer it or fall silent. */
 uint32_t registration_read_lease(const struct dns_message *response, uint32_t wanted);

@@ -76,7 +76,7 @@ static void lease(void **state)
 	assert_int_equal(granted("\0\2\0\4\0\0\x07\x08", 8), 1800);
 	assert_int_equal(granted("", 0), 5400);
 	assert_int_equal(granted("\0\2\0\3\0\0\0", 7), 5400);
-	assert_int_equal(granted("\0\2\0\4\0\0\0\0", 8), 60);
+	assert_int_equal(granted("\0\2\0\4\0\0\0\0", 8), 30);
 	assert_int_equal(granted("\0\2\0\4\xff\xff\xff\xff", 8), 604800);
 }
 
