@@ -52,6 +52,7 @@ struct account *account_free(struct account *account)
 		return NULL;
 	zone_free(account->zone);
 	zone_free(account->staged);
+	zone_free(account->base);
 	replication_free(account->replication);
 	secret_free(account->key);
 	free(account);

@@ -24,7 +24,14 @@ struct account {
 	struct account *next_staged;     /* in the list of those that have one */
 	struct due_entry lease_end;      /* the first lease to end in `zone` */
 	struct replication *replication; /* NULL: nobody follows the zone */
-	bool is_listed;                  /* met by the walk through the storage that is going on */
+
+	/* What is in the primary, where there is one: see authority-follow.h. */
+	struct zone *base;          /* with what was learnt, while a transaction is under way */
+	struct account *next_based; /* in the list of those that have one */
+	bool is_unclaimed;          /* it has no records there at all */
+	uint64_t learnt_from;       /* older differences are in what it began with */
+
+	bool is_listed; /* met by the walk through the storage that is going on */
 
 	/* Long-lived queries about it: see llq-table.h. */
 	struct llq_question *llq_questions;

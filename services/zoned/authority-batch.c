@@ -4,6 +4,7 @@
  * place of the old versions when it is durable and are dropped when it is not. */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-follow.h"
 #include "services/zoned/authority-session.h"
 #include "services/zoned/authority-transfer.h"
 
@@ -62,8 +63,7 @@ struct operation *authority_enqueue(struct authority *authority, struct request 
 /* Working off ------------------------------------------------------------------------------------
  */
 
-/* Puts a new version of the account's zone in the place of the staged one. */
-static void set_staged(struct authority *authority, struct account *account, struct zone *next)
+void authority_set_staged(struct authority *authority, struct account *account, struct zone *next)
 {
 	if (!account->staged) {
 		account->next_staged = authority->staged;
@@ -71,6 +71,18 @@ static void set_staged(struct authority *authority, struct account *account, str
 	}
 	zone_free(account->staged);
 	account->staged = next;
+}
+
+void authority_drop_staged(struct authority *authority)
+{
+	while (authority->staged) {
+		struct account *account = authority->staged;
+
+		authority->staged = account->next_staged;
+		account->next_staged = NULL;
+		account->staged = zone_free(account->staged);
+		accounts_note_leases(&authority->accounts, account);
+	}
 }
 
 /* Leases that have ended, in a copy. Without memory they stay, unseen, until the next change. */
@@ -85,9 +97,9 @@ static void expire_leases(struct authority *authority, const struct moment *mome
 
 		/* Comes back when the transaction is settled. */
 		due_heap_remove(heap, first);
-		if (zone_new_copy(account->zone, &next) < 0)
+		if (zone_new_copy(account->staged ?: account->zone, &next) < 0)
 			continue;
-		set_staged(authority, account, next);
+		authority_set_staged(authority, account, next);
 		authority->counters.records_expired += zone_expire(next, moment->now);
 		zone_bump_serial(next);
 	}
@@ -128,11 +140,15 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 
 	if (!account)
 		return LDNS_RCODE_REFUSED;
-	operation->verdict = replay_guard_check(&authority->replays, request->identity.key_name,
-						request->identity.is_host,
-						request->tsig.time_signed, &request->tsig.mac);
+	if (authority->follower && !follow_owns(authority, account))
+		return LDNS_RCODE_SERVFAIL;
+	if (!operation->is_accepted)
+		operation->verdict = replay_guard_check(
+			&authority->replays, request->identity.key_name, request->identity.is_host,
+			request->tsig.time_signed, &request->tsig.mac);
 	if (operation->verdict != REPLAY_NEW)
 		return LDNS_RCODE_NOTAUTH;
+	operation->is_accepted = true;
 	grant.writer.account_key_name = account->domain;
 	grant.expires = grant_lease(authority, operation, moment);
 	if (zone_new_copy(account->staged ?: account->zone, &next) < 0)
@@ -142,7 +158,7 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 		zone_free(next);
 		return rcode;
 	}
-	set_staged(authority, account, next);
+	authority_set_staged(authority, account, next);
 	return LDNS_RCODE_NOERROR;
 }
 
@@ -209,7 +225,10 @@ static int write_zone_change(void *userdata, enum zone_change kind, struct zone_
 	struct change change = { .kind = CHANGE_DELETE_RECORD, .account = writing->account->id };
 	int r;
 
-	if (record->fixed)
+	/* Those of the configuration are made anew at each start; in a primary they are what it
+	 * says. */
+	if (record->fixed &&
+	    !(writing->authority->follower && !follow_is_local(writing->account, record)))
 		return 0;
 	switch (kind) {
 	case ZONE_CHANGE_ADDED:
@@ -338,43 +357,26 @@ static void answer_operation(struct authority *authority, struct operation *oper
 /* From outside
  * ---------------------------------------------------------------------------------------- */
 
+static void apply_updates(struct authority *authority, const struct moment *moment)
+{
+	struct operation *operation;
+
+	if (!authority->follower || follow_is_ready(authority))
+		expire_leases(authority, moment);
+	for (operation = authority->under_way.first; operation; operation = operation->next)
+		if (operation->kind == OPERATION_UPDATE)
+			operation->rcode = apply_update(authority, operation, moment);
+}
+
 /* Queries last: what their clients are told is the zone after all changes of this transaction. */
-static void apply_operations(struct authority *authority, const struct moment *moment)
+static int write_all(struct authority *authority, const struct moment *moment,
+		     struct change_list *changes)
 {
 	struct operation *operation;
 
 	for (operation = authority->under_way.first; operation; operation = operation->next)
-		if (operation->kind == OPERATION_UPDATE)
-			operation->rcode = apply_update(authority, operation, moment);
-	for (operation = authority->under_way.first; operation; operation = operation->next)
 		if (operation->kind != OPERATION_UPDATE)
 			authority_apply_llq(authority, operation, moment);
-}
-
-uint64_t authority_next_work(const struct authority *authority, const struct moment *moment)
-{
-	uint64_t due = authority_next_llq_work(authority);
-
-	/* While a transaction is under way nothing can start; its end asks again. */
-	if (authority->is_busy)
-		return ZONE_NEVER;
-	if (authority->waiting.n)
-		due = moment->now;
-	if (due_heap_next(&authority->accounts.lease_ends) < due)
-		due = due_heap_next(&authority->accounts.lease_ends);
-	return due < authority->retry_at ? authority->retry_at : due;
-}
-
-int authority_begin(struct authority *authority, const struct moment *moment,
-		    struct change_list *changes)
-{
-	if (authority_next_work(authority, moment) > moment->now)
-		return 0;
-	authority->is_busy = true;
-	authority->under_way = authority->waiting;
-	operation_queue_init(&authority->waiting);
-	expire_leases(authority, moment);
-	apply_operations(authority, moment);
 	if (write_zones(authority, moment, changes) < 0 ||
 	    authority_stage_llqs(authority, moment, changes) < 0) {
 		struct outbox none = {};
@@ -387,6 +389,98 @@ int authority_begin(struct authority *authority, const struct moment *moment,
 	}
 	authority->counters.transactions += changes->n > 0;
 	return 1;
+}
+
+/* All changes fail; what else there is to do goes on. */
+static void fail_updates(struct authority *authority)
+{
+	struct operation *operation;
+
+	for (operation = authority->under_way.first; operation; operation = operation->next)
+		if (operation->kind == OPERATION_UPDATE && operation->rcode == LDNS_RCODE_NOERROR)
+			operation->rcode = LDNS_RCODE_SERVFAIL;
+}
+
+/* With a primary: on top of what was learnt. */
+static int stage_and_plan(struct authority *authority, const struct moment *moment,
+			  struct change_list *changes)
+{
+	struct follower *follower = authority->follower;
+	int r;
+
+	update_batch_clear(&authority->updates);
+	authority_drop_staged(authority);
+	r = follow_stage(authority, moment, follow_is_ready(authority));
+	if (r >= 0) {
+		apply_updates(authority, moment);
+		r = follow_plan_updates(authority, follower->n_attempts >= FOLLOW_ATTEMPTS_SHARED,
+					&authority->updates);
+	}
+	if (r > 0) {
+		authority->counters.updates_out += authority->updates.n;
+		return AUTHORITY_PUBLISH;
+	}
+	return r < 0 ? authority_resume(authority, moment, r, changes)
+		     : write_all(authority, moment, changes);
+}
+
+int authority_resume(struct authority *authority, const struct moment *moment, int outcome,
+		     struct change_list *changes)
+{
+	struct follower *follower = authority->follower;
+
+	update_batch_clear(&authority->updates);
+	if (outcome == -EAGAIN && ++follower->n_attempts < FOLLOW_ATTEMPTS_MAX)
+		return stage_and_plan(authority, moment, changes);
+	if (outcome < 0) {
+		authority->counters.updates_out_failed++;
+		fail_updates(authority);
+		authority_drop_staged(authority);
+	}
+	follower->n_attempts = 0;
+	if (follow_stage(authority, moment, false) < 0) {
+		/* The next transaction begins with it. */
+		fail_updates(authority);
+		authority_drop_staged(authority);
+		follower->n_taken = 0;
+	}
+	return write_all(authority, moment, changes);
+}
+
+const struct update_batch *authority_updates(const struct authority *authority)
+{
+	return &authority->updates;
+}
+
+uint64_t authority_next_work(const struct authority *authority, const struct moment *moment)
+{
+	uint64_t due = authority_next_llq_work(authority);
+
+	/* While a transaction is under way nothing can start; its end asks again. */
+	if (authority->is_busy)
+		return ZONE_NEVER;
+	if (authority->waiting.n)
+		due = moment->now;
+	if (authority->follower && follow_next_work(authority, moment->now) < due)
+		due = follow_next_work(authority, moment->now);
+	if ((!authority->follower || follow_is_ready(authority)) &&
+	    due_heap_next(&authority->accounts.lease_ends) < due)
+		due = due_heap_next(&authority->accounts.lease_ends);
+	return due < authority->retry_at ? authority->retry_at : due;
+}
+
+int authority_begin(struct authority *authority, const struct moment *moment,
+		    struct change_list *changes)
+{
+	if (authority_next_work(authority, moment) > moment->now)
+		return 0;
+	authority->is_busy = true;
+	authority->under_way = authority->waiting;
+	operation_queue_init(&authority->waiting);
+	if (authority->follower)
+		return stage_and_plan(authority, moment, changes);
+	apply_updates(authority, moment);
+	return write_all(authority, moment, changes);
 }
 
 /* Whoever has to be told what became of an account's zone hangs here. */
@@ -444,6 +538,8 @@ void authority_finish(struct authority *authority, const struct moment *moment, 
 		      struct outbox *outbox)
 {
 	settle_zones(authority, moment, durable, outbox);
+	if (authority->follower)
+		follow_settle(authority, durable);
 	authority->counters.transactions_failed += !durable;
 	for (struct operation *operation = authority->under_way.first; operation;
 	     operation = operation->next) {

@@ -37,6 +37,7 @@ struct operation {
 	enum operation_kind kind;
 	struct request request;
 	uint16_t rcode;
+	bool is_accepted;            /* UPDATE: known not to be a replay; it may be tried again */
 	enum replay_verdict verdict; /* UPDATE: only a new one is done */
 	uint32_t granted;            /* UPDATE: the lease */
 	uint64_t begun;              /* LLQ: when the transaction began, from where leases count */
@@ -50,6 +51,8 @@ struct operation_queue {
 	struct operation **last;
 	size_t n;
 };
+
+struct follower;
 
 struct authority {
 	const struct authority_options *options;
@@ -69,6 +72,8 @@ struct authority {
 	struct notifier notifier;
 	struct notify_zone public_notify;
 	uint64_t n_notifies;
+	struct follower *follower; /* NULL: the records are here */
+	struct update_batch updates;
 	struct account *staged; /* the first of those that the transaction under way changes */
 	bool is_busy;
 	uint64_t retry_at; /* after a failure: no transaction before then */
@@ -114,6 +119,14 @@ int outbox_append(struct outbox *outbox, const struct peer *peer, const void *da
 /* Any kind but REPLY_SEND. */
 void outbox_append_order(struct outbox *outbox, const struct peer *peer, enum reply_kind kind);
 
+/* authority.c ------------------------------------------------------------------------------------
+ */
+
+/* The service records of the account whose zone it is, naming this server. */
+int authority_put_services(const struct authority_options *options, struct zone *zone);
+/* The members zone as the configuration has it. */
+int authority_make_public_zone(struct authority *authority, struct zone **ret);
+
 /* authority-receive.c ----------------------------------------------------------------------------
  */
 
@@ -129,6 +142,9 @@ void authority_answer_question(struct authority *authority, const struct request
  * full. */
 struct operation *authority_enqueue(struct authority *authority, struct request *request,
 				    enum operation_kind kind);
+/* Puts a new version of the account's zone in the place of the staged one; drops all of them. */
+void authority_set_staged(struct authority *authority, struct account *account, struct zone *next);
+void authority_drop_staged(struct authority *authority);
 /* When a transaction has something to do. */
 uint64_t authority_next_work(const struct authority *authority, const struct moment *moment);
 void operation_queue_init(struct operation_queue *queue);

@@ -168,6 +168,8 @@ uint64_t authority_next_due(const struct authority *authority, const struct mome
 {
 	uint64_t due = authority_next_work(authority, moment);
 
+	if (authority_next_notify(authority, moment->now) < due)
+		due = authority_next_notify(authority, moment->now);
 	if (authority->llqs.waiting)
 		return moment->now;
 	if (due_heap_next(&authority->sessions.timers) < due)

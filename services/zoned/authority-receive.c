@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-follow.h"
 #include "services/zoned/authority-session.h"
 #include "services/zoned/authority-transfer.h"
 #include "services/zoned/query-state.h"
@@ -46,6 +47,8 @@ static const struct zone *find_zone(const struct authority *authority,
 	}
 	if (request->is_signed && account && name_key_is_within(name, &account->name))
 		return account->zone;
+	if (authority->follower && follow_is_public(authority, name))
+		return authority->public_zone;
 	return NULL;
 }
 
@@ -71,6 +74,10 @@ void authority_answer_question(struct authority *authority, const struct request
 	if (!zone || type == LDNS_RR_TYPE_AXFR || type == LDNS_RR_TYPE_IXFR ||
 	    (class != LDNS_RR_CLASS_IN && class != LDNS_RR_CLASS_ANY)) {
 		refuse(authority, request, moment, outbox);
+		return;
+	}
+	if (authority->follower && !follow_knows(authority, zone)) {
+		answer_rcode(authority, request, LDNS_RCODE_SERVFAIL, moment, outbox);
 		return;
 	}
 	answer_begin(&answer, request, 0, 0);
@@ -147,6 +154,12 @@ static void receive_update(struct authority *authority, struct request *request,
 	answer_rcode(authority, request, rcode, moment, outbox);
 }
 
+static bool is_primary_key(const struct authority *authority, const struct dns_name *name)
+{
+	return authority->options->primary_key &&
+	       dns_name_equal(&authority->options->primary_key->tsig.name, name);
+}
+
 /* The key the message claims. Whether an account exists is nobody's business, and BADKEY for one
  * that does not where BADSIG is for one that does would tell: so in our zone every name that could
  * be a key's has a key, if only one that nobody has; then there is no account. Returns as
@@ -160,11 +173,18 @@ static int find_key(struct authority *authority, struct request *request)
 
 	if (transfer_key) {
 		request->identity =
-			(struct identity){ .is_transfer = true, .key = transfer_key->tsig };
+			(struct identity){ .is_transfer = true,
+					   .is_primary = is_primary_key(authority, name),
+					   .key = transfer_key->tsig };
+		return 1;
+	}
+	if (is_primary_key(authority, name)) {
+		request->identity =
+			(struct identity){ .is_primary = true,
+					   .key = authority->options->primary_key->tsig };
 		return 1;
 	}
 	r = keyring_find(&authority->keyring, &authority->accounts, name, &request->identity);
-
 	if (r == 0)
 		r = keyring_find_decoy(&authority->keyring, &authority->zone_name, authority->decoy,
 				       name, &request->identity);
@@ -201,7 +221,7 @@ static bool authenticate(struct authority *authority, struct request *request,
 				 moment->date / 1000, MAC_SIZE_LEAST);
 	/* Nobody can have made it; but if so, it is worth nothing. */
 	if (result == DNS_TSIG_RESULT_OK && !request->identity.account &&
-	    !request->identity.is_transfer)
+	    !request->identity.is_transfer && !request->identity.is_primary)
 		result = DNS_TSIG_RESULT_BADSIG;
 	if (result == DNS_TSIG_RESULT_OK)
 		result = check_terms(request);
@@ -260,15 +280,20 @@ static void dispatch(struct authority *authority, struct request *request,
 {
 	uint8_t opcode = request->message->opcode;
 
-	if (opcode != LDNS_PACKET_QUERY && opcode != LDNS_PACKET_UPDATE)
+	if (opcode != LDNS_PACKET_QUERY && opcode != LDNS_PACKET_UPDATE &&
+	    !(opcode == LDNS_PACKET_NOTIFY && authority->follower))
 		answer_rcode(authority, request, LDNS_RCODE_NOTIMPL, moment, outbox);
 	else if (request->message->edns_version > 0)
 		answer_rcode(authority, request, RCODE_BADVERS, moment, outbox);
 	else if (request->message->has_tsig && !(authenticate(authority, request, moment, outbox) &&
 						 read_records(authority, request, moment, outbox)))
 		return;
+	else if (opcode == LDNS_PACKET_NOTIFY)
+		follow_receive_notify(authority, request, moment, outbox);
 	else if (request->identity.is_transfer)
 		authority_receive_transfer(authority, moment, request, outbox);
+	else if (request->identity.is_primary)
+		refuse(authority, request, moment, outbox);
 	else if (opcode == LDNS_PACKET_UPDATE)
 		receive_update(authority, request, moment, outbox);
 	else

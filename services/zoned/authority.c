@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/authority-internal.h"
 
+#include "services/zoned/authority-follow.h"
 #include "services/zoned/authority-transfer.h"
 
 /* SOA timers: secondaries learn of changes by NOTIFY, which is sent until it is answered; and a
@@ -46,6 +47,9 @@ const struct counter_description authority_counter_descriptions[] = {
 	{ "TransfersIncremental", offsetof(struct authority_counters, transfers_incremental) },
 	{ "NotifiesSent", offsetof(struct authority_counters, notifies_sent) },
 	{ "NotifiesAnswered", offsetof(struct authority_counters, notifies_answered) },
+	{ "TransfersIn", offsetof(struct authority_counters, transfers_in) },
+	{ "UpdatesOut", offsetof(struct authority_counters, updates_out) },
+	{ "UpdatesOutFailed", offsetof(struct authority_counters, updates_out_failed) },
 	{},
 };
 
@@ -82,27 +86,30 @@ static int put_soa(struct zone *zone, const char *apex, const char *server, uint
 			server, apex, serial, SOA_REFRESH, SOA_RETRY, SOA_EXPIRE, SOA_MINIMUM);
 }
 
-static int make_public_zone(struct authority *authority)
+int authority_make_public_zone(struct authority *authority, struct zone **ret)
 {
 	const struct authority_options *options = authority->options;
 	cleanup(freep) char *apex = ldns_rdf2str(options->zone);
 	cleanup(freep) char *server = ldns_rdf2str(options->server_name);
 	size_t n_addresses =
 		options->server_addresses ? ldns_rr_list_rr_count(options->server_addresses) : 0;
-	int r = zone_new(options->zone, &authority->public_zone);
+	cleanup(zone_freep) struct zone *zone = NULL;
+	int r = zone_new(options->zone, &zone);
 
 	if (r >= 0)
-		r = put_soa(authority->public_zone, apex, server, options->serial);
+		r = put_soa(zone, apex, server, options->serial);
 	if (r >= 0)
-		r = put_text(authority->public_zone, true, APEX_TTL, "%s IN NS %s", apex, server);
+		r = put_text(zone, true, APEX_TTL, "%s IN NS %s", apex, server);
 	for (size_t i = 0; r >= 0 && i < n_addresses; i++) {
 		cleanup(zone_record_unrefp) struct zone_record *record = NULL;
 		ldns_rr *rr = ldns_rr_clone(ldns_rr_list_rr(options->server_addresses, i));
 
 		r = rr ? zone_record_new(rr, ZONE_NEVER, NULL, &record) : -ENOMEM;
 		if (r >= 0)
-			r = zone_put(authority->public_zone, record);
+			r = zone_put(zone, record);
 	}
+	if (r >= 0)
+		*ret = steal_ptr(zone);
 	return r;
 }
 
@@ -137,6 +144,8 @@ int authority_set_tls_pin(struct authority *authority, const uint8_t pin[static 
 	r = zone_bump_serial(zone);
 	if (r < 0)
 		return r;
+	if (is_inside)
+		notifier_zone_changed(&authority->notifier, &authority->public_notify);
 	return put_text(zone, true, APEX_TTL, "_%u._tcp.%s IN TLSA 3 1 1 %s", options->tls_port,
 			server, text);
 }
@@ -168,7 +177,9 @@ int authority_new(const struct authority_options *options, struct authority **re
 	name_key_from_rdf(options->zone, &authority->zone_name);
 	name_key_from_rdf(options->server_name, &authority->server_name);
 	notifier_init(&authority->notifier, options->notify_targets, options->n_notify_targets);
-	r = make_public_zone(authority);
+	r = authority_make_public_zone(authority, &authority->public_zone);
+	if (r >= 0 && options->is_follower)
+		r = follower_new(authority, &authority->follower);
 	if (r >= 0)
 		r = name_tlsa(authority);
 	if (r >= 0)
@@ -195,6 +206,8 @@ struct authority *authority_free(struct authority *authority)
 	accounts_clear(&authority->accounts);
 	zone_free(authority->public_zone);
 	zone_free(authority->server_zone);
+	update_batch_clear(&authority->updates);
+	follower_free(authority->follower);
 	free(authority);
 	return NULL;
 }
@@ -267,22 +280,22 @@ int authority_add_record(struct authority *authority, int64_t id,
 	name_key_from_rdf(ldns_rr_owner(record->rr), &owner);
 	if (!name_key_is_within(&owner, &account->name))
 		return -EINVAL;
+	if (authority->follower)
+		record->fixed = follow_is_fixed(authority, account, record);
 	return zone_put(account->zone, record);
 }
 
-/* What an account's zone has from the configuration and not from its hosts. */
-static int put_fixed(struct zone *zone, const char *apex, const char *server,
-		     const struct authority_options *options)
+/* The services of an account, and where to look for more. */
+static int put_services(struct zone *zone, const char *apex, const char *server,
+			const struct authority_options *options)
 {
 	static const char *const encrypted[] = { "_dns-update-tls._udp", "_dns-update-tls._tcp",
 						 "_dns-llq-tls._udp", "_dns-llq-tls._tcp",
 						 "_dns-push-tls._tcp" };
 	static const char *const browse[] = { "b", "db", "lb", "r", "dr" };
-	int r = put_text(zone, true, APEX_TTL, "%s IN NS %s", apex, server);
+	int r = put_text(zone, true, APEX_TTL, "_dns-update._udp.%s IN SRV 0 0 %u %s", apex,
+			 options->port, server);
 
-	if (r >= 0)
-		r = put_text(zone, true, APEX_TTL, "_dns-update._udp.%s IN SRV 0 0 %u %s", apex,
-			     options->port, server);
 	if (r >= 0)
 		r = put_text(zone, true, APEX_TTL, "_dns-llq._udp.%s IN SRV 0 0 %u %s", apex,
 			     options->port, server);
@@ -293,6 +306,26 @@ static int put_fixed(struct zone *zone, const char *apex, const char *server,
 		r = put_text(zone, true, APEX_TTL, "%s._dns-sd._udp.%s IN PTR %s", browse[i], apex,
 			     apex);
 	return r;
+}
+
+int authority_put_services(const struct authority_options *options, struct zone *zone)
+{
+	cleanup(freep) char *server = ldns_rdf2str(options->server_name);
+	cleanup(freep) char *apex = ldns_rdf2str(zone->apex);
+
+	return server && apex ? put_services(zone, apex, server, options) : -ENOMEM;
+}
+
+/* What an account's zone has from the configuration and not from its hosts. With a primary its
+ * services are what that says. */
+static int put_fixed(struct authority *authority, struct zone *zone, const char *apex,
+		     const char *server)
+{
+	int r = put_text(zone, true, APEX_TTL, "%s IN NS %s", apex, server);
+
+	if (r < 0 || authority->follower)
+		return r;
+	return put_services(zone, apex, server, authority->options);
 }
 
 size_t authority_n_llqs(const struct authority *authority)
@@ -316,7 +349,9 @@ int authority_complete_account(struct authority *authority, int64_t id, const st
 	if (!zone_soa(account->zone))
 		r = put_soa(account->zone, apex, server, 1);
 	if (r >= 0)
-		r = put_fixed(account->zone, apex, server, authority->options);
+		r = put_fixed(authority, account->zone, apex, server);
+	if (r >= 0 && authority->follower)
+		r = follow_complete_account(authority, account);
 	if (r >= 0)
 		authority_complete_replication(authority, account);
 	if (r >= 0)
@@ -355,6 +390,8 @@ static void forget(struct authority *authority, struct account *account)
 	keyring_forget(&authority->keyring, account);
 	authority_clear_removals(account);
 	authority_end_replication(authority, account);
+	if (authority->follower)
+		follow_forget_account(authority, account);
 	accounts_remove(&authority->accounts, account);
 }
 

@@ -44,6 +44,9 @@ struct authority_options {
 	void *channel_userdata;
 	bool is_replicated;                        /* zones keep a journal for secondaries */
 	const struct transfer_keys *transfer_keys; /* who may have whole zones; NULL: nobody */
+	bool is_follower; /* the records are in a primary: see authority-follow.h */
+	struct endpoint primary;
+	const struct transfer_key *primary_key;
 	const struct notify_target_options *notify_targets;
 	size_t n_notify_targets;
 	uint8_t llq_secret[32]; /* random, for as long as the process lives; the decoy's key too */
@@ -84,6 +87,9 @@ struct authority_counters {
 	uint64_t transfers_incremental;
 	uint64_t notifies_sent;
 	uint64_t notifies_answered;
+	uint64_t transfers_in;
+	uint64_t updates_out;
+	uint64_t updates_out_failed;
 };
 /* Ended by a NULL name. */
 extern const struct counter_description authority_counter_descriptions[];
@@ -178,13 +184,39 @@ void authority_tick(struct authority *authority, const struct moment *moment,
 uint64_t authority_next_due(const struct authority *authority, const struct moment *moment);
 
 /* Starts a transaction if none is under way and there is something to do: 1, and `changes` (empty
- * before) is what to write; it may be empty. 0: nothing to do. */
+ * before) is what to write; it may be empty. 0: nothing to do. AUTHORITY_PUBLISH: what is in
+ * authority_updates() has to be accepted by the primary first, and authority_resume() goes on. */
+#define AUTHORITY_PUBLISH 2
 int authority_begin(struct authority *authority, const struct moment *moment,
 		    struct change_list *changes);
 /* The transaction is durable, or came to nothing. */
 void authority_finish(struct authority *authority, const struct moment *moment, bool durable,
 		      struct outbox *outbox);
 bool authority_is_busy(const struct authority *authority);
+
+/* Where the records are in a primary (with options->is_follower): UPDATEs for it, without ID and
+ * signature. */
+struct update_batch {
+	struct octets *items;
+	size_t n;
+};
+void update_batch_clear(struct update_batch *batch);
+/* Those of the transaction under way. Borrowed. */
+const struct update_batch *authority_updates(const struct authority *authority);
+/* `outcome` 0: all were accepted, and what came of it has been learnt. -EAGAIN: of one of them a
+ * prerequisite failed; what is there instead has been learnt. Others: the primary could not be
+ * asked, or refused. Returns as authority_begin(), but not 0. */
+int authority_resume(struct authority *authority, const struct moment *moment, int outcome,
+		     struct change_list *changes);
+/* The zone in the primary has changed. Takes `delta` over. 0 or -ENOMEM. */
+struct zone_delta;
+int authority_learn(struct authority *authority, struct zone_delta *delta);
+/* Whether the primary can be asked. */
+void authority_set_reachable(struct authority *authority, bool is_reachable);
+/* Whether the primary has said that its zone changed, since this was asked last. */
+bool authority_take_notified(struct authority *authority);
+/* Whether only the whole zone helps. */
+bool authority_wants_whole(const struct authority *authority);
 
 const struct authority_counters *authority_counters(const struct authority *authority);
 size_t authority_n_accounts(const struct authority *authority);

@@ -16,6 +16,7 @@
 
 struct identity {
 	struct account *account; /* borrowed; NULL with is_transfer */
+	bool is_primary;         /* the key of the server that we follow */
 	bool is_transfer;        /* another name server's key: see authority-transfer.h */
 	bool is_host;
 	struct name_key host;               /* with is_host: the host's name */

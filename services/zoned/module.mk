@@ -14,6 +14,8 @@ libzoned_core_la_SOURCES = \
 	services/zoned/authority-push.c \
 	services/zoned/authority-reply.c \
 	services/zoned/authority-session.c services/zoned/authority-session.h \
+	services/zoned/authority-follow.c services/zoned/authority-follow.h \
+	services/zoned/authority-publish.c \
 	services/zoned/authority-transfer.c services/zoned/authority-transfer.h \
 	services/zoned/change-list.c services/zoned/change-list.h \
 	services/zoned/dso-session-state.c services/zoned/dso-session-state.h \
@@ -31,9 +33,11 @@ libzoned_core_la_SOURCES = \
 	services/zoned/query-state.c services/zoned/query-state.h \
 	services/zoned/record-set.c services/zoned/record-set.h \
 	services/zoned/replay-state.c services/zoned/replay-state.h \
+	services/zoned/primary-state.c services/zoned/primary-state.h \
 	services/zoned/replication.c services/zoned/replication.h \
 	services/zoned/transfer-key.c services/zoned/transfer-key.h \
 	services/zoned/session.c services/zoned/session.h \
+	services/zoned/transfer-wire.c services/zoned/transfer-wire.h \
 	services/zoned/update-state.c services/zoned/update-state.h \
 	services/zoned/zone-journal.c services/zoned/zone-journal.h \
 	services/zoned/zone-record.c services/zoned/zone-record.h \
@@ -44,6 +48,7 @@ libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS) $(CRYPTO_
 services_zoned_zoned_SOURCES = \
 	services/zoned/account-loader.c services/zoned/account-loader.h \
 	services/zoned/main.c \
+	services/zoned/backend-dns.c services/zoned/backend-dns.h \
 	services/zoned/server-stream.c services/zoned/server-stream.h \
 	services/zoned/metrics-server.c services/zoned/metrics-server.h \
 	services/zoned/server-udp.c services/zoned/server-udp.h \

@@ -197,3 +197,27 @@ void transfer_settings_clear(struct transfer_settings *settings)
 	transfer_keys_clear(&settings->keys);
 	*settings = (struct transfer_settings){};
 }
+
+int backend_config_parse_primary(const char *value, void *endpoint)
+{
+	return transfer_parse_endpoint(value, DNS_PORT, endpoint);
+}
+
+void backend_config_clear(struct backend_config *config)
+{
+	free(config->key_file);
+	*config = (struct backend_config){};
+}
+
+int backend_settings_load(const struct backend_config *config, struct transfer_keys *ret,
+			  char **ret_complaint)
+{
+	int r = load_keys(ret, config->key_file, ret_complaint);
+
+	if (r < 0 || ret->n == 1)
+		return r;
+	if (asprintf(ret_complaint, "key file %s: one key is wanted, there are %zu",
+		     config->key_file, ret->n) < 0)
+		*ret_complaint = NULL;
+	return -EINVAL;
+}

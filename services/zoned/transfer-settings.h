@@ -15,6 +15,22 @@ struct transfer_config {
 int transfer_config_parse_targets(const char *value, void *config);
 void transfer_config_clear(struct transfer_config *config);
 
+/* Section [backend]. */
+enum backend_type {
+	BACKEND_STORAGE,
+	BACKEND_DNS,
+};
+struct backend_config {
+	int type; /* enum backend_type */
+	struct endpoint primary;
+	char *key_file; /* with one key */
+};
+int backend_config_parse_primary(const char *value, void *endpoint);
+void backend_config_clear(struct backend_config *config);
+/* Reads the key file: the only key in it. 0 or a negative errno with a complaint. */
+int backend_settings_load(const struct backend_config *config, struct transfer_keys *ret,
+			  char **ret_complaint);
+
 /* What the files say. */
 struct transfer_settings {
 	struct transfer_keys keys;

@@ -66,6 +66,8 @@ static int parse_domain(const char *value, void *field)
 
 #define FIELD(name) offsetof(struct zoned_config, name)
 
+static const char *const backend_types[] = { "storage", "dns", NULL };
+
 static const struct config_key keys[] = {
 	{ "zone", "name", CONFIG_CUSTOM, FIELD(zone), .parse = parse_domain,
 	  .expected = "a domain name such as members.example.org" },
@@ -97,6 +99,10 @@ static const struct config_key keys[] = {
 	{ "llq-lease", "minimum", CONFIG_UNSIGNED, FIELD(llq_lease.minimum), 1, ONE_WEEK },
 	{ "llq-lease", "maximum", CONFIG_UNSIGNED, FIELD(llq_lease.maximum), 1, ONE_WEEK },
 	{ "llq", "per-key", CONFIG_UNSIGNED, FIELD(llqs_per_key), 1, 100000 },
+	{ "backend", "type", CONFIG_CHOICE, FIELD(backend.type), .choices = backend_types },
+	{ "backend", "primary", CONFIG_CUSTOM, FIELD(backend.primary),
+	  .parse = backend_config_parse_primary, .expected = "an address, with #port if need be" },
+	{ "backend", "key", CONFIG_STRING, FIELD(backend.key_file) },
 	{ "transfer", "keys", CONFIG_STRING, FIELD(transfer.key_files) },
 	{ "transfer", "also-notify", CONFIG_CUSTOM, FIELD(transfer),
 	  .parse = transfer_config_parse_targets,
@@ -119,6 +125,10 @@ static int check(const struct zoned_config *config, const char *path, char **ret
 		complaint = "[tls] certificate and private-key belong together";
 	else if (config->tls.port == config->port)
 		complaint = "[tls] port is that of [listen]: TLS needs one of its own";
+	else if (config->backend.type == BACKEND_DNS && !config->backend.primary.family)
+		complaint = "[backend] primary is missing: the address of the server";
+	else if (config->backend.type == BACKEND_DNS && !config->backend.key_file)
+		complaint = "[backend] key is missing: the file with the key that the server knows";
 	if (!complaint)
 		return 0;
 	if (asprintf(ret_message, "%s: %s", path, complaint) < 0)
@@ -193,6 +203,7 @@ void zoned_config_clear(struct zoned_config *config)
 	free(config->database);
 	free(config->metrics.socket);
 	transfer_config_clear(&config->transfer);
+	backend_config_clear(&config->backend);
 	free(config->tls.certificate);
 	free(config->tls.private_key);
 	*config = (struct zoned_config){};

@@ -42,6 +42,7 @@ struct zoned_config {
 		bool has_own; /* made by us when they are not there */
 	} tls;
 	struct transfer_config transfer;
+	struct backend_config backend;
 };
 
 /* Reads the file over the defaults. 0, or a negative errno with the complaint in `ret_message`,

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "common/dns/dns-options.h"
 #include "services/zoned/account-loader.h"
+#include "services/zoned/backend-dns.h"
 #include "services/zoned/metrics-server.h"
 #include "services/zoned/server-stream.h"
 #include "services/zoned/socket-address.h"
@@ -17,6 +18,8 @@
 
 /* A removed account is noticed this soon when nobody writes to us. */
 #define ACCOUNTS_CHECK_MSEC 1000
+/* While the zone of the primary is on its way, what else is due waits no longer than this. */
+#define FOLLOWING_MSEC 20
 
 struct zoned {
 	struct daemon *daemon;
@@ -24,6 +27,9 @@ struct zoned {
 	const struct zoned_config *config;
 	struct authority_options options;
 	struct transfer_settings transfer;
+	struct transfer_keys backend_keys;
+	struct backend_dns_options backend_options;
+	struct backend_dns *backend; /* NULL: the storage is all there is */
 	struct authority *authority;
 	struct storage *reader;          /* the loop's own; its reads touch no disk that waits */
 	struct storage *writer;          /* the thread's, while a transaction is under way */
@@ -164,6 +170,24 @@ static void start_transaction(struct zoned *zoned, struct change_list *changes)
 	finish(zoned, -ENOMEM);
 }
 
+/* Where the records are in a primary, it has to agree first. `step` is what authority_begin() or
+ * authority_resume() said. */
+static void go_on(struct zoned *zoned, int step, struct change_list *changes)
+{
+	while (step == AUTHORITY_PUBLISH) {
+		int r = backend_dns_publish(zoned->backend, authority_updates(zoned->authority));
+		struct moment moment = moment_now(zoned);
+
+		if (r >= 0)
+			return;
+		step = authority_resume(zoned->authority, &moment, r, changes);
+	}
+	if (step > 0)
+		start_transaction(zoned, changes);
+	else
+		schedule(zoned);
+}
+
 static int refresh_accounts(struct zoned *zoned);
 
 /* Rings when a lease ends, an event has to be sent again, or after the burst of messages that
@@ -182,11 +206,48 @@ static void on_work(void *userdata)
 	authority_tick(zoned->authority, &moment, &outbox);
 	send_all(zoned, &outbox);
 	stop_if_done(zoned);
-	if (authority_begin(zoned->authority, &moment, &changes) > 0)
-		start_transaction(zoned, &changes);
-	else
-		schedule(zoned);
+	if (zoned->backend && !backend_dns_may_begin(zoned->backend)) {
+		/* Its end rings too. */
+		loop_timer_set_delay(zoned->work_timer, FOLLOWING_MSEC);
+		return;
+	}
+	go_on(zoned, authority_begin(zoned->authority, &moment, &changes), &changes);
 }
+
+static void on_learnt(void *userdata, struct zone_delta *delta)
+{
+	struct zoned *zoned = userdata;
+
+	if (authority_learn(zoned->authority, delta) < 0)
+		log_error("not enough memory for what the primary says");
+}
+
+static bool on_wants_whole(void *userdata)
+{
+	struct zoned *zoned = userdata;
+
+	return authority_wants_whole(zoned->authority);
+}
+
+static void on_published(void *userdata, int outcome)
+{
+	struct zoned *zoned = userdata;
+	struct moment moment = moment_now(zoned);
+	struct change_list changes = {};
+
+	go_on(zoned, authority_resume(zoned->authority, &moment, outcome, &changes), &changes);
+}
+
+static void on_backend_changed(void *userdata)
+{
+	struct zoned *zoned = userdata;
+
+	authority_set_reachable(zoned->authority, backend_dns_is_reachable(zoned->backend));
+	schedule(zoned);
+}
+
+static const struct backend_dns_callbacks backend_callbacks = { on_learnt, on_wants_whole,
+								on_published, on_backend_changed };
 
 /* Accounts
  * ------------------------------------------------------------------------------------------- */
@@ -223,6 +284,8 @@ static void on_message(void *userdata, const struct peer *peer, const uint8_t *d
 	struct moment moment = moment_now(zoned);
 
 	authority_receive(zoned->authority, &moment, peer, data, size, &zoned->answers);
+	if (authority_take_notified(zoned->authority))
+		backend_dns_notified(zoned->backend);
 	zoned_measures_receive(&zoned->measures, zoned->authority);
 	/* A connection whose answers nobody takes is read no further: it has to see them now. */
 	if (peer->connection)
@@ -423,6 +486,28 @@ static int load_transfer(struct zoned *zoned, char **ret_message)
 	return r;
 }
 
+static int load_backend(struct zoned *zoned, char **ret_message)
+{
+	const struct backend_config *config = &zoned->config->backend;
+	struct authority_options *options = &zoned->options;
+	int r;
+
+	if (config->type != BACKEND_DNS)
+		return 0;
+	r = backend_settings_load(config, &zoned->backend_keys, ret_message);
+	if (r < 0)
+		return r;
+	zoned->backend_options = (struct backend_dns_options){
+		.zone = options->zone,
+		.primary = config->primary,
+		.key = &zoned->backend_keys.items[0],
+	};
+	options->is_follower = true;
+	options->primary = config->primary;
+	options->primary_key = zoned->backend_options.key;
+	return 0;
+}
+
 /* Makes certificate and key if they are not there and the configuration does not name others. */
 static int find_pin(struct zoned *zoned, uint8_t ret[static TLS_PIN_SIZE])
 {
@@ -452,6 +537,8 @@ static int make_authority(struct zoned *zoned)
 
 	if (r >= 0)
 		r = load_transfer(zoned, &message);
+	if (r >= 0)
+		r = load_backend(zoned, &message);
 	if (r < 0) {
 		log_error("%s", message ?: strerror(-r));
 		return r;
@@ -513,6 +600,9 @@ int zoned_new(struct daemon *daemon, const struct zoned_config *config, struct z
 		r = open_sockets(zoned);
 	if (r >= 0)
 		r = open_metrics(zoned);
+	if (r >= 0 && zoned->options.is_follower)
+		r = backend_dns_new(zoned->loop, &zoned->backend_options, &backend_callbacks, zoned,
+				    &zoned->backend);
 	if (r < 0)
 		return r;
 	loop_timer_set_delay(zoned->accounts_timer, ACCOUNTS_CHECK_MSEC);
@@ -525,6 +615,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 {
 	if (!zoned)
 		return NULL;
+	backend_dns_free(zoned->backend);
 	metrics_server_free(zoned->metrics);
 	outbox_clear(&zoned->answers);
 	server_udp_free(zoned->udp);
@@ -540,6 +631,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 	authority_free(zoned->authority);
 	zoned_config_clear_options(&zoned->options);
 	transfer_settings_clear(&zoned->transfer);
+	transfer_keys_clear(&zoned->backend_keys);
 	free(zoned);
 	return NULL;
 }

@@ -29,6 +29,8 @@ class NameServer:
         if host.run(["sh", "-c", f"command -v {self.program}"], check=False).returncode:
             pytest.skip(f"{self.program} is not installed")
         host.run(["mkdir", "-p", self.folder])
+        if address != "127.0.0.1":
+            host.run(["ip", "address", "replace", f"{address}/32", "dev", "lo"])
 
     def start(self):
         self.process = self.host.popen(self.command(), stdin=subprocess.DEVNULL,
@@ -85,7 +87,7 @@ class Bind(NameServer):
         targets = " ".join(f"{address} port {port};" for address, port in notify)
         self._write(f"""zone "{zone}" {{ type primary; file "zone.db"; masterfile-format text; ixfr-from-differences no;
             allow-transfer {{ key "{KEY}"; }}; allow-update {{ key "{KEY}"; }};
-            notify explicit; also-notify {{ {targets} }}; serial-update-method increment; }};""")
+            notify explicit; notify-source {self.address}; also-notify {{ {targets} }}; serial-update-method increment; }};""")
 
 
 class Knot(NameServer):
@@ -140,6 +142,7 @@ zone:
         names = [f"node{i}" for i in range(len(notify))]
         self._write("remote:\n" + "".join(f"""  - id: {name}
     address: "{address}@{port}"
+    via: "{self.address}"
 """ for name, (address, port) in zip(names, notify)) + f"""
 acl:
   - id: nodes
@@ -151,9 +154,6 @@ template:
 zone:
   - domain: "{zone}"
     file: "zone.db"
-    zonefile-sync: -1
-    zonefile-load: difference-no-serial
-    journal-content: all
     notify: [ {", ".join(names)} ]
     acl: nodes
 """)
