@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The services of the account: objects of llq-watcher, `homewardctl services`, and DNS-SD through the stub."""
 import json
-import os
-import shutil
 
 import pytest
 
 from fake_zone import ACCOUNT, CONFIG, HOST_ID, SIGNED_OUT, FakeZone, fake_identity, fake_mapper
-from homeward_lab import introspection, resolved, wait_until
+from homeward_lab import avahi, introspection, resolved
 
 SERVICE = "org.homeward.Watcher1.Service"
 TYPES = ("_services._dns-sd._udp", "PTR")
@@ -116,40 +114,16 @@ def test_a_flood_of_services_stays_bounded_and_hosts_come_first(host, zone, iden
     host.wait_for(lambda: dig(host, "fax." + ACCOUNT, "AAAA") == ["fd01::5"], 30, "the new host has an address")
 
 
-AVAHI_POLICY = "/usr/share/dbus-1/system.d/avahi-dbus.conf"
-AVAHI_CONFIG = """[server]
-use-ipv4=yes
-use-ipv6=no
-allow-interfaces=lo
-[wide-area]
-enable-wide-area=yes
-[publish]
-disable-publishing=yes
-"""
-
-
-def start_avahi(host):
-    """avahi-daemon, to which resolved is the network's name server."""
-    host.add_bus_policy(AVAHI_POLICY)
-    host.write("/run/lab/avahi.conf", AVAHI_CONFIG)
-    host.run("mkdir -p /run/avahi-daemon; chown avahi /run/avahi-daemon")
-    with open(host.path("/run/lab/avahi.log"), "wb") as log:
-        host.popen(["/usr/sbin/avahi-daemon", "-f", "/run/lab/avahi.conf", "--no-drop-root", "--no-chroot", "--no-rlimits"],
-                   stdout=log, stderr=log)
-    wait_until(lambda: host.bus.owner("org.freedesktop.Avahi"), 10, "avahi-daemon")
-
-
 def test_avahi_browses_the_account(host, zone, identity):
-    if not shutil.which("avahi-browse") or not os.path.exists(AVAHI_POLICY):
-        pytest.skip("avahi-daemon and avahi-utils are not installed")
-    if resolved.missing():
-        pytest.skip(resolved.missing())
+    if avahi.missing() or resolved.missing():
+        pytest.skip(avahi.missing() or resolved.missing())
     resolved.start_polkit(host)
     resolved.start_resolved(host)
     tunnel = resolved.PlayedTunnel(host, HOST_ID)
     tunnel.up()
     host.wait_for(("llq-watcher", "Names", "resolved"))
-    start_avahi(host)
+    # Its wide-area browsing asks the name servers of /etc/resolv.conf.
+    avahi.start_avahi(host, "lo")
 
     def found():
         lines = host.run(["timeout", "10", "avahi-browse", "-p", "-t", "-r", "-d", ACCOUNT, "_ssh._tcp"], check=False).stdout

@@ -18,6 +18,8 @@ host-name=%s
 use-ipv4=yes
 use-ipv6=no
 allow-interfaces=%s
+[wide-area]
+enable-wide-area=yes
 [publish]
 publish-hinfo=no
 publish-workstation=no
