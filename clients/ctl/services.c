@@ -43,6 +43,8 @@ static void make_readable(json_object *service)
 static void show_service(const struct ctl *ctl, json_object *service, uint64_t now)
 {
 	char name[TEXT_SIZE], type[TEXT_SIZE], target[TEXT_SIZE], since[TEXT_SIZE];
+	uint64_t not_heard = values_number(service, "not_heard_since");
+	char heard[TEXT_SIZE];
 
 	text_clean(values_text(service, "name"), name);
 	text_clean(values_text(service, "type"), type);
@@ -50,11 +52,15 @@ static void show_service(const struct ctl *ctl, json_object *service, uint64_t n
 	text_relative(values_number(service, "since"), now, since);
 	output_padded(ctl, OUTPUT_BOLD, name, 0);
 	printf("  %s\n", type);
-	if (values_flag(service, "live"))
+	if (*target)
 		output_row(ctl, "at", "%s port %u", target,
 			   (unsigned int)values_number(service, "port"));
 	else
 		output_row(ctl, "at", "not in the zone now");
+	if (not_heard) {
+		text_relative(not_heard, now, heard);
+		output_row(ctl, "as known", "%s; the zone's server is not heard since", heard);
+	}
 	output_row(ctl, "first seen", "%s", since);
 	for (size_t i = 0; i < values_count(service, "text"); i++) {
 		char text[TEXT_SIZE];

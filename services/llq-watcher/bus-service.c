@@ -33,10 +33,19 @@ static int get_since(sd_bus *bus, const char *path, const char *interface, const
 	return sd_bus_message_append(reply, "t", ((struct service *)userdata)->since);
 }
 
+static int get_not_heard_since(sd_bus *bus, const char *path, const char *interface,
+			       const char *property, sd_bus_message *reply, void *userdata,
+			       sd_bus_error *ret_error)
+{
+	return sd_bus_message_append(reply, "t", ((struct service *)userdata)->not_heard_since);
+}
+
 static int get_live(sd_bus *bus, const char *path, const char *interface, const char *property,
 		    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-	return sd_bus_message_append(reply, "b", (int)((struct service *)userdata)->live);
+	const struct service *service = userdata;
+
+	return sd_bus_message_append(reply, "b", service->live && !service->not_heard_since);
 }
 
 static const sd_bus_vtable vtable[] = {
@@ -55,6 +64,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Text", "aay", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Since", "t", get_since, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("Live", "b", get_live, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("NotHeardSince", "t", get_not_heard_since, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,
 };
 
@@ -78,6 +89,9 @@ void watcher_bus_emit_service(struct watcher *watcher, struct service *service)
 		if (service->changes & SERVICE_CHANGE_TARGET)
 			sd_bus_emit_properties_changed(bus, path, INTERFACE, "Host", "Target",
 						       "Port", "Live", NULL);
+		if (service->changes & SERVICE_CHANGE_HEARD)
+			sd_bus_emit_properties_changed(bus, path, INTERFACE, "Live",
+						       "NotHeardSince", NULL);
 		if (service->changes & SERVICE_CHANGE_TEXT)
 			sd_bus_emit_properties_changed(bus, path, INTERFACE, "Text", NULL);
 	}

@@ -43,6 +43,8 @@ void record_list_add(ldns_rr_list *list, const ldns_rr *rr)
 	ldns_rr *copy;
 
 	record_list_remove(list, rr);
+	if (ldns_rr_list_rr_count(list) >= RECORD_LIST_MAX)
+		return;
 	copy = ldns_rr_clone(rr);
 	if (copy && !ldns_rr_list_push_rr(list, copy))
 		ldns_rr_free(copy);

@@ -7,5 +7,8 @@
 
 bool record_list_contains(const ldns_rr_list *list, const ldns_rr *rr);
 void record_list_remove(ldns_rr_list *list, const ldns_rr *rr);
-/* Adds a copy, in the place of one that is the same; without memory it adds none. */
+/* Any host of the account may write names of its own, and point to them from a name of all. */
+#define RECORD_LIST_MAX 512
+/* Adds a copy, in the place of one that is the same; without memory, or with RECORD_LIST_MAX in the
+ * list, it adds none. */
 void record_list_add(ldns_rr_list *list, const ldns_rr *rr);

@@ -384,6 +384,18 @@ void service_view_update(struct service_view *view, const struct watch_set *set)
 	}
 }
 
+void service_view_set_not_heard_since(struct service_view *view, uint64_t since)
+{
+	for (size_t i = 0; i < view->n_services; i++) {
+		struct service *service = view->services[i];
+
+		if (service->not_heard_since == since)
+			continue;
+		service->not_heard_since = since;
+		service->changes |= SERVICE_CHANGE_HEARD;
+	}
+}
+
 void service_view_drop_removed(struct service_view *view)
 {
 	size_t n = 0;

@@ -23,6 +23,7 @@ enum service_change {
 	SERVICE_CHANGE_REMOVED = 1 << 1,
 	SERVICE_CHANGE_TARGET = 1 << 2, /* host, target or port, and whether it is live */
 	SERVICE_CHANGE_TEXT = 1 << 3,
+	SERVICE_CHANGE_HEARD = 1 << 4, /* not_heard_since, and so whether it is live */
 };
 
 struct service {
@@ -36,11 +37,12 @@ struct service {
 	uint8_t text[SERVICE_TEXT_SIZE]; /* strings of the TXT record, each after its length */
 	size_t text_size;
 	ldns_rdf *full_name;
-	bool listed;          /* only inside service_view_update() */
-	unsigned int changes; /* enum service_change, for the caller to clear */
-	uint64_t number;      /* of its object; another one when it went and came back */
-	uint64_t since;       /* for the caller */
-	void *userdata;       /* for the caller */
+	bool listed;              /* only inside service_view_update() */
+	unsigned int changes;     /* enum service_change, for the caller to clear */
+	uint64_t number;          /* of its object; another one when it went and came back */
+	uint64_t since;           /* for the caller */
+	uint64_t not_heard_since; /* by the caller's clock; 0: the zone is heard */
+	void *userdata;           /* for the caller */
 };
 
 struct service_view {
@@ -60,5 +62,7 @@ void service_view_clear(struct service_view *view);
 void service_view_want(const struct service_view *view, struct watch_set *set, size_t room);
 /* Takes over what the set now says; each service's `changes` say what that was. */
 void service_view_update(struct service_view *view, const struct watch_set *set);
+/* As host_set_not_heard_since(), of all. */
+void service_view_set_not_heard_since(struct service_view *view, uint64_t since);
 /* Frees the services that were removed, once the caller has told about it. */
 void service_view_drop_removed(struct service_view *view);

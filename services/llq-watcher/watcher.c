@@ -114,6 +114,7 @@ static void on_settled(void *userdata)
 	host_view_update(&watcher->view, watcher->set);
 	show_hosts(watcher);
 	service_view_update(&watcher->services, watcher->set);
+	service_view_set_not_heard_since(&watcher->services, watcher->not_heard_since);
 	show_services(watcher);
 	show_names(watcher);
 	/* The reason says how many hosts there are. */
@@ -444,6 +445,8 @@ static uint64_t follow_staleness(struct watcher *watcher)
 		for (size_t i = 0; i < watcher->view.n_hosts; i++)
 			host_set_not_heard_since(watcher->view.hosts[i], since);
 		show_hosts(watcher);
+		service_view_set_not_heard_since(&watcher->services, since);
+		show_services(watcher);
 	}
 	return watcher->unwatched && !since && watcher->last_heard ? watcher->unwatched + STALE_MSEC
 								   : UINT64_MAX;
@@ -476,7 +479,7 @@ static void drive(struct watcher *watcher)
 		note(watcher, "watching");
 	if (former != watcher->state.phase && watcher->state.phase == WATCHER_PHASE_RETRYING)
 		note(watcher, watcher->state.trouble);
-	names_set_stale(watcher->names, watcher->state.phase != WATCHER_PHASE_WATCHING);
+	names_set_stale(watcher->names, watcher->not_heard_since != 0);
 	if (watcher->state.phase == WATCHER_PHASE_SIGNED_OUT)
 		names_forget(watcher->names);
 	make_reason(watcher);

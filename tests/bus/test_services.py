@@ -52,7 +52,7 @@ def test_a_service_is_an_object(host, zone, identity):
     since = seen.pop("Since")
     assert since > 0 and seen == {
         "Name": "My Desktop", "Type": "_ssh._tcp", "Domain": ACCOUNT, "Host": "desktop", "Target": "desktop." + ACCOUNT,
-        "Port": 22, "Text": [b"user=alice", b"\xc8\\"], "Live": True}
+        "Port": 22, "Text": [b"user=alice", b"\xc8\\"], "Live": True, "NotHeardSince": 0}
     assert SERVICE in introspection.check(host, "llq-watcher")
     shown = json.loads(host.homewardctl("services", "--json").stdout)
     assert shown[0]["name"] == "My Desktop" and shown[0]["text"] == ["user=alice", "\\xc8\\x5c"] and shown[0]["port"] == 22
@@ -71,6 +71,19 @@ def test_it_changes_and_goes(host, zone, identity):
     host.wait_for(lambda: services(host) and services(host)[0]["Live"])
     identity.change(**SIGNED_OUT)
     host.wait_for(lambda: services(host) == [])
+
+
+def test_a_service_of_a_zone_that_is_not_heard_is_not_called_live(host, zone, identity):
+    host.stop_daemon("llq-watcher")
+    host.start_daemon("llq-watcher", CONFIG + "[queries]\nkeepalive-msec = 1000\n")
+    host.wait_for(lambda: services(host) and services(host)[0]["Live"], 30)
+    zone.silent = True
+    host.wait_for(lambda: not services(host)[0]["Live"], 60, "it is not live")
+    seen, = services(host)
+    assert seen["NotHeardSince"] > 0 and seen["Port"] == 22
+    assert "is not heard since" in host.homewardctl("services").stdout
+    zone.silent = False
+    host.wait_for(lambda: services(host)[0]["Live"] and not services(host)[0]["NotHeardSince"], 60)
 
 
 def test_programs_browse_them(host, zone, identity):

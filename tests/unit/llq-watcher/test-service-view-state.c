@@ -3,6 +3,7 @@
 /* Services: types, instances, their SRV and TXT, against a server that holds a small zone. */
 #include "tests/unit/llq-watcher/played-server.h"
 
+#include "services/llq-watcher/record-list.h"
 #include "services/llq-watcher/service-view-state.h"
 
 #define ZONE_MAX    400
@@ -243,6 +244,36 @@ static void test_bounded(void **state)
 	assert_int_equal(view.n_services, SERVICE_VIEW_MAX);
 }
 
+static void test_not_heard(void **state)
+{
+	publish_ssh();
+	begin();
+	view.services[0]->changes = 0;
+	service_view_set_not_heard_since(&view, 7);
+	assert_int_equal(view.services[0]->changes, SERVICE_CHANGE_HEARD);
+	view.services[0]->changes = 0;
+	service_view_set_not_heard_since(&view, 7);
+	assert_int_equal(view.services[0]->changes, 0);
+}
+
+static void test_a_question_has_so_many_answers_at_most(void **state)
+{
+	ldns_rr_list *list = ldns_rr_list_new();
+	char text[100];
+
+	for (int i = 0; i < RECORD_LIST_MAX + 10; i++) {
+		ldns_rr *rr = NULL;
+
+		snprintf(text, sizeof(text), "_x._tcp.alice.example. 10 IN PTR i%d.alice.example.",
+			 i);
+		assert_int_equal(ldns_rr_new_frm_str(&rr, text, 0, NULL, NULL), LDNS_STATUS_OK);
+		record_list_add(list, rr);
+		ldns_rr_free(rr);
+	}
+	assert_int_equal(ldns_rr_list_rr_count(list), RECORD_LIST_MAX);
+	ldns_rr_list_deep_free(list);
+}
+
 #define SERVICE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -254,6 +285,8 @@ int main(void)
 		SERVICE_TEST(test_bad_names),
 		SERVICE_TEST(test_targets_of_strangers),
 		SERVICE_TEST(test_bounded),
+		SERVICE_TEST(test_not_heard),
+		SERVICE_TEST(test_a_question_has_so_many_answers_at_most),
 	};
 
 	return cmocka_run_group_tests_name("service-view-state", tests, NULL, NULL);
