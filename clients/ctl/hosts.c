@@ -11,7 +11,9 @@
 
 static void show_host(const struct ctl *ctl, json_object *host, uint64_t now)
 {
-	char name[TEXT_SIZE], id[TEXT_SIZE], endpoint[TEXT_SIZE], since[TEXT_SIZE];
+	char name[TEXT_SIZE], id[TEXT_SIZE], endpoint[TEXT_SIZE], since[TEXT_SIZE],
+		heard[TEXT_SIZE];
+	uint64_t not_heard = values_number(host, "not_heard_since");
 	bool live = values_flag(host, "live");
 
 	text_clean(values_text(host, "name"), name);
@@ -21,7 +23,12 @@ static void show_host(const struct ctl *ctl, json_object *host, uint64_t now)
 	output_padded(ctl, OUTPUT_BOLD, name, 0);
 	putchar('\n');
 	output_row(ctl, "host id", "%s", id);
-	output_row(ctl, "reached at", "%s%s", endpoint, live ? "" : " (not in the zone now)");
+	text_relative(not_heard, now, heard);
+	if (not_heard)
+		output_row(ctl, "reached at", "%s (not heard since %s)", endpoint, heard);
+	else
+		output_row(ctl, "reached at", "%s%s", endpoint,
+			   live ? "" : " (not in the zone now)");
 	output_row(ctl, "first seen", "%s", since);
 	for (size_t i = 0; i < values_count(host, "device_info"); i++) {
 		char info[TEXT_SIZE];

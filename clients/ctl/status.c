@@ -147,7 +147,9 @@ static void show_peer(const struct view *view, json_object *host, json_object *p
 		text_relative(received, view->now, times[1]);
 		printf(", heard %s", times[1]);
 	}
-	if (host && !values_flag(host, "live"))
+	if (host && values_number(host, "not_heard_since"))
+		fputs(", not heard of in the zone now", stdout);
+	else if (host && !values_flag(host, "live"))
 		fputs(", gone from the zone", stdout);
 	if (*problem)
 		printf(": %s", problem);

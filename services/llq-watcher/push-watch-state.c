@@ -443,7 +443,7 @@ static void take_binding(struct push_set *set, const uint8_t *data, size_t size,
 	struct dns_tsig tsig;
 
 	if (dns_message_parse(data, size, &message) < 0) {
-		set->counts.malformed++;
+		break_off(set);
 		return;
 	}
 	if (!set->binding_id || message->id != set->binding_id || !(message->flags & DNS_FLAG_QR)) {
@@ -747,10 +747,7 @@ static const ldns_rr_list *visible(const struct question *question)
 	if (question->shown)
 		return question->shown;
 	/* Whether there are none is known only when the first of them had time to come. */
-	if (question->records && ldns_rr_list_rr_count(question->records) == 0 &&
-	    (question->phase == PHASE_ASKED || question->phase == PHASE_SUBSCRIBED))
-		return NULL;
-	return question->records;
+	return question->told ? question->records : NULL;
 }
 
 const ldns_rr_list *push_set_records(const struct push_set *set, const ldns_rdf *name,

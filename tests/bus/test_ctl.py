@@ -20,7 +20,7 @@ NAMES = ["identity", "mapper", "registrar", "llq-watcher", "tunneld", "keyd"]
 LAPTOP = {"Name": ("s", "laptop.alice.members.example.org"), "HostId": ("s", "fd00::2"),
           "TunnelLabel": ("s", "AutoTunnel-00-16-3E-FF-FE-00-00-02"), "Endpoint": ("(sq)", ("11.0.2.1", 4500)),
           "EndpointGeneration": ("t", 1), "DeviceInfo": ("as", ["model=Lap \"top\"\x1b[31m"]),
-          "Since": ("t", int(time.time()) - 7200), "Live": ("b", True)}
+          "Since": ("t", int(time.time()) - 7200), "Live": ("b", True), "NotHeardSince": ("t", 0)}
 
 
 @pytest.fixture
@@ -200,6 +200,9 @@ def test_hosts(host, house):
     assert "\x1b" not in text, "what other hosts say does not steer our terminal"
     hosts = json.loads(ctl(host, "hosts", "--json").stdout)
     assert hosts[0]["name"] == "laptop.alice.members.example.org" and hosts[0]["live"] is True
+    house["llq-watcher"].change("/org/homeward/Watcher1/host/laptop", "org.homeward.Watcher1.Host", Live=("b", False),
+                                NotHeardSince=("t", int(time.time()) - 600))
+    assert re.search(r"11.0.2.1:4500 \(not heard since 10 min ago\)", ctl(host, "hosts").stdout)
     house["llq-watcher"].remove("/org/homeward/Watcher1/host/laptop")
     assert "no other host" in ctl(host, "hosts").stdout
     assert json.loads(ctl(host, "--json", "hosts").stdout) == []

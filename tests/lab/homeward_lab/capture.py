@@ -16,10 +16,11 @@ from .namespace import wait_until
 _FILE = "/run/lab/tmp/wire.pcap"
 _SAMPLE = "/run/lab/tmp/sample.pcap"
 _DNS_PORTS = (53, 5352)
+_TLS_PORT = 853
 _SAMPLE_ESP = 300
 
 # What may be on the wire.
-EXPECTED = ("esp", "ike", "keepalive", "dns", "arp", "nd", "fragment")
+EXPECTED = ("esp", "ike", "keepalive", "dns", "dns-tls", "arp", "nd", "fragment")
 
 
 class Capture:
@@ -54,8 +55,7 @@ class Capture:
         return self.dropped
 
     def examine(self, secrets, inner_addresses):
-        """secrets: {words: octets} that must be nowhere; inner_addresses: host ids, that must be nowhere but in DNS
-        records. Returns a dictionary: frames and octets by kind, problems (list of words), sample results."""
+        """secrets: {words: octets} and inner_addresses, the host ids, that must be nowhere. Returns a dictionary: frames and octets by kind, problems (list of words), sample results."""
         counts, octets = collections.Counter(), collections.Counter()
         problems = []
         sample, esp_in_sample, ports = [], 0, set()
@@ -92,6 +92,17 @@ class Capture:
         if self.dropped:
             problems.append(f"{self.dropped} frames were not captured")
         return {"frames": dict(counts), "octets": dict(octets), "decoded_by_tshark": len(sample), "problems": problems}
+
+    def clear_dns(self):
+        """What went over the internet as plain DNS: [(opcode, {EDNS options}, question, type)] of each message."""
+        fields = ["dns.flags.opcode", "dns.opt.code", "dns.qry.name", "dns.qry.type"]
+        lines = self.internet.run(["tshark", "-n", "-r", _FILE, "-Y", "dns && (udp.port == 53 || tcp.port == 53)", "-T", "fields",
+                                   *(word for field in fields for word in ("-e", field))], timeout=120).stdout.splitlines()
+        found = []
+        for line in lines:
+            opcode, options, name, kind = (line.split("\t") + [""] * 4)[:4]
+            found.append((int(opcode or 0), set(filter(None, options.split(","))), name, kind))
+        return found
 
     def _write_sample(self, data, sample):
         with open(self.internet.path(_SAMPLE), "wb") as file:
@@ -135,6 +146,10 @@ def classify(data, start, end):
     where = f"{source} > {destination} protocol {protocol}"
     if source.startswith("192.168.") or destination.startswith("192.168."):
         return "private", f"a private address: {where}"
+    if protocol == 6:
+        tcp = struct.unpack_from("!HH", data, ip + (data[ip] & 15) * 4)
+        if _TLS_PORT in tcp:
+            return "dns-tls", None
     if protocol != 17:
         return f"protocol {protocol}", where
     if struct.unpack_from("!H", data, ip + 6)[0] & 0x1fff:
@@ -157,7 +172,7 @@ def classify(data, start, end):
 def _find(data, starts, kinds, secrets, inner_addresses):
     problems = []
     needles = [(words, octets, ()) for words, octets in secrets.items()]
-    needles += [(f"the inner address {address}", socket.inet_pton(socket.AF_INET6, address), ("dns",))
+    needles += [(f"the inner address {address}", socket.inet_pton(socket.AF_INET6, address), ())
                 for address in inner_addresses]
     for words, octets, allowed in needles:
         at, found = data.find(octets), 0

@@ -27,8 +27,7 @@ GATEWAYS = {"A": (1, "igd"), "B": (2, "igd"), "C": (3, "igd"), "D": (4, "igd")}
 HOMES = {"desktop": "A", "laptop": "B"}
 
 # The wait that spreads the hosts of a whole town after a power cut is not for two of them.
-CONFIGS = {"registrar": "[server]\nencryption = none\n[registration]\nstartup-delay-msec = 0\n",
-           "llq-watcher": "[server]\nencryption = none\n"}
+CONFIGS = {"registrar": "[registration]\nstartup-delay-msec = 0\n"}
 
 ZONED_CONFIG = f"""[zone]
 name = {DOMAIN}

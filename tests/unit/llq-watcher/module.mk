@@ -46,3 +46,17 @@ tests_unit_llq_watcher_test_service_view_state_SOURCES = \
 	tests/unit/llq-watcher/test-service-view-state.c tests/unit/llq-watcher/played-server.h
 tests_unit_llq_watcher_test_service_view_state_CFLAGS = $(llq_watcher_test_cflags)
 tests_unit_llq_watcher_test_service_view_state_LDADD = $(llq_watcher_test_libs)
+
+UNIT_TESTS += tests/unit/llq-watcher/test-push-watch-state tests/unit/llq-watcher/test-ways-state
+tests_unit_llq_watcher_test_push_watch_state_SOURCES = tests/unit/llq-watcher/test-push-watch-state.c
+tests_unit_llq_watcher_test_push_watch_state_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_push_watch_state_LDADD = $(llq_watcher_test_libs)
+tests_unit_llq_watcher_test_ways_state_SOURCES = tests/unit/llq-watcher/test-ways-state.c
+tests_unit_llq_watcher_test_ways_state_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_ways_state_LDADD = $(llq_watcher_test_libs)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-dns-push-client
+tests_fuzz_fuzz_dns_push_client_SOURCES = tests/fuzz/fuzz-dns-push-client.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_dns_push_client_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
+tests_fuzz_fuzz_dns_push_client_LDADD = libllqwatcher-core.la
+tests_fuzz_fuzz_dns_push_client_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
