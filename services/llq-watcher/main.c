@@ -33,8 +33,13 @@ static int parse_interface(const char *value, void *field)
 	return 0;
 }
 
+/* In the order of enum watch_transport. */
+static const char *const transports[] = { "auto", "push-tls", "llq-tls", "llq-udp", NULL };
+
 static const struct config_key keys[] = {
 	DNS_SERVER_CONFIG_KEYS(struct watcher_config, server),
+	{ "server", "transport", CONFIG_CHOICE, offsetof(struct watcher_config, transport),
+	  .choices = transports },
 	{ "queries", "port", CONFIG_UNSIGNED, offsetof(struct watcher_config, port), 0, 65535 },
 	{ "queries", "probe-msec", CONFIG_UNSIGNED, offsetof(struct watcher_config, probe_msec),
 	  1000, 3600000 },
@@ -95,6 +100,14 @@ int main(int argc, char **argv)
 		return 1;
 	config.server.path = path;
 	r = config_read(path, keys, &config, &complaint);
+	if (r >= 0 && config.transport == WATCH_TRANSPORT_LLQ_UDP &&
+	    config.server.encryption == DNS_ENCRYPTION_TLS) {
+		if (asprintf(&complaint,
+			     "%s: transport = llq-udp is in the clear; it needs encryption = none",
+			     path) < 0)
+			complaint = NULL;
+		r = -EINVAL;
+	}
 	if (r < 0) {
 		log_error("%s", complaint ?: strerror(-r));
 		free(config.server.resolv_conf);

@@ -123,6 +123,7 @@ static void note_failure(struct watcher_state *state, uint64_t now, bool refused
 	}
 	if (refused)
 		wait = REFUSED_MSEC;
+	wait += state->random % (wait / 4 + 1);
 	state->n_failed++;
 	state->refused = refused;
 	state->not_before = now + wait;

@@ -62,6 +62,7 @@ struct watcher_state {
 
 	uint64_t not_before, key_not_before;
 	unsigned int n_failed; /* in a row */
+	uint32_t random;       /* of this host, so that many do not come back at one moment */
 	bool refused;          /* the last failure was the server's refusal */
 	char trouble[320];     /* the last failure in words */
 

@@ -575,14 +575,18 @@ static int start_parts(struct watcher *watcher)
 		{ "_dns-llq-tls._tcp", WATCH_TRANSPORT_LLQ_TLS, true },
 		{ "_dns-llq._udp", WATCH_TRANSPORT_LLQ_UDP, false },
 	};
-	const struct dns_locator_options locator_options = {
-		.services = services,
-		.n_services = ARRAY_SIZE(services),
+	struct dns_locator_options locator_options = {
+		.services = watcher->services_asked,
 		.config = &watcher->config->server,
 	};
 	struct loop *loop = daemon_loop(watcher->daemon);
 	int r;
 
+	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
+		if (!watcher->config->transport ||
+		    services[i].kind == (unsigned int)watcher->config->transport)
+			watcher->services_asked[locator_options.n_services++] = services[i];
+	}
 	r = watch_set_new(&set_options, &watcher->set);
 	if (r >= 0)
 		r = loop_timer_new(loop, on_timer, watcher, &watcher->timer);
@@ -608,6 +612,7 @@ int watcher_new(struct daemon *daemon, const struct watcher_config *config, stru
 	watcher->daemon = daemon;
 	watcher->config = config;
 	watcher_state_init(&watcher->state);
+	watcher->state.random = random_number(NULL);
 	make_reason(watcher);
 	r = start_parts(watcher);
 	if (r >= 0)

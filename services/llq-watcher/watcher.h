@@ -21,7 +21,8 @@
 struct watcher_config {
 	struct names_config names;
 	struct dns_server_config server;
-	uint32_t port;           /* local, of the queries; 0: any */
+	int transport; /* enum watch_transport, the only one; WATCH_TRANSPORT_NONE: the best */
+	uint32_t port; /* local, of the queries; 0: any */
 	uint32_t probe_msec;     /* between short refreshes with a port mapping */
 	uint32_t keepalive_msec; /* and without one */
 };
@@ -39,6 +40,7 @@ struct watcher {
 	struct signing_identity *identity;
 	struct mapper_client *mapper;
 	struct dns_locator *locator;
+	struct dns_locator_service services_asked[4];
 	struct ways ways;
 	struct link *link;
 
