@@ -106,21 +106,29 @@ static void expire_leases(struct authority *authority, const struct moment *mome
 }
 
 /* How long what this client adds will live. A host's records always have a lease, so that a host
- * that is gone is forgotten; the account's own key may write records that stay. */
-static uint64_t grant_lease(struct authority *authority, struct operation *operation,
-			    const struct moment *moment)
+ * that is gone is forgotten; the account's own key may write records that stay. Without a lease of
+ * its own for KEY records the one lease holds for them too (RFC 9664 §4.3). */
+static void grant_lease(struct authority *authority, struct operation *operation,
+			const struct moment *moment, struct update_grant *grant)
 {
 	const struct dns_message *message = operation->request.message;
-	const struct lease_bounds *bounds = &authority->options->update_lease;
+	const struct authority_options *options = authority->options;
+	struct lease_grant *granted = &operation->granted;
 	struct dns_update_lease wanted;
 
-	if (dns_options_read_update_lease(message->options, message->options_size, &wanted) > 0)
-		operation->granted = lease_grant(bounds, wanted.lease);
-	else if (operation->request.identity.is_host)
-		operation->granted = bounds->maximum;
-	else
-		return ZONE_NEVER;
-	return lease_end(moment->now, operation->granted);
+	grant->expires = grant->key_expires = ZONE_NEVER;
+	if (dns_options_read_update_lease(message->options, message->options_size, &wanted) > 0) {
+		granted->lease = lease_grant(&options->update_lease, wanted.lease);
+		granted->key_lease = wanted.has_key_lease
+					     ? lease_grant(&options->key_lease, wanted.key_lease)
+					     : granted->lease;
+	} else if (operation->request.identity.is_host) {
+		granted->lease = granted->key_lease = options->update_lease.maximum;
+	} else {
+		return;
+	}
+	grant->expires = lease_end(moment->now, granted->lease);
+	grant->key_expires = lease_end(moment->now, granted->key_lease);
 }
 
 static uint16_t apply_update(struct authority *authority, struct operation *operation,
@@ -150,7 +158,7 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 		return LDNS_RCODE_NOTAUTH;
 	operation->is_accepted = true;
 	grant.writer.account_key_name = account->domain;
-	grant.expires = grant_lease(authority, operation, moment);
+	grant_lease(authority, operation, moment, &grant);
 	if (zone_new_copy(account->staged ?: account->zone, &next) < 0)
 		return LDNS_RCODE_SERVFAIL;
 	rcode = update_apply(next, request->message, &grant, moment->now);
@@ -321,12 +329,12 @@ static void answer_update(struct authority *authority, struct operation *operati
 		return;
 	}
 	answer_begin(&answer, request, operation->rcode, DNS_OPTION_LLQ_SIZE);
-	/* The form of the request: 4 octets for 4, 8 for 8 (RFC 9664 §4.3). One lease holds for all
-	 * types. */
+	/* The form of the request: 4 octets for 4, 8 for 8 (RFC 9664 §4.3). */
 	if (operation->rcode == LDNS_RCODE_NOERROR &&
 	    dns_options_read_update_lease(request->message->options, request->message->options_size,
 					  &lease) > 0) {
-		lease.lease = lease.key_lease = operation->granted;
+		lease.lease = operation->granted.lease;
+		lease.key_lease = operation->granted.key_lease;
 		dns_option_write_update_lease(&answer.options_writer, &lease);
 	}
 	answer_send(authority, &answer, request, moment, outbox);

@@ -39,7 +39,7 @@ struct operation {
 	uint16_t rcode;
 	bool is_accepted;            /* UPDATE: known not to be a replay; it may be tried again */
 	enum replay_verdict verdict; /* UPDATE: only a new one is done */
-	uint32_t granted;            /* UPDATE: the lease */
+	struct lease_grant granted;  /* UPDATE */
 	uint64_t begun;              /* LLQ: when the transaction began, from where leases count */
 	/* LLQ: the options, first of the request, then of the answer. */
 	struct dns_llq llqs[DNS_LLQ_MAX];

@@ -265,15 +265,16 @@ int authority_add_record(struct authority *authority, int64_t id,
 {
 	cleanup(zone_record_unrefp) struct zone_record *record = NULL;
 	struct account *account = accounts_find_id(&authority->accounts, id);
+	const struct authority_options *options = authority->options;
+	uint32_t longest = stored->type == LDNS_RR_TYPE_KEY ? options->key_lease.maximum
+							    : options->update_lease.maximum;
 	struct name_key owner;
 	int r;
 
 	if (!account)
 		return -ENOENT;
-	r = authority_read_record(
-		stored,
-		lease_from_date(moment, stored->expires, authority->options->update_lease.maximum),
-		&record);
+	r = authority_read_record(stored, lease_from_date(moment, stored->expires, longest),
+				  &record);
 	if (r < 0)
 		return r;
 	record->id = stored->id;

@@ -32,6 +32,7 @@ struct authority_options {
 	uint32_t stream_idle_msec[N_TRANSPORTS];
 	uint32_t serial; /* of the members zone */
 	struct lease_bounds update_lease;
+	struct lease_bounds key_lease; /* of records of type KEY */
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
 	uint32_t llqs_total;

@@ -17,6 +17,12 @@ struct lease_bounds {
 	uint32_t maximum;
 };
 
+/* Seconds granted to an UPDATE: for its records, and for those of type KEY. */
+struct lease_grant {
+	uint32_t lease;
+	uint32_t key_lease;
+};
+
 /* What is granted for what was asked for; 0 asks for the minimum (RFC 9664 has no lease that
  * deletes). */
 uint32_t lease_grant(const struct lease_bounds *bounds, uint32_t wanted);

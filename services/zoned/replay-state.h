@@ -15,6 +15,7 @@
  */
 #include "common/base/hash.h"
 #include "common/dns/dns-tsig.h"
+#include "services/zoned/lease-state.h"
 
 #define REPLAY_KEYS     65536 /* beyond it the longest unused is forgotten */
 #define REPLAY_MAC_SIZE 8     /* so much of each MAC is kept */
@@ -40,7 +41,7 @@ enum replay_verdict replay_guard_check(struct replay_guard *guard, const char *k
 /* How a message was answered. */
 struct replay_outcome {
 	uint16_t rcode;
-	uint32_t granted;
+	struct lease_grant granted;
 };
 /* What became of a new message. `outcome` NULL: nothing, for a reason that will pass; it may come
  * again. */

@@ -72,8 +72,7 @@ static ldns_pkt_rcode check_presence(const struct zone *zone, const ldns_rr *rr,
 	return is_any ? LDNS_RCODE_YXDOMAIN : LDNS_RCODE_YXRRSET;
 }
 
-static ldns_pkt_rcode check_prerequisite(const struct zone *zone, const struct dns_message *request,
-					 const ldns_rr *rr, uint64_t now)
+static ldns_pkt_rcode check_prerequisite(const struct zone *zone, const ldns_rr *rr, uint64_t now)
 {
 	ldns_rr_class class = ldns_rr_get_class(rr);
 	struct name_key name;
@@ -88,7 +87,7 @@ static ldns_pkt_rcode check_prerequisite(const struct zone *zone, const struct d
 					    : check_presence(zone, rr, &name, now);
 	if (class != LDNS_RR_CLASS_IN || is_meta_type(ldns_rr_get_type(rr)))
 		return LDNS_RCODE_FORMERR;
-	return check_exact(zone, request, rr, &name, now);
+	return LDNS_RCODE_NOERROR;
 }
 
 static ldns_pkt_rcode check_prerequisites(const struct zone *zone,
@@ -96,8 +95,20 @@ static ldns_pkt_rcode check_prerequisites(const struct zone *zone,
 {
 	for (size_t i = 0; i < dns_message_count(request, DNS_SECTION_ANSWER); i++) {
 		ldns_pkt_rcode rcode = check_prerequisite(
-			zone, request, dns_message_rr(request, DNS_SECTION_ANSWER, i), now);
+			zone, dns_message_rr(request, DNS_SECTION_ANSWER, i), now);
 
+		if (rcode != LDNS_RCODE_NOERROR)
+			return rcode;
+	}
+	/* Sets are compared when all of them have been read (§3.2.3). */
+	for (size_t i = 0; i < dns_message_count(request, DNS_SECTION_ANSWER); i++) {
+		const ldns_rr *rr = dns_message_rr(request, DNS_SECTION_ANSWER, i);
+		ldns_pkt_rcode rcode = LDNS_RCODE_NOERROR;
+		struct name_key name;
+
+		name_key_from_rdf(ldns_rr_owner(rr), &name);
+		if (ldns_rr_get_class(rr) == LDNS_RR_CLASS_IN)
+			rcode = check_exact(zone, request, rr, &name, now);
 		if (rcode != LDNS_RCODE_NOERROR)
 			return rcode;
 	}
@@ -280,7 +291,8 @@ static int change_one(struct zone *zone, const ldns_rr *rr, const struct update_
 	ldns_rr_set_class(copy, LDNS_RR_CLASS_IN);
 	if (ldns_rr_ttl(copy) > TTL_MAX)
 		ldns_rr_set_ttl(copy, 0);
-	r = zone_record_new(copy, grant->expires, grant->writer.key_name, &given);
+	r = zone_record_new(copy, type == LDNS_RR_TYPE_KEY ? grant->key_expires : grant->expires,
+			    grant->writer.key_name, &given);
 	if (r < 0)
 		return r;
 	return class == LDNS_RR_CLASS_NONE ? delete_record(zone, given)

@@ -11,7 +11,9 @@
 
 struct update_grant {
 	struct policy_writer writer;
-	uint64_t expires; /* of the records added or refreshed; ZONE_NEVER: they stay */
+	/* Of the records added or refreshed, and of those of type KEY; ZONE_NEVER: they stay. */
+	uint64_t expires;
+	uint64_t key_expires;
 };
 
 /*

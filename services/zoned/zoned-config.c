@@ -96,6 +96,7 @@ static const struct config_key keys[] = {
 	{ "paths", "database", CONFIG_STRING, FIELD(database) },
 	{ "update-lease", "minimum", CONFIG_UNSIGNED, FIELD(update_lease.minimum), 1, ONE_WEEK },
 	{ "update-lease", "maximum", CONFIG_UNSIGNED, FIELD(update_lease.maximum), 1, ONE_WEEK },
+	{ "update-lease", "key-maximum", CONFIG_UNSIGNED, FIELD(key_lease_maximum), 1, ONE_WEEK },
 	{ "llq-lease", "minimum", CONFIG_UNSIGNED, FIELD(llq_lease.minimum), 1, ONE_WEEK },
 	{ "llq-lease", "maximum", CONFIG_UNSIGNED, FIELD(llq_lease.maximum), 1, ONE_WEEK },
 	{ "llq", "per-key", CONFIG_UNSIGNED, FIELD(llqs_per_key), 1, 100000 },
@@ -119,6 +120,8 @@ static int check(const struct zoned_config *config, const char *path, char **ret
 		complaint = "[zone] name is missing: the members zone, such as members.example.org";
 	else if (config->update_lease.minimum > config->update_lease.maximum)
 		complaint = "[update-lease] minimum is above maximum";
+	else if (config->update_lease.minimum > config->key_lease_maximum)
+		complaint = "[update-lease] minimum is above key-maximum";
 	else if (config->llq_lease.minimum > config->llq_lease.maximum)
 		complaint = "[llq-lease] minimum is above maximum";
 	else if (!config->tls.certificate != !config->tls.private_key)
@@ -162,6 +165,7 @@ int zoned_config_read(const char *path, struct zoned_config *config, char **ret_
 		.port = 53,
 		.database = strdup(LOCALSTATEDIR "/lib/homeward/zoned/zone.db"),
 		.update_lease = { 1800, 7200 },
+		.key_lease_maximum = ONE_WEEK,
 		.llq_lease = { 900, 7200 },
 		.llqs_per_key = 256,
 		.llqs_total = 16384,
@@ -244,6 +248,7 @@ int zoned_config_make_options(const struct zoned_config *config, struct authorit
 		.stream_idle_msec = { [TRANSPORT_TCP] = config->tcp_limits.idle * 1000,
 				      [TRANSPORT_TLS] = config->tls_limits.idle * 1000 },
 		.update_lease = config->update_lease,
+		.key_lease = { config->update_lease.minimum, config->key_lease_maximum },
 		.llq_lease = config->llq_lease,
 		.llqs_per_key = config->llqs_per_key,
 		.llqs_total = config->llqs_total,

@@ -21,6 +21,7 @@ struct zoned_config {
 	uint32_t port;
 	char *database;
 	struct lease_bounds update_lease;
+	uint32_t key_lease_maximum;
 	struct lease_bounds llq_lease;
 	uint32_t llqs_per_key;
 	uint32_t llqs_total;

@@ -222,6 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			.server_name = ldns_dname_new_frm_str("ns.example.net"),
 			.port = 53,
 			.update_lease = { 1800, 7200 },
+			.key_lease = { 1800, 604800 },
 			.llq_lease = { 900, 7200 },
 			.llqs_per_key = 4,
 			.llqs_total = 6,

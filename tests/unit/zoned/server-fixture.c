@@ -45,6 +45,7 @@ void fixture_start(struct fixture *fixture)
 			.port = 53,
 			.serial = 1,
 			.update_lease = { 1800, 7200 },
+			.key_lease = { 1800, 604800 },
 			.llq_lease = { 900, 7200 },
 			.llqs_per_key = 4,
 			.llqs_total = 6,

@@ -113,6 +113,54 @@ static void prerequisites_with_data(void **state)
 			 LDNS_RCODE_FORMERR);
 }
 
+/* What is said first when several things are wrong (RFC 2136 §3.2, §3.4.1). */
+static void order_of_complaints(void **state)
+{
+	struct fixture *fixture = *state;
+	ldns_rr *missing = exchange_rr("none A 192.0.2.1");
+	ldns_rr *foreign = exchange_rr("host.example.com. A 192.0.2.1");
+	ldns_rr *fine = exchange_rr("fine A 192.0.2.1");
+	ldns_rdf *none = exchange_name("none");
+	struct exchange exchange;
+
+	/* A set that differs, then one that is malformed: sets are compared last. */
+	exchange_begin_update(&exchange);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, missing, LDNS_RR_CLASS_IN, 0);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, missing, LDNS_RR_CLASS_IN, 9);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_FORMERR);
+	exchange_begin_update(&exchange);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, missing, LDNS_RR_CLASS_IN, 0);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, foreign, LDNS_RR_CLASS_IN, 0);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_NOTZONE);
+	/* The others one after the other. */
+	exchange_begin_update(&exchange);
+	dns_update_require_name(&exchange.builder, none);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, foreign, LDNS_RR_CLASS_IN, 0);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_NXDOMAIN);
+	/* A TTL is looked at before the name. */
+	exchange_begin_update(&exchange);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, foreign, LDNS_RR_CLASS_IN, 9);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_FORMERR);
+	exchange_begin_update(&exchange);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, missing, LDNS_RR_CLASS_CH, 0);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_FORMERR);
+	/* Prerequisites before changes, and all changes before the first is made. */
+	exchange_begin_update(&exchange);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_ANSWER, missing, LDNS_RR_CLASS_IN, 0);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_AUTHORITY, fine, LDNS_RR_CLASS_CH, 0);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_NXRRSET);
+	exchange_begin_update(&exchange);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_AUTHORITY, fine, LDNS_RR_CLASS_IN, 9);
+	dns_builder_add_rr_as(&exchange.builder, DNS_SECTION_AUTHORITY, foreign, LDNS_RR_CLASS_NONE,
+			      9);
+	assert_int_equal(send_update(fixture, &exchange), LDNS_RCODE_NOTZONE);
+	assert_int_equal(fixture_count(fixture, "fine", LDNS_RR_TYPE_A), -1);
+	ldns_rdf_deep_free(none);
+	ldns_rr_free(missing);
+	ldns_rr_free(foreign);
+	ldns_rr_free(fine);
+}
+
 static void prerequisite_guards_all(void **state)
 {
 	struct fixture *fixture = *state;
@@ -409,6 +457,45 @@ static void lease_is_granted_in_its_form(void **state)
 		assert_int_equal(granted_lease(fixture, &wanted, &size), cases[i].granted);
 		assert_int_equal(size, 8);
 	}
+}
+
+/* KEY records have their own lease, if the client asks for one; 8 octets for 8. */
+static void keys_have_their_own_lease(void **state)
+{
+	struct dns_update_lease both = { .lease = 1800, .has_key_lease = true, .key_lease = 86400 };
+	struct dns_update_lease one = { .lease = 5400 };
+	struct fixture *fixture = *state;
+	struct dns_update_lease granted;
+	struct exchange exchange;
+
+	for (int i = 0; i < 2; i++) {
+		exchange_begin_update(&exchange);
+		exchange_add(&exchange, i ? "later A 192.0.2.1" : "host A 192.0.2.1");
+		exchange_add(&exchange, i ? "later KEY 512 3 5 AQ==" : "host KEY 512 3 5 AQ==");
+		dns_update_add_lease(&exchange.builder, i ? &one : &both);
+		assert_int_equal(fixture_send(fixture, &exchange, FIXTURE_DOMAIN), 0);
+		assert_int_equal(dns_options_read_update_lease(exchange.answer->options,
+							       exchange.answer->options_size,
+							       &granted),
+				 1);
+		assert_int_equal(granted.lease, i ? 5400 : 1800);
+		assert_int_equal(granted.has_key_lease, !i);
+		if (!i)
+			assert_int_equal(granted.key_lease, 86400);
+		exchange_clear(&exchange);
+		fixture_clear_outbox(fixture);
+	}
+	fixture_sleep(fixture, 1800 * 1000);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_A), 0);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_KEY), 1);
+	fixture_sleep(fixture, 3600 * 1000);
+	assert_int_equal(fixture_count(fixture, "later", LDNS_RR_TYPE_KEY), -1);
+	/* No shorter for a restart. */
+	fixture_restart(fixture);
+	fixture_sleep(fixture, (86400 - 5400) * 1000 - 1);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_KEY), 1);
+	fixture_sleep(fixture, 1);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_KEY), -1);
 }
 
 static void lease_ends(void **state)
@@ -772,7 +859,7 @@ static void order_of_a_hosts_messages(void **state)
 static void memory_of_an_account(void **state)
 {
 	struct replay_guard guard = {};
-	struct replay_outcome outcome = { LDNS_RCODE_YXDOMAIN, 77 }, read;
+	struct replay_outcome outcome = { LDNS_RCODE_YXDOMAIN, { 77, 78 } }, read;
 	struct dns_tsig_mac last = { 32, { 1, 0, 0, 9 } };
 
 	assert_int_equal(try(&guard, "x", false, 100, 9), REPLAY_NEW);
@@ -780,7 +867,7 @@ static void memory_of_an_account(void **state)
 	replay_guard_settle(&guard, "x", &last, &outcome);
 	assert_true(replay_guard_outcome(&guard, "x", &last, &read));
 	assert_int_equal(read.rcode, LDNS_RCODE_YXDOMAIN);
-	assert_int_equal(read.granted, 77);
+	assert_int_equal(read.granted.lease, 77);
 	/* Many at once, none twice; then what is too old to be known. */
 	for (uint32_t i = 10; i < 10 + REPLAY_ACCOUNT_MESSAGES; i++)
 		assert_int_equal(try(&guard, "x", false, 101, i), REPLAY_NEW);
@@ -799,6 +886,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(prerequisites_without_data),
 		TEST(prerequisites_with_data),
+		TEST(order_of_complaints),
 		TEST(prerequisite_guards_all),
 		TEST(additions_and_deletions),
 		TEST(same_record_takes_the_new_ttl),
@@ -810,6 +898,7 @@ int main(void)
 		TEST(additions_without_data),
 		TEST(big_ttl_is_none),
 		TEST(lease_is_granted_in_its_form),
+		TEST(keys_have_their_own_lease),
 		TEST(lease_ends),
 		TEST(lease_ended_is_never_answered),
 		TEST(refresh_is_no_change),
