@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "common/base/log.h"
+#include "services/zoned/config-check.h"
 #include "services/zoned/zoned.h"
 
 static void on_terminate(void *userdata)
@@ -41,14 +42,28 @@ static int serve(const struct zoned_config *config)
 	return r;
 }
 
+/* The file to be checked, or NULL when something else is wanted. */
+static const char *file_to_check(int argc, char **argv)
+{
+	if (argc < 2 || argc > 3 || strcmp(argv[1], "--check-config") != 0)
+		return NULL;
+	return argc == 3 ? argv[2] : ZONED_DEFAULT_CONFIG;
+}
+
 int main(int argc, char **argv)
 {
 	cleanup(freep) char *message = NULL;
 	struct zoned_config config;
-	const char *path;
-	int r = daemon_parse_arguments(argc, argv, "The name server of a members zone.",
-				       ZONED_DEFAULT_CONFIG, &path);
+	const char *path = file_to_check(argc, argv);
+	int r;
 
+	if (path)
+		return zoned_check_config(path);
+	r = daemon_parse_arguments(argc, argv,
+				   "The name server of a members zone.\n\n"
+				   "`zoned --check-config [FILE]` prints what it would do by FILE, "
+				   "or what is wrong with it.",
+				   ZONED_DEFAULT_CONFIG, &path);
 	if (r <= 0)
 		return r < 0;
 	r = zoned_config_read(path, &config, &message);

@@ -47,6 +47,7 @@ libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS) $(CRYPTO_
 
 services_zoned_zoned_SOURCES = \
 	services/zoned/account-loader.c services/zoned/account-loader.h \
+	services/zoned/config-check.c services/zoned/config-check.h \
 	services/zoned/main.c \
 	services/zoned/backend-dns.c services/zoned/backend-dns.h \
 	services/zoned/server-stream.c services/zoned/server-stream.h \
