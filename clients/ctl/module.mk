@@ -22,6 +22,7 @@ clients_ctl_homewardctl_LDADD = libctl-core.la $(JSONC_LIBS) $(SYSTEMD_LIBS)
 noinst_LTLIBRARIES += libctl-core.la
 libctl_core_la_SOURCES = \
 	clients/ctl/daemons.c clients/ctl/daemons.h \
+	clients/ctl/octets.c clients/ctl/octets.h \
 	clients/ctl/service-types.c clients/ctl/service-types.h \
 	clients/ctl/text.c clients/ctl/text.h \
 	clients/ctl/timelines.c clients/ctl/timelines.h \

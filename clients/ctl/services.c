@@ -1,44 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* `homewardctl services`: what the account's hosts share. */
+#include "clients/ctl/octets.h"
 #include "clients/ctl/output.h"
 #include "clients/ctl/snapshot.h"
 #include "clients/ctl/text.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* A string of a TXT record as people write it; octets that are no letters as \xNN. Values have them
- * in hexadecimal. */
-static json_object *readable(const char *hexadecimal)
-{
-	char text[4 * 255 + 1], digits[3] = "";
-	size_t size = 0;
-
-	for (; hexadecimal[0] && hexadecimal[1] && size < sizeof(text) - 4; hexadecimal += 2) {
-		unsigned long octet;
-
-		memcpy(digits, hexadecimal, 2);
-		octet = strtoul(digits, NULL, 16);
-		if (octet >= ' ' && octet <= '~' && octet != '\\')
-			text[size++] = octet;
-		else
-			size += sprintf(text + size, "\\x%02lx", octet);
-	}
-	return json_object_new_string_len(text, size);
-}
-
-static void make_readable(json_object *service)
-{
-	json_object *list = json_object_new_array();
-
-	for (size_t i = 0; i < values_count(service, "text"); i++)
-		json_object_array_add(
-			list, readable(json_object_get_string(values_element(service, "text", i))));
-	json_object_object_add(service, "text", list);
-}
 
 static void show_service(const struct ctl *ctl, json_object *service, uint64_t now)
 {
@@ -98,7 +68,7 @@ enum ctl_status ctl_services_command(struct ctl *ctl, int argc, char **argv)
 	list = values_member(state, "services");
 	n = values_count(state, "services");
 	for (size_t i = 0; i < n; i++)
-		make_readable(values_element(state, "services", i));
+		octets_make_readable(values_element(state, "services", i));
 	if (list)
 		json_object_array_sort(list, compare);
 	if (ctl->json) {

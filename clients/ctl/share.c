@@ -385,7 +385,8 @@ enum ctl_status ctl_unshare_command(struct ctl *ctl, int argc, char **argv)
 	if (status != CTL_DONE)
 		return status;
 	if (request.all)
-		snprintf(text, sizeof text, "%zu no longer shared", n);
+		snprintf(text, sizeof text, "%zu %s no longer shared", n,
+			 n == 1 ? "service is" : "services are");
 	else
 		snprintf(text, sizeof text, "%.100s is no longer shared", request.what);
 	return say(ctl, "unshared", request.all ? "all" : request.what, text);

@@ -3,6 +3,7 @@
 /* `homewardctl shares`: what this host shares. */
 #include "clients/ctl/shares.h"
 
+#include "clients/ctl/octets.h"
 #include "clients/ctl/output.h"
 #include "clients/ctl/snapshot.h"
 #include "clients/ctl/text.h"
@@ -44,42 +45,15 @@ void shares_sort(json_object *state)
 		json_object_array_sort(services, compare);
 }
 
-/* Octets in hexadecimal digits as text; those that are none, and "\", as \DDD. The caller frees it.
- */
-static char *decode(const char *digits)
-{
-	size_t n = strlen(digits) / 2, used = 0;
-	char *text = malloc(4 * n + 1);
-
-	for (size_t i = 0; text && i < n; i++) {
-		char pair[3] = { digits[2 * i], digits[2 * i + 1], 0 };
-		unsigned long octet = strtoul(pair, NULL, 16);
-
-		if (octet < 0x20 || octet >= 0x7f || octet == '\\')
-			used += snprintf(text + used, 5, "\\%03lu", octet);
-		else
-			text[used++] = octet;
-	}
-	if (text)
-		text[used] = 0;
-	return text;
-}
-
 /* As values.h has it, with readable texts and its number. */
 static json_object *readable(json_object *service)
 {
-	json_object *copy = NULL, *texts = json_object_new_array();
+	json_object *copy = NULL;
 
 	json_object_deep_copy(service, &copy, NULL);
 	json_object_object_add(copy, "number",
 			       json_object_new_int64(strtoll(shares_number(service), NULL, 10)));
-	for (size_t i = 0; i < values_count(service, "text"); i++) {
-		char *text = decode(json_object_get_string(values_element(service, "text", i)));
-
-		json_object_array_add(texts, json_object_new_string(text ?: ""));
-		free(text);
-	}
-	json_object_object_add(copy, "text", texts);
+	octets_make_readable(copy);
 	return copy;
 }
 

@@ -2,6 +2,7 @@
 
 /* `homewardctl status`: one screen from one reading of all daemons. */
 #include "clients/ctl/output.h"
+#include "clients/ctl/shares.h"
 #include "clients/ctl/snapshot.h"
 #include "clients/ctl/text.h"
 
@@ -102,6 +103,31 @@ static void show_lease(const struct view *view)
 	output_row(view->ctl, "published",
 		   "change %" PRIu64 " at %s, for %s, ends %s unless renewed",
 		   values_number(published, "generation"), server, lease, ends);
+}
+
+/* What this host shares, one a line. */
+static void show_shares(const struct view *view)
+{
+	size_t n = values_count(view->registrar, "services");
+
+	if (!n)
+		return;
+	shares_sort(view->registrar);
+	output_heading(view->ctl, "shares");
+	for (size_t i = 0; i < n; i++) {
+		json_object *service = values_element(view->registrar, "services", i);
+		char name[TEXT_SIZE], type[TEXT_SIZE], state[TEXT_SIZE], reason[TEXT_SIZE];
+
+		text_clean(values_text(service, "name"), name);
+		text_clean(values_text(service, "type"), type);
+		text_clean(values_text(service, "state"), state);
+		text_clean(values_text(service, "reason"), reason);
+		fputs("  ", stdout);
+		output_padded(view->ctl, OUTPUT_FAINT, type, 12);
+		output_padded(view->ctl, output_tone_of(state), state, 12);
+		printf(" \"%s\" port %" PRIu64 ": %s\n", name, values_number(service, "port"),
+		       reason);
+	}
 }
 
 /* The element of `list` whose `key` is `wanted`. */
@@ -257,8 +283,10 @@ static void show(const struct ctl *ctl, json_object *all)
 		show_network(&view);
 		show_mappings(&view);
 	}
-	if (values_flag(view.registrar, "running"))
+	if (values_flag(view.registrar, "running")) {
 		show_lease(&view);
+		show_shares(&view);
+	}
 	if (values_flag(view.watcher, "running") || values_flag(view.tunnel, "running"))
 		show_peers(&view);
 	if (values_flag(view.key, "running"))

@@ -100,7 +100,7 @@ def test_all_that_can_be_said(published, zone):
     assert f'{instance} TXT "path=/x" "u=\\195\\188"' in added(update)
     assert f"_printer._sub._http._tcp PTR {instance}" in added(update)
     share = wait_share(published, state="published")
-    assert share["name"] == "Anna's Büro. 2" and share["text"] == ["path=/x", "u=\\195\\188"]
+    assert share["name"] == "Anna's Büro. 2" and share["text"] == ["path=/x", "u=ü"]
     assert share["subtypes"] == ["_printer"]
     assert "path=/x" in ctl(published, "shares")
 

@@ -1,8 +1,13 @@
 if ENABLE_TESTS
 UNIT_TESTS += \
+	tests/unit/ctl/test-octets \
 	tests/unit/ctl/test-text \
 	tests/unit/ctl/test-timelines
 endif
+
+tests_unit_ctl_test_octets_SOURCES = tests/unit/ctl/test-octets.c
+tests_unit_ctl_test_octets_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
+tests_unit_ctl_test_octets_LDADD = libctl-core.la $(CMOCKA_LIBS)
 
 tests_unit_ctl_test_text_SOURCES = tests/unit/ctl/test-text.c
 tests_unit_ctl_test_text_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
