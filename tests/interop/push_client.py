@@ -86,6 +86,7 @@ class Client:
         assert self.tls.get_alpn_proto_negotiated() == b"dot"
         self.buffer = b""
         self.ident = 0
+        self.unasked = []  # messages that came before a response, in their order
 
     def _retry(self, function, *arguments, until=None):
         until = until or time.monotonic() + self.timeout
@@ -104,8 +105,8 @@ class Client:
             if not ready:
                 raise TimeoutError
 
-    def send(self, message):
-        self._retry(self.tls.sendall, struct.pack("!H", len(message)) + message)
+    def send(self, *messages):
+        self._retry(self.tls.sendall, b"".join(struct.pack("!H", len(message)) + message for message in messages))
 
     def receive(self, timeout=None):
         until = time.monotonic() + (self.timeout if timeout is None else timeout)
@@ -131,18 +132,24 @@ class Client:
             query.use_tsig(key)
         self.send(query.to_wire())
         # TSIG is checked: the query's MAC is what the answer's begins with.
-        return dns.message.from_wire(self.receive(), keyring=key and {key.name: key}, request_mac=query.mac if key else b"")
+        octets = self.receive()
+        while octets[:2] == bytes(2):
+            self.unasked.append(octets)
+            octets = self.receive()
+        return dns.message.from_wire(octets, keyring=key and {key.name: key}, request_mac=query.mac if key else b"")
 
     def bind(self, domain, key, binding=None):
         return self.query(domain, "SOA", key,
                           [dns.edns.GenericOption(BINDING_OPTION, self.binding() if binding is None else binding)])
 
     def request(self, *tlvs):
-        """A DSO request; the id and the response's RCODE and TLVs. What comes before the response must be pushes, which
-        are kept for push()."""
+        """A DSO request; the id and the response's RCODE and TLVs."""
         ident = self.next_id()
         self.send(dso(ident, *tlvs))
         octets = self.receive()
+        while octets[:2] == bytes(2):
+            self.unasked.append(octets)
+            octets = self.receive()
         got, flags = struct.unpack_from("!HH", octets)
         assert got == ident and flags & 0xF800 == 0xB000, octets.hex()
         return ident, flags & 15, {kind: octets[start:end] for kind, start, end in parse_tlvs(octets)}
@@ -162,7 +169,7 @@ class Client:
 
     def unidirectional(self, timeout=None):
         """The next message that is no response: its kind and what it says."""
-        octets = self.receive(timeout)
+        octets = self.unasked.pop(0) if self.unasked else self.receive(timeout)
         ident, flags = struct.unpack_from("!HH", octets)
         assert ident == 0 and flags & 0xF800 == 0x3000 and octets[4:12] == bytes(8), octets.hex()
         kind, start, end = parse_tlvs(octets)[0]
