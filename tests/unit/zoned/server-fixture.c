@@ -90,6 +90,9 @@ void fixture_work(struct fixture *fixture)
 		authority_tick(fixture->authority, &fixture->moment, &fixture->outbox);
 		r = authority_begin(fixture->authority, &fixture->moment, &changes);
 		assert_true(r >= 0);
+		while (r == AUTHORITY_PUBLISH)
+			r = authority_resume(fixture->authority, &fixture->moment,
+					     fixture->publish(fixture), &changes);
 		if (r == 0)
 			continue;
 		assert_true(authority_is_busy(fixture->authority));

@@ -19,6 +19,9 @@ struct fixture {
 	struct outbox outbox; /* what was sent since fixture_clear_outbox() */
 	struct peer peer;     /* of the client that speaks next */
 	bool fails_to_commit;
+	/* Where the records are in a primary: what becomes of authority_updates(). */
+	int (*publish)(struct fixture *fixture);
+	void *primary;
 };
 
 void fixture_start(struct fixture *fixture);
