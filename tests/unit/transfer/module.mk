@@ -32,3 +32,9 @@ tests_unit_transfer_test_primary_LDADD = $(transfer_test_libs)
 tests_unit_transfer_test_transfer_wire_SOURCES = tests/unit/transfer/test-transfer-wire.c tests/unit/zoned/unit.h
 tests_unit_transfer_test_transfer_wire_CFLAGS = $(transfer_test_cflags)
 tests_unit_transfer_test_transfer_wire_LDADD = $(transfer_test_libs)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-zoned-transfer
+tests_fuzz_fuzz_zoned_transfer_SOURCES = tests/fuzz/fuzz-zoned-transfer.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_zoned_transfer_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
+tests_fuzz_fuzz_zoned_transfer_LDADD = libzoned-core.la
+tests_fuzz_fuzz_zoned_transfer_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
