@@ -182,7 +182,8 @@ static int parse(const uint8_t *data, size_t size, bool with_records, struct dns
 		if (!message->sections[i])
 			return -ENOMEM;
 	}
-	if (reader.failed)
+	if (reader.failed ||
+	    (!with_records && counts[DNS_SECTION_QUESTION] > DNS_OUTLINE_QUESTIONS))
 		return -EBADMSG;
 	for (int i = 0; i < DNS_N_SECTIONS; i++) {
 		r = take_section(message, i, counts[i], with_records, &reader);

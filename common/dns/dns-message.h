@@ -26,6 +26,8 @@
  * without fragments. */
 #define DNS_UDP_SIZE 1232
 
+#define DNS_OUTLINE_QUESTIONS 32
+
 enum dns_section {
 	DNS_SECTION_QUESTION,  /* or Zone */
 	DNS_SECTION_ANSWER,    /* or Prerequisite */
@@ -61,7 +63,8 @@ struct dns_message {
 int dns_message_parse(const uint8_t *data, size_t size, struct dns_message **ret);
 /* The same without the records, whose data is not looked at: question, EDNS and whether there is
  * TSIG. For what nobody has vouched for yet. ldns follows compressed names in a record's data in
- * circles tens of thousands of times before it gives up, and makes an object of each field. */
+ * circles tens of thousands of times before it gives up, and makes an object of each field. More
+ * than DNS_OUTLINE_QUESTIONS questions are -EBADMSG: nobody asks so many, and each is an object. */
 int dns_message_parse_outline(const uint8_t *data, size_t size, struct dns_message **ret);
 struct dns_message *dns_message_free(struct dns_message *message);
 

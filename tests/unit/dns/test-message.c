@@ -230,9 +230,30 @@ static void too_big_is_said(void **state)
 	ldns_rr_free(rr);
 }
 
+/* 13,000 questions fit a message of TCP, and would cost what 1,000 messages do. */
+static void many_questions(void **state)
+{
+	struct dns_message *message;
+	uint8_t data[12 + 5 * 33] = { 0 };
+
+	for (unsigned int n = 32; n <= 33; n++) {
+		data[5] = n;
+		for (unsigned int i = 0; i < n; i++)
+			memcpy(data + 12 + 5 * i, "\0\0\1\0\1", 5);
+		assert_int_equal(dns_message_parse(data, 12 + 5 * n, &message), 0);
+		assert_int_equal(dns_message_count(message, DNS_SECTION_QUESTION), n);
+		dns_message_free(message);
+		assert_int_equal(dns_message_parse_outline(data, 12 + 5 * n, &message),
+				 n == 33 ? -EBADMSG : 0);
+		if (n == 32)
+			dns_message_free(message);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(many_questions),
 		cmocka_unit_test(update_as_written_elsewhere),
 		cmocka_unit_test(all_changes_and_back),
 		cmocka_unit_test(removal_keeps_its_ttl),
