@@ -60,3 +60,9 @@ tests_fuzz_fuzz_dns_push_client_SOURCES = tests/fuzz/fuzz-dns-push-client.c $(FU
 tests_fuzz_fuzz_dns_push_client_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 tests_fuzz_fuzz_dns_push_client_LDADD = libllqwatcher-core.la
 tests_fuzz_fuzz_dns_push_client_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-service-view
+tests_fuzz_fuzz_service_view_SOURCES = tests/fuzz/fuzz-service-view.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_service_view_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
+tests_fuzz_fuzz_service_view_LDADD = libllqwatcher-core.la
+tests_fuzz_fuzz_service_view_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
