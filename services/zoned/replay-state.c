@@ -3,7 +3,7 @@
 
 struct message {
 	uint64_t seconds;
-	uint8_t mac[REPLAY_MAC_SIZE];
+	uint64_t mac; /* its beginning; 0: of none */
 };
 
 struct replay_entry {
@@ -12,7 +12,9 @@ struct replay_entry {
 	bool has_newest;
 	bool is_settled;
 	struct replay_outcome outcome; /* of the newest, with is_settled */
-	struct message *seen;          /* a ring */
+	/* Rings. Apart from each other, since the MACs are looked through for each message. */
+	uint64_t *macs;
+	uint64_t *seconds;
 	size_t n_seen;
 	size_t capacity;
 	size_t next;
@@ -22,7 +24,8 @@ struct replay_entry {
 
 static struct replay_entry *free_entry(struct replay_entry *entry)
 {
-	free(entry->seen);
+	free(entry->macs);
+	free(entry->seconds);
 	free(entry);
 	return NULL;
 }
@@ -72,31 +75,39 @@ static bool put_entry(struct replay_guard *guard, struct replay_entry *entry)
 	return true;
 }
 
-static bool is_same(const struct message *message, const struct dns_tsig_mac *mac)
+static uint64_t short_mac(const struct dns_tsig_mac *mac)
 {
-	return memcmp(message->mac, mac->octets, REPLAY_MAC_SIZE) == 0;
+	uint64_t number;
+
+	memcpy(&number, mac->octets, sizeof number);
+	return number;
 }
 
-static struct message *find_seen(struct replay_entry *entry, const struct dns_tsig_mac *mac)
+/* Its place in the ring, or -1. */
+static ssize_t find_seen(const struct replay_entry *entry, uint64_t mac)
 {
 	for (size_t i = 0; i < entry->n_seen; i++)
-		if (is_same(&entry->seen[i], mac))
-			return &entry->seen[i];
-	return NULL;
+		if (entry->macs[i] == mac)
+			return (ssize_t)i;
+	return -1;
 }
 
 /* Room for one more, as long as there are fewer than `limit`. */
 static bool grow(struct replay_entry *entry, size_t limit)
 {
 	size_t capacity = entry->capacity ? entry->capacity * 2 : REPLAY_HOST_MESSAGES;
-	struct message *seen;
+	uint64_t *longer;
 
 	if (entry->n_seen < entry->capacity || entry->capacity >= limit)
 		return true;
-	seen = reallocarray(entry->seen, capacity, sizeof *seen);
-	if (!seen)
+	longer = reallocarray(entry->macs, capacity, sizeof *longer);
+	if (!longer)
 		return false;
-	entry->seen = seen;
+	entry->macs = longer;
+	longer = reallocarray(entry->seconds, capacity, sizeof *longer);
+	if (!longer)
+		return false;
+	entry->seconds = longer;
 	entry->capacity = capacity;
 	entry->next = entry->n_seen;
 	return true;
@@ -104,17 +115,18 @@ static bool grow(struct replay_entry *entry, size_t limit)
 
 static bool remember(struct replay_entry *entry, bool is_host, const struct message *message)
 {
-	struct message *place;
+	size_t next;
 
 	if (!grow(entry, is_host ? REPLAY_HOST_MESSAGES : REPLAY_ACCOUNT_MESSAGES))
 		return false;
-	place = &entry->seen[entry->next];
-	if (entry->n_seen == entry->capacity && place->seconds > entry->floor)
-		entry->floor = place->seconds;
+	next = entry->next;
+	if (entry->n_seen == entry->capacity && entry->seconds[next] > entry->floor)
+		entry->floor = entry->seconds[next];
 	else if (entry->n_seen < entry->capacity)
 		entry->n_seen++;
-	*place = *message;
-	entry->next = (entry->next + 1) % entry->capacity;
+	entry->macs[next] = message->mac;
+	entry->seconds[next] = message->seconds;
+	entry->next = (next + 1) % entry->capacity;
 	if (is_host)
 		entry->floor = message->seconds;
 	entry->newest = *message;
@@ -126,13 +138,12 @@ static bool remember(struct replay_entry *entry, bool is_host, const struct mess
 static enum replay_verdict check(struct replay_entry *entry, bool is_host, uint64_t time_signed,
 				 const struct dns_tsig_mac *mac)
 {
-	struct message message = { .seconds = time_signed };
+	struct message message = { time_signed, short_mac(mac) };
 
-	if (entry->has_newest && is_same(&entry->newest, mac))
+	if (entry->has_newest && entry->newest.mac == message.mac)
 		return REPLAY_AGAIN;
-	if (time_signed < entry->floor || find_seen(entry, mac))
+	if (time_signed < entry->floor || find_seen(entry, message.mac) >= 0)
 		return REPLAY_OLD;
-	memcpy(message.mac, mac->octets, REPLAY_MAC_SIZE);
 	/* What cannot be remembered could come again. */
 	return remember(entry, is_host, &message) ? REPLAY_NEW : REPLAY_OLD;
 }
@@ -147,21 +158,28 @@ enum replay_verdict replay_guard_check(struct replay_guard *guard, const char *k
 	return entry && put_entry(guard, entry) ? verdict : REPLAY_OLD;
 }
 
+static bool is_newest(const struct replay_entry *entry, const struct dns_tsig_mac *mac)
+{
+	return entry && entry->has_newest && entry->newest.mac == short_mac(mac);
+}
+
 void replay_guard_settle(struct replay_guard *guard, const char *key_name,
 			 const struct dns_tsig_mac *mac, const struct replay_outcome *outcome)
 {
 	struct replay_entry *entry = find_entry(guard, key_name);
-	struct message *seen = entry ? find_seen(entry, mac) : NULL;
-	bool is_newest = entry && entry->has_newest && is_same(&entry->newest, mac);
+	bool was_newest = is_newest(entry, mac);
+	ssize_t place;
 
-	if (outcome && is_newest) {
+	if (outcome && was_newest) {
 		entry->outcome = *outcome;
 		entry->is_settled = true;
-	} else if (!outcome && seen) {
-		/* No MAC is like this one. */
-		memset(seen->mac, 0, sizeof seen->mac);
-		entry->has_newest &= !is_newest;
 	}
+	if (outcome || !entry)
+		return;
+	place = find_seen(entry, short_mac(mac));
+	if (place >= 0)
+		entry->macs[place] = 0;
+	entry->has_newest &= !was_newest;
 }
 
 bool replay_guard_outcome(const struct replay_guard *guard, const char *key_name,
@@ -169,7 +187,7 @@ bool replay_guard_outcome(const struct replay_guard *guard, const char *key_name
 {
 	const struct replay_entry *entry = find_entry(guard, key_name);
 
-	if (!entry || !entry->has_newest || !entry->is_settled || !is_same(&entry->newest, mac))
+	if (!is_newest(entry, mac) || !entry->is_settled)
 		return false;
 	*ret = entry->outcome;
 	return true;

@@ -17,8 +17,7 @@
 #include "common/dns/dns-tsig.h"
 #include "services/zoned/lease-state.h"
 
-#define REPLAY_KEYS     65536 /* beyond it the longest unused is forgotten */
-#define REPLAY_MAC_SIZE 8     /* so much of each MAC is kept */
+#define REPLAY_KEYS 65536 /* beyond it the longest unused is forgotten */
 /* Messages remembered of a host's key, and of an account's: more than wait at a time. */
 #define REPLAY_HOST_MESSAGES    8
 #define REPLAY_ACCOUNT_MESSAGES 2048

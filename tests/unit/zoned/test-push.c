@@ -554,6 +554,40 @@ static void account_goes(void **state)
 	assert_fatal(fixture);
 }
 
+/* By zonectl: a new password, or no access at all. */
+static void account_is_changed(void **state)
+{
+	static const uint8_t other_key[32] = "another key of thirty-two octets";
+	struct fixture *fixture = *state;
+	struct account_terms terms = { .key = other_key, .key_size = sizeof other_key };
+	struct dns_dso message;
+
+	for (int round = 0; round < 2; round++) {
+		fixture_clear_outbox(fixture);
+		if (round == 1)
+			terms.is_disabled = true;
+		speak_as(fixture, 7 + round);
+		terms.key = round ? fixture_key(FIXTURE_DOMAIN)->secret : other_key;
+		bind_as(fixture, DESKTOP_KEY, 7 + round);
+		assert_int_equal(subscribe(fixture, 1, "desktop", LDNS_RR_TYPE_A), 0);
+		assert_int_equal(authority_n_subscriptions(fixture->authority), 1);
+		fixture_clear_outbox(fixture);
+		assert_int_equal(authority_change_account(fixture->authority, FIXTURE_ACCOUNT,
+							  &terms, &fixture->moment),
+				 1);
+		assert_int_equal(authority_n_subscriptions(fixture->authority), 0);
+		fixture_work(fixture);
+		assert_int_equal(dns_dso_parse(nth_sent(fixture, 0)->data,
+					       nth_sent(fixture, 0)->size, &message),
+				 0);
+		assert_int_equal(message.rcode, LDNS_RCODE_REFUSED);
+		/* The first key again. */
+		terms.key = fixture_key(FIXTURE_DOMAIN)->secret;
+		authority_change_account(fixture->authority, FIXTURE_ACCOUNT, &terms,
+					 &fixture->moment);
+	}
+}
+
 static void server_goes(void **state)
 {
 	struct fixture *fixture = *state;
@@ -649,6 +683,7 @@ int main(void)
 		TEST(fatal_errors),
 		TEST(silent_clients_are_dropped),
 		TEST(account_goes),
+		TEST(account_is_changed),
 		TEST(server_goes),
 		TEST(what_is_padded_is_answered_padded),
 		TEST(malformed_requests),

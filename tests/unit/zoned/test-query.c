@@ -577,6 +577,26 @@ static void odd_messages(void **state)
 	assert_int_equal(fixture_send(fixture, &exchange, NULL), 16);
 	assert_true(exchange.answer->has_edns);
 	exchange_clear(&exchange);
+	/* Twice, and behind the signature (RFC 6891 §6.1.1, RFC 8945 §5.1). */
+	for (int is_signed = 0; is_signed < 2; is_signed++) {
+		size_t size;
+
+		fixture_clear_outbox(fixture);
+		exchange_begin_query(&exchange, "@", LDNS_RR_TYPE_SOA);
+		if (is_signed)
+			dns_builder_sign(&exchange.builder, fixture_key(FIXTURE_DOMAIN), NULL,
+					 fixture->moment.date / 1000, NULL);
+		else
+			dns_builder_add_edns(&exchange.builder, 1232, 0, NULL, 0);
+		dns_builder_add_edns(&exchange.builder, 1232, 0, NULL, 0);
+		size = dns_builder_finish(&exchange.builder);
+		exchange.octets[11] = 2;
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
+				  exchange.octets, size, &fixture->outbox);
+		assert_int_equal(fixture->outbox.n, 1);
+		assert_int_equal(fixture->outbox.items[0].data[3] & 0xf, LDNS_RCODE_FORMERR);
+		assert_int_equal(fixture->outbox.items[0].size, DNS_HEADER_SIZE);
+	}
 }
 
 static void removed_account_is_gone(void **state)
