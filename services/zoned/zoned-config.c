@@ -165,7 +165,7 @@ int zoned_config_read(const char *path, struct zoned_config *config, char **ret_
 		.port = 53,
 		.database = strdup(LOCALSTATEDIR "/lib/homeward/zoned/zone.db"),
 		.update_lease = { 1800, 7200 },
-		.key_lease_maximum = ONE_WEEK,
+		.key_lease_maximum = 7200,
 		.llq_lease = { 900, 7200 },
 		.llqs_per_key = 256,
 		.llqs_total = 16384,

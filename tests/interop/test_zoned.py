@@ -202,7 +202,7 @@ def test_lease_ends(server):
     def lease(octets):
         return server.host.run(["/usr/bin/python3", "-c", LEASE_SCRIPT, ALICE, server.secret, octets]).stdout.strip()
     assert lease("00002000") == "0 ['00001c20']"
-    assert lease("0000070800093a80") == "0 ['0000070800000708']"
+    assert lease("0000070800093a80") == "0 ['0000070800001c20']"
     assert lease("000007") == "1 []"
     before = server.serial()
     assert lease("00000000") == "0 ['00000002']"
