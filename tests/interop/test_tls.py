@@ -202,3 +202,95 @@ def test_silence(host):
     program = os.path.join(build_directory(), "tests/interop/tls-query")
     line = host.run([program, "10.9.0.2", PORT, NAME, ZONE], check=False, timeout=40).stdout
     assert line.startswith("closed -11") and ("does not answer" in line or "cannot be reached" in line)
+
+
+# The channel: questions of which the answers are waited for, over as many connections as it takes.
+
+CHANNEL_SERVER = """
+import sys
+def read(c, n):
+    got = []
+    kept = b""
+    while len(got) < n:
+        d = c.recv(4096)
+        if not d: return got
+        kept += d
+        while len(kept) >= 2 and len(kept) >= 2 + int.from_bytes(kept[:2], "big"):
+            z = int.from_bytes(kept[:2], "big"); got.append(kept[2:2 + z]); kept = kept[2 + z:]
+    return got
+def answer(q, rcode=0, flags=0x80): return q[:2] + bytes([flags, rcode]) + q[4:]
+def send(c, *ms): c.sendall(b"".join(len(m).to_bytes(2, "big") + m for m in ms))
+def again():
+    c, _ = s.accept()
+    return tls(c)
+c = tls(c)
+"""
+
+
+def channel(host, n, *servers):
+    program = os.path.join(build_directory(), "tests/interop/tls-channel")
+    words = [str(word) for port, certificate in servers for word in (port, pin(host, certificate))]
+    result = host.run([program, "127.0.0.1", n, *words], timeout=60)
+    assert "ERROR: " not in result.stderr, result.stderr
+    lines = result.stdout.splitlines()
+    return lines[:-1], lines[-1]
+
+
+def test_answers_out_of_order(host):
+    server = play(host, CHANNEL_SERVER + "send(c, *[answer(q) for q in reversed(read(c, 5))]); time.sleep(20)")
+    assert channel(host, 5, (PORT, "right")) == ([f"{i} answer 0" for i in (4, 3, 2, 1, 0)], f"last {PORT} dropped 0")
+    server.kill()
+
+
+def test_what_answers_nothing_is_dropped(host):
+    """Twice the same, another id, another question with the right id, a question; and then the answer, in other letters."""
+    server = play(host, CHANNEL_SERVER + """
+a, b = read(c, 2)
+send(c, answer(a), answer(a), b"\\x77\\x77" + answer(b)[2:], b[:2] + answer(a)[2:], answer(b, 0, 0), b"abc")
+send(c, answer(b, 3).replace(b"example", b"EXAMple"))
+time.sleep(20)
+""")
+    assert channel(host, 2, (PORT, "right")) == (["0 answer 0", "1 answer 3"], f"last {PORT} dropped 5")
+    server.kill()
+
+
+def test_asked_again_on_the_next_connection(host):
+    server = play(host, CHANNEL_SERVER + """
+qs = read(c, 4)
+send(c, answer(qs[1])); c.unwrap(); c.close()
+c = again()
+left = read(c, 3)
+assert sorted(left) == sorted([qs[0], qs[2], qs[3]])
+send(c, *[answer(q, 5) for q in left])
+time.sleep(20)
+""")
+    assert channel(host, 4, (PORT, "right")) == (["1 answer 0", "0 answer 5", "2 answer 5", "3 answer 5"],
+                                                 f"last {PORT} dropped 0")
+    server.kill()
+
+
+def test_every_server_fails_in_its_own_way(host):
+    """Nobody listens, a wrong key, one that closes twice: what is said is of the last of them."""
+    server = play(host, CHANNEL_SERVER + "read(c, 2); c.close(); c = again(); read(c, 2); c.close(); time.sleep(20)")
+    lines, last = channel(host, 2, (PORT + 1, "right"), (PORT, "right"))
+    assert lines == [f"{i} error -104 the server closed the connection" for i in range(2)] and last.startswith(f"last {PORT} ")
+    server.kill()
+    lines, last = channel(host, 1, (PORT + 1, "right"), (PORT + 2, "right"))
+    assert lines == ["0 error -111 the server refuses the connection"]
+
+
+def test_a_silent_server_is_left_for_the_next(host):
+    server = play(host, CHANNEL_SERVER + "read(c, 2); time.sleep(60)")
+    second = host.popen([sys.executable, "-c", f"""
+import socket, ssl, time
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", {PORT + 1})); s.listen(5)
+def tls(c):
+    x = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER); x.load_cert_chain("/run/tls/other.crt", "/run/tls/other.key")
+    return x.wrap_socket(c, server_side=True)
+c, _ = s.accept()
+""" + CHANNEL_SERVER + "send(c, *[answer(q) for q in read(c, 2)]); time.sleep(60)"])
+    wait_until(lambda: f":{PORT + 1} " in host.run(["ss", "-Hltn"]).stdout, 10, "the second server")
+    assert channel(host, 2, (PORT, "right"), (PORT + 1, "other")) == (["0 answer 0", "1 answer 0"], f"last {PORT + 1} dropped 0")
+    server.kill()
+    second.kill()
