@@ -215,8 +215,9 @@ static void note_failure(struct registrar_state *state, uint64_t now, enum regis
 	if (result == REGISTRAR_RESULT_CLOCK)
 		state->clock_doubted = true;
 	state->last_result = result;
-	/* The account may have moved to another server. */
+	/* The account may have moved to another server, or this one have lost something. */
 	state->server_known = false;
+	state->server_doubted = true;
 	snprintf(state->trouble, sizeof(state->trouble), "%s", words ? words : "");
 }
 
@@ -244,7 +245,7 @@ static void on_published(struct registrar_state *state, uint64_t now, uint32_t l
 	if (state->sent_whole || refresh_at < state->refresh_at)
 		state->refresh_at = refresh_at;
 	if (state->sent_whole)
-		state->refresh_wanted = false;
+		state->refresh_wanted = state->server_doubted = false;
 	state->published = true;
 	state->in_doubt = false;
 	state->published_place = state->sent;
@@ -430,7 +431,8 @@ static enum registrar_action step_publish(struct registrar_state *state, uint64_
 	}
 	state->sent = state->place;
 	state->sent_host_settled = settled;
-	state->sent_whole = !state->published || state->in_doubt || refresh;
+	state->sent_whole =
+		!state->published || state->in_doubt || state->server_doubted || refresh;
 	state->maybe_in_zone = true;
 	state->activity = REGISTRAR_ACTIVITY_PUBLISHING;
 	state->phase = REGISTRAR_PHASE_PUBLISHING;

@@ -92,6 +92,7 @@ struct registrar_state {
 	bool sent_whole;        /* all of it, whatever the zone has; otherwise only what changed */
 	bool sent_host_settled; /* the zone had the host's own records as they are */
 	bool in_doubt;          /* whether what was sent since `published` is in the zone */
+	bool server_doubted;    /* since the last failure it may be another server */
 	bool maybe_in_zone;     /* since the last completed WITHDRAW something was sent */
 	bool published;
 	struct registrar_place published_place;

@@ -209,13 +209,23 @@ static void on_located(void *userdata, int error, const char *found,
 	drive(registrar);
 }
 
+/* What the UPDATE sent last is about. */
+static const char *sent_text(const struct registrar *registrar, char text[32])
+{
+	const struct registrar_state *state = &registrar->state;
+
+	if (state->sent_host_settled && !state->sent_whole)
+		return "shared services";
+	return endpoint_text(&state->sent.endpoint, text);
+}
+
 static void note_published(struct registrar *registrar)
 {
-	char endpoint[32];
+	char text[32];
+	const char *what = sent_text(registrar, text);
 
-	timeline_note(&registrar->timeline, registrar->state.sent.generation, "published %s",
-		      endpoint_text(&registrar->state.sent.endpoint, endpoint));
-	log_info("published %s, lease %u s", endpoint, registrar->state.lease);
+	timeline_note(&registrar->timeline, registrar->state.sent.generation, "published %s", what);
+	log_info("published %s, lease %u s", what, registrar->state.lease);
 }
 
 static void note_records(struct registrar *registrar, enum registrar_result result, bool withdrawn)
@@ -345,10 +355,10 @@ static void publish(struct registrar *registrar)
 {
 	cleanup(freep) uint8_t *message = malloc(PUBLISHED_MESSAGE_SIZE);
 	int size = message ? write_publication(registrar, message) : -ENOMEM;
-	char endpoint[32];
+	char text[32];
 
 	timeline_note(&registrar->timeline, registrar->state.sent.generation, "update sent: %s",
-		      endpoint_text(&registrar->state.sent.endpoint, endpoint));
+		      sent_text(registrar, text));
 	send_update(registrar, message, size);
 }
 

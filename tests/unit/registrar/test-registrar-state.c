@@ -422,6 +422,25 @@ static void doubt_makes_it_whole(void **unused)
 	assert_true(state.sent_whole);
 }
 
+/* Whoever is found after a failure may be another server, with another memory. */
+static void another_server_gets_it_all(void **unused)
+{
+	publish_first();
+	state.server_known = false;
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	registrar_state_on_located(&state, now, REGISTRAR_RESULT_UNREACHABLE, "", 0);
+	now += 2000;
+	expect(REGISTRAR_ACTION_LOCATE, "discovering");
+	located();
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_true(state.sent_whole);
+	updated(REGISTRAR_RESULT_OK, 5400);
+	network_is(3, "192.0.2.9");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+	assert_false(state.sent_whole);
+}
+
 static void other_network_same_endpoint(void **unused)
 {
 	publish_first();
@@ -562,6 +581,7 @@ int main(void)
 		cmocka_unit_test_setup(refresh_is_tried_evenly, start),
 		cmocka_unit_test_setup(a_difference_leaves_the_refresh_where_it_is, start),
 		cmocka_unit_test_setup(doubt_makes_it_whole, start),
+		cmocka_unit_test_setup(another_server_gets_it_all, start),
 		cmocka_unit_test_setup(other_network_same_endpoint, start),
 		cmocka_unit_test_setup(clock_is_doubted_once, start),
 		cmocka_unit_test_setup(back_off_is_jittered_and_bounded, start),
