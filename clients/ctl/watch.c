@@ -80,7 +80,8 @@ static void name_of(json_object *object, char ret[static TEXT_SIZE])
 
 static bool is_time(const char *key)
 {
-	static const char *const keys[] = { "expires", "established", "last_handshake", "since" };
+	static const char *const keys[] = { "expires", "established", "last_handshake", "since",
+					    "not_heard_since" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		if (!strcmp(key, keys[i]))
@@ -93,7 +94,7 @@ static bool is_noise(const char *key)
 {
 	static const char *const keys[] = {
 		"records",     "generation", "endpoint_generation", "account_certificate",
-		"certificate", "reason"
+		"certificate", "reason",     "names_reason"
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
