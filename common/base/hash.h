@@ -11,6 +11,12 @@
 #define uthash_nonfatal_oom(el) ((void)(el))
 #include <uthash.h>
 
+/* Most of our tables are small, and there is one for each account; they grow by themselves. */
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#define HASH_INITIAL_NUM_BUCKETS      4U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 2U
+
 static inline bool hash_has(const UT_hash_handle *handle)
 {
 	return handle->tbl;
