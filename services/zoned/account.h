@@ -21,6 +21,8 @@ struct account {
 	bool allows_md5;    /* and SHA-1 */
 	struct zone *zone;
 	struct zone *staged;             /* NULL: no change under way */
+	size_t n_waiting;                /* changes that wait since `waiting_round` */
+	uint64_t waiting_round;          /* see struct authority */
 	struct account *next_staged;     /* in the list of those that have one */
 	struct due_entry lease_end;      /* the first lease to end in `zone` */
 	struct replication *replication; /* NULL: nobody follows the zone */

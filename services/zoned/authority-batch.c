@@ -40,13 +40,29 @@ void operation_queue_clear(struct operation_queue *queue)
 	operation_queue_init(queue);
 }
 
+/* Counts one more change of this account; false: no room. */
+static bool take_room(struct authority *authority, struct account *account, size_t size)
+{
+	const struct operation_queue *queue = &authority->waiting;
+
+	if (account->waiting_round != authority->round) {
+		account->waiting_round = authority->round;
+		account->n_waiting = 0;
+	}
+	if (queue->n >= AUTHORITY_QUEUE_MAX || queue->n_octets + size > AUTHORITY_QUEUE_OCTETS ||
+	    (queue->n >= AUTHORITY_QUEUE_MAX / 2 && account->n_waiting >= AUTHORITY_QUEUE_SHARE))
+		return false;
+	account->n_waiting++;
+	return true;
+}
+
 struct operation *authority_enqueue(struct authority *authority, struct request *request,
 				    enum operation_kind kind)
 {
 	struct operation_queue *queue = &authority->waiting;
 	struct operation *operation;
 
-	if (queue->n >= AUTHORITY_QUEUE_MAX)
+	if (!take_room(authority, request->identity.account, request->size))
 		return NULL;
 	operation = calloc(1, sizeof *operation);
 	if (!operation)
@@ -57,6 +73,7 @@ struct operation *authority_enqueue(struct authority *authority, struct request 
 	*queue->last = operation;
 	queue->last = &operation->next;
 	queue->n++;
+	queue->n_octets += operation->request.size;
 	return operation;
 }
 
@@ -143,6 +160,7 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 			.host = request->identity.host,
 		},
 	};
+	const struct zone *before;
 	struct zone *next;
 	uint16_t rcode;
 
@@ -159,9 +177,10 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 	operation->is_accepted = true;
 	grant.writer.account_key_name = account->domain;
 	grant_lease(authority, operation, moment, &grant);
-	if (zone_new_copy(account->staged ?: account->zone, &next) < 0)
+	before = account->staged ?: account->zone;
+	if (zone_new_copy(before, &next) < 0)
 		return LDNS_RCODE_SERVFAIL;
-	rcode = update_apply(next, request->message, &grant, moment->now);
+	rcode = update_apply(before, next, request->message, &grant, moment->now);
 	if (rcode != LDNS_RCODE_NOERROR) {
 		zone_free(next);
 		return rcode;
@@ -484,6 +503,7 @@ int authority_begin(struct authority *authority, const struct moment *moment,
 		return 0;
 	authority->is_busy = true;
 	authority->under_way = authority->waiting;
+	authority->round++;
 	operation_queue_init(&authority->waiting);
 	if (authority->follower)
 		return stage_and_plan(authority, moment, changes);

@@ -50,6 +50,7 @@ struct operation_queue {
 	struct operation *first;
 	struct operation **last;
 	size_t n;
+	size_t n_octets;
 };
 
 struct follower;
@@ -74,6 +75,7 @@ struct authority {
 	uint64_t n_notifies;
 	struct follower *follower; /* NULL: the records are here */
 	struct update_batch updates;
+	uint64_t round;         /* raised when a transaction takes what is waiting */
 	struct account *staged; /* the first of those that the transaction under way changes */
 	bool is_busy;
 	uint64_t retry_at; /* after a failure: no transaction before then */

@@ -19,8 +19,12 @@
 #include "services/zoned/lease-state.h"
 #include "services/zoned/notify-state.h"
 
-/* Changes waiting for the next transaction; beyond it the answer is SERVFAIL. */
-#define AUTHORITY_QUEUE_MAX 1024
+/* Changes waiting for the next transaction; beyond it the answer is SERVFAIL. When half of the room
+ * is taken, an account that has its share of it gets no more: the rest is for the others. */
+#define AUTHORITY_QUEUE_MAX   4096
+#define AUTHORITY_QUEUE_SHARE 256
+/* Octets of their messages. */
+#define AUTHORITY_QUEUE_OCTETS (16u << 20)
 
 struct authority_options {
 	ldns_rdf *zone;                 /* the members zone */

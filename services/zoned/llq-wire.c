@@ -15,17 +15,6 @@ struct event_writer {
 		kind; /* removals go first: a changed address is gone before the new one comes */
 };
 
-static int remove_same(struct zone *set, const struct zone_record *record)
-{
-	for (size_t i = 0; i < set->n_records; i++) {
-		if (zone_record_compare(set->records[i], record) != 0)
-			continue;
-		zone_remove_at(set, i);
-		break;
-	}
-	return 0;
-}
-
 static int write_change(void *userdata, enum zone_change kind, struct zone_record *record)
 {
 	struct event_writer *event = userdata;
@@ -44,8 +33,10 @@ static int write_change(void *userdata, enum zone_change kind, struct zone_recor
 	}
 	if (!event->reached)
 		return 0;
-	return kind == ZONE_CHANGE_REMOVED ? remove_same(event->reached, record)
-					   : zone_put(event->reached, record);
+	if (kind != ZONE_CHANGE_REMOVED)
+		return zone_put(event->reached, record);
+	zone_remove_same(event->reached, record);
+	return 0;
 }
 
 /* Header, question and as many changes as fit. 0, -ENOSPC when some do not, -ENOMEM. */

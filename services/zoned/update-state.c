@@ -190,18 +190,12 @@ static int delete_record(struct zone *zone, struct zone_record *given)
 {
 	struct zone_range servers = zone_find_rrset(zone, &zone->apex_key, LDNS_RR_TYPE_NS);
 
-	for (size_t i = 0; i < zone->n_records; i++) {
-		struct zone_record *record = zone->records[i];
+	const struct zone_record *record = zone_find_same(zone, given);
 
-		if (zone_record_compare(record, given) != 0)
-			continue;
-		if (is_protected(zone, record) ||
-		    (is_apex(zone, record) && record->type == LDNS_RR_TYPE_NS &&
-		     servers.end - servers.start == 1))
-			return 0;
-		zone_remove_at(zone, i);
-		return 0;
-	}
+	if (record && !is_protected(zone, record) &&
+	    !(is_apex(zone, record) && record->type == LDNS_RR_TYPE_NS &&
+	      servers.end - servers.start == 1))
+		zone_remove_same(zone, given);
 	return 0;
 }
 
@@ -214,12 +208,7 @@ static int add_soa(struct zone *zone, struct zone_record *given)
 
 	if (!is_apex(zone, given) || !soa || (int32_t)(serial - zone_serial(zone)) <= 0)
 		return 0;
-	for (size_t i = 0; i < zone->n_records; i++) {
-		if (zone->records[i] != soa)
-			continue;
-		zone_remove_at(zone, i);
-		break;
-	}
+	zone_remove_same(zone, soa);
 	given->expires = ZONE_NEVER;
 	return zone_put(zone, given);
 }
@@ -314,18 +303,16 @@ static ldns_pkt_rcode make_changes(struct zone *zone, const struct dns_message *
 	return LDNS_RCODE_NOERROR;
 }
 
-ldns_pkt_rcode update_apply(struct zone *zone, const struct dns_message *request,
-			    const struct update_grant *grant, uint64_t now)
+ldns_pkt_rcode update_apply(const struct zone *before, struct zone *zone,
+			    const struct dns_message *request, const struct update_grant *grant,
+			    uint64_t now)
 {
-	cleanup(zone_freep) struct zone *before = NULL;
 	ldns_pkt_rcode rcode = check_prerequisites(zone, request, now);
 
 	if (rcode == LDNS_RCODE_NOERROR)
 		rcode = check_changes(zone, request, &grant->writer, now);
 	if (rcode != LDNS_RCODE_NOERROR)
 		return rcode;
-	if (zone_new_copy(zone, &before) < 0)
-		return LDNS_RCODE_SERVFAIL;
 	rcode = make_changes(zone, request, grant, now);
 	if (rcode != LDNS_RCODE_NOERROR)
 		return rcode;

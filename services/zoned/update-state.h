@@ -18,9 +18,10 @@ struct update_grant {
 
 /*
  * Tests the prerequisites, then all changes against form, zone and policy, then makes the changes
- * and moves the serial if a client can see a difference. `zone` must be a copy of the caller's:
+ * and moves the serial if a client can see a difference to `before`. `zone` must be a copy of that:
  * after any result but NOERROR it may be changed halfway and is to be dropped, which makes the
  * update atomic. The zone section has been looked at by the caller. Returns the RCODE.
  */
-ldns_pkt_rcode update_apply(struct zone *zone, const struct dns_message *request,
-			    const struct update_grant *grant, uint64_t now);
+ldns_pkt_rcode update_apply(const struct zone *before, struct zone *zone,
+			    const struct dns_message *request, const struct update_grant *grant,
+			    uint64_t now);

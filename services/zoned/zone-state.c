@@ -173,6 +173,14 @@ void zone_remove_at(struct zone *zone, size_t position)
 		(zone->n_records - position) * sizeof *zone->records);
 }
 
+void zone_remove_same(struct zone *zone, const struct zone_record *record)
+{
+	size_t position = lower_bound(zone, record->key, record->key_size);
+
+	if (position < zone->n_records && zone_record_compare(zone->records[position], record) == 0)
+		zone_remove_at(zone, position);
+}
+
 size_t zone_expire(struct zone *zone, uint64_t now)
 {
 	size_t n_kept = 0, n = zone->n_records;
@@ -232,12 +240,7 @@ int zone_bump_serial(struct zone *zone)
 	r = zone_record_new(rr, ZONE_NEVER, soa->writer, &next);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < zone->n_records; i++) {
-		if (zone->records[i] != soa)
-			continue;
-		zone_remove_at(zone, i);
-		break;
-	}
+	zone_remove_same(zone, soa);
 	return zone_put(zone, next);
 }
 

@@ -42,6 +42,8 @@ bool zone_range_has_live(const struct zone *zone, struct zone_range range, uint6
 int zone_put(struct zone *zone, struct zone_record *record);
 /* Removes the record at this position. */
 void zone_remove_at(struct zone *zone, size_t position);
+/* Removes the record with the same data, if there is one. */
+void zone_remove_same(struct zone *zone, const struct zone_record *record);
 /* Removes what expired up to now; returns how many. */
 size_t zone_expire(struct zone *zone, uint64_t now);
 /* When the next lease ends; ZONE_NEVER: none does. */

@@ -18,6 +18,8 @@
 
 /* A removed account is noticed this soon when nobody writes to us. */
 #define ACCOUNTS_CHECK_MSEC 1000
+/* And not oftener than this when there are many. */
+#define ACCOUNTS_ASK_MSEC 10
 /* While the zone of the primary is on its way, what else is due waits no longer than this. */
 #define FOLLOWING_MSEC 20
 
@@ -38,7 +40,8 @@ struct zoned {
 	struct server_stream *streams;
 	struct metrics_server *metrics;
 	struct zoned_measures measures;
-	struct outbox answers; /* to what came in one burst */
+	struct outbox answers;   /* to what came in one burst */
+	uint64_t accounts_asked; /* when a burst of messages last looked for new ones */
 	struct loop_timer *work_timer;
 	struct loop_timer *accounts_timer;
 	struct account_loader loader;
@@ -275,7 +278,14 @@ static void on_accounts_timer(void *userdata)
 
 static void on_burst_begin(void *userdata)
 {
-	(void)refresh_accounts(userdata);
+	struct zoned *zoned = userdata;
+	uint64_t now = loop_now(zoned->loop);
+
+	/* Who has just been given an account is known at once, but the question is not free. */
+	if (now < zoned->accounts_asked + ACCOUNTS_ASK_MSEC)
+		return;
+	zoned->accounts_asked = now;
+	(void)refresh_accounts(zoned);
 }
 
 static void on_message(void *userdata, const struct peer *peer, const uint8_t *data, size_t size)

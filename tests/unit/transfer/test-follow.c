@@ -106,7 +106,7 @@ static int publish(struct fixture *fixture)
 			dns_message_parse(batch->items[i].data, batch->items[i].size, &message), 0);
 		assert_int_equal(message->opcode, LDNS_PACKET_UPDATE);
 		primary->n_updates++;
-		if (update_apply(next, message, &grant, 0) != LDNS_RCODE_NOERROR) {
+		if (update_apply(primary->zone, next, message, &grant, 0) != LDNS_RCODE_NOERROR) {
 			primary->n_refused++;
 			outcome = -EAGAIN;
 		} else {

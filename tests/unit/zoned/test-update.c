@@ -879,6 +879,49 @@ static void memory_of_an_account(void **state)
 	replay_guard_clear(&guard);
 }
 
+/* One account fills the queue; another's UPDATE finds room. */
+static void full_queue_has_room_for_others(void **state)
+{
+	static const char *const domains[] = { FIXTURE_DOMAIN, "bob.members.example.org" };
+	struct fixture *fixture = *state;
+	struct dns_tsig_key key = *fixture_key(FIXTURE_DOMAIN);
+	const struct authority_counters *counters = authority_counters(fixture->authority);
+	struct change_list changes = {};
+	uint8_t octets[2][512];
+	int sizes[2];
+
+	assert_int_equal(authority_add_account(fixture->authority, 2, domains[1], key.secret,
+					       key.secret_size),
+			 0);
+	assert_int_equal(authority_complete_account(fixture->authority, 2, &fixture->moment), 0);
+	for (int i = 0; i < 2; i++) {
+		ldns_rdf *zone = ldns_dname_new_frm_str(domains[i]);
+		struct dns_builder builder;
+
+		assert_int_equal(dns_name_from_text(domains[i], &key.name), 0);
+		dns_update_begin(&builder, octets[i], sizeof octets[i], 7, zone);
+		sizes[i] =
+			dns_builder_sign(&builder, &key, NULL, fixture->moment.date / 1000, NULL);
+		assert_true(sizes[i] > 0);
+		ldns_rdf_deep_free(zone);
+	}
+	for (int i = 0; i < AUTHORITY_QUEUE_MAX; i++)
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer, octets[0],
+				  sizes[0], &fixture->outbox);
+	assert_int_equal(counters->overloaded, AUTHORITY_QUEUE_MAX / 2);
+	for (int i = 0; i < AUTHORITY_QUEUE_SHARE; i++)
+		authority_receive(fixture->authority, &fixture->moment, &fixture->peer, octets[1],
+				  sizes[1], &fixture->outbox);
+	assert_int_equal(counters->overloaded, AUTHORITY_QUEUE_MAX / 2);
+	/* The next transaction takes them all, and there is room again. */
+	assert_int_equal(authority_begin(fixture->authority, &fixture->moment, &changes), 1);
+	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, octets[0], sizes[0],
+			  &fixture->outbox);
+	assert_int_equal(counters->overloaded, AUTHORITY_QUEUE_MAX / 2);
+	change_list_clear(&changes);
+	authority_finish(fixture->authority, &fixture->moment, true, &fixture->outbox);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -912,6 +955,7 @@ int main(void)
 		TEST(copies_are_not_done_again),
 		TEST(account_key_has_no_order),
 		TEST(copy_after_a_failure),
+		TEST(full_queue_has_room_for_others),
 		cmocka_unit_test(order_of_a_hosts_messages),
 		cmocka_unit_test(memory_of_an_account),
 	};
