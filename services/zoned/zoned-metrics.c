@@ -79,9 +79,11 @@ static uint64_t count_events(const struct authority *authority)
 	return counters->llq_events + counters->push_messages;
 }
 
-void zoned_measures_begin(struct zoned_measures *measures, const struct authority *authority)
+void zoned_measures_begin(struct zoned_measures *measures, const struct authority *authority,
+			  bool writes)
 {
-	measures->began = zoned_measures_now();
+	/* One with nothing to write waits for nothing. */
+	measures->began = writes ? zoned_measures_now() : 0;
 	measures->under_way = measures->arrival;
 	measures->arrival = 0;
 	measures->events = count_events(authority);

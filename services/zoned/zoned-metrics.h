@@ -22,7 +22,8 @@ uint64_t zoned_measures_now(void);
 /* To be called after: a message was taken, which may have queued an UPDATE; a transaction began; it
  * is over; something was sent. */
 void zoned_measures_receive(struct zoned_measures *measures, const struct authority *authority);
-void zoned_measures_begin(struct zoned_measures *measures, const struct authority *authority);
+void zoned_measures_begin(struct zoned_measures *measures, const struct authority *authority,
+			  bool writes);
 void zoned_measures_finish(struct zoned_measures *measures, bool durable);
 void zoned_measures_sent(struct zoned_measures *measures, const struct authority *authority);
 

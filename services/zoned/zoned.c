@@ -152,7 +152,7 @@ static void start_transaction(struct zoned *zoned, struct change_list *changes)
 {
 	struct transaction *transaction;
 
-	zoned_measures_begin(&zoned->measures, zoned->authority);
+	zoned_measures_begin(&zoned->measures, zoned->authority, changes->n > 0);
 	if (changes->n == 0) {
 		change_list_clear(changes);
 		finish(zoned, 0);

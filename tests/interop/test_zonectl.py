@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import subprocess
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -219,6 +220,22 @@ print(text.decode(), end="")
     assert found["homeward_zoned_updates"].samples[0].value == 2
     assert server.host.run(["stat", "-L", "-c", "%a", socket]).stdout == "600\n"
     assert as_json(server, "status")["Updates"] == 2
+
+
+def test_counters_as_they_grow(server):
+    process = server.host.popen(server.host.as_user("homeward-zone") + [
+        "/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", "status", "--watch=1"], stdout=subprocess.PIPE,
+        env=server.host.sanitizer_environment("zonectl"), text=True)
+    seen = ""
+    while "Queries" not in seen:
+        seen = process.stdout.readline()
+    server.dig(ALICE, "SOA")
+    # What came since stands behind it.
+    while not re.fullmatch(r"Queries \d+ \+\d+\n", seen):
+        seen = process.stdout.readline()
+        assert seen
+    process.kill()
+    process.wait()
 
 
 def test_odd_http(server):
