@@ -114,6 +114,10 @@ database = {self.path("zone.db")}
 [tls]
 port = {port + 100}
 connections = 60000
+per-address = 60000
+[push]
+per-key = 100000
+total = 200000
 [llq]
 per-key = 100000
 total = 200000
