@@ -342,7 +342,7 @@ void authority_send_push(struct authority *authority, struct push_change *change
 			end = outbox->n;
 			like = session;
 		}
-		session_note_time(&authority->sessions, session);
+		/* It is due later now, which is found out when it rings. */
 	}
 	for (session = first; session; session = session->next_touched)
 		forget_matches(session);
