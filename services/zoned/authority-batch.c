@@ -388,7 +388,7 @@ static void apply_updates(struct authority *authority, const struct moment *mome
 {
 	struct operation *operation;
 
-	if (!authority->follower || follow_is_ready(authority))
+	if (!authority->follower || follow_may_expire(authority) <= moment->now)
 		expire_leases(authority, moment);
 	for (operation = authority->under_way.first; operation; operation = operation->next)
 		if (operation->kind == OPERATION_UPDATE)
@@ -463,6 +463,7 @@ int authority_resume(struct authority *authority, const struct moment *moment, i
 		authority->counters.updates_out_failed++;
 		fail_updates(authority);
 		authority_drop_staged(authority);
+		follower->expire_at = moment->now + RETRY_MSEC;
 	}
 	follower->n_attempts = 0;
 	if (follow_stage(authority, moment, false) < 0) {
@@ -482,6 +483,7 @@ const struct update_batch *authority_updates(const struct authority *authority)
 uint64_t authority_next_work(const struct authority *authority, const struct moment *moment)
 {
 	uint64_t due = authority_next_llq_work(authority);
+	uint64_t lease_end;
 
 	/* While a transaction is under way nothing can start; its end asks again. */
 	if (authority->is_busy)
@@ -490,9 +492,11 @@ uint64_t authority_next_work(const struct authority *authority, const struct mom
 		due = moment->now;
 	if (authority->follower && follow_next_work(authority, moment->now) < due)
 		due = follow_next_work(authority, moment->now);
-	if ((!authority->follower || follow_is_ready(authority)) &&
-	    due_heap_next(&authority->accounts.lease_ends) < due)
-		due = due_heap_next(&authority->accounts.lease_ends);
+	lease_end = due_heap_next(&authority->accounts.lease_ends);
+	if (authority->follower && follow_may_expire(authority) > lease_end)
+		lease_end = follow_may_expire(authority);
+	if (lease_end < due)
+		due = lease_end;
 	return due < authority->retry_at ? authority->retry_at : due;
 }
 

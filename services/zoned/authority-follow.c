@@ -137,6 +137,11 @@ bool follow_is_ready(const struct authority *authority)
 	return authority->follower->is_synced && authority->follower->is_reachable;
 }
 
+uint64_t follow_may_expire(const struct authority *authority)
+{
+	return follow_is_ready(authority) ? authority->follower->expire_at : ZONE_NEVER;
+}
+
 static bool is_empty(const struct account *account, const struct zone *zone)
 {
 	for (size_t i = 0; i < zone->n_records; i++)

@@ -38,8 +38,9 @@ bool follow_owns(const struct authority *authority, const struct account *accoun
 void follow_settle(struct authority *authority, bool durable);
 /* When there is something for a transaction. */
 uint64_t follow_next_work(const struct authority *authority, uint64_t now);
-/* Whether changes can be had: otherwise leases do not end now. */
+/* Whether changes can be had; and from when on leases may end, which is one. */
 bool follow_is_ready(const struct authority *authority);
+uint64_t follow_may_expire(const struct authority *authority);
 /* Before the first transfer: an account of which nothing is known. */
 bool follow_knows(const struct authority *authority, const struct zone *zone);
 
@@ -74,6 +75,7 @@ struct follower {
 	struct account *based;
 	struct zone *upper;    /* all that is no known account's */
 	struct zone *template; /* the service records of an account */
+	uint64_t expire_at;    /* after a failure: no lease ends before then */
 	uint64_t claim_at;     /* when accounts without service records are tried again */
 	unsigned int n_attempts;
 };
