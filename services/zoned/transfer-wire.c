@@ -151,8 +151,11 @@ static int take_first(struct transfer_reader *reader, const ldns_rr *soa)
 	if (!delta->soa)
 		return -ENOMEM;
 	delta->to = serial_of(soa);
-	/* Alone it says that we have the newest, or that it is older than ours. */
-	reader->is_current = reader->is_incremental && (int32_t)(delta->to - reader->serial) <= 0;
+	/* Alone it says that we have the newest. An older one than ours: the primary has lost what
+	 * we had from it, and it is the one to be followed. */
+	if (reader->is_incremental && (int32_t)(delta->to - reader->serial) < 0)
+		return -ESTALE;
+	reader->is_current = reader->is_incremental && delta->to == reader->serial;
 	reader->state = reader->is_current ? READER_END : READER_SECOND;
 	return 0;
 }

@@ -4,6 +4,7 @@
 All on one machine of the lab, each with an address of its own: the primary is 127.0.0.53, the nodes are
 127.0.0.1 and 127.0.0.2 with files of their own.
 """
+import json
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ from name_servers import KEY, SECRET, Bind, Knot, Subscriber, key_file
 ZONE = "members.example.org"
 PASSWORD = "a long enough password"
 PRIMARY = "127.0.0.53"
+PUSH_CLIENT = os.path.join(os.path.dirname(__file__), "push_client.py")
 LLQ_CLIENT = os.path.join(os.path.dirname(__file__), "llq_client.py")
 ZONE_FILE = f"""$TTL 3600
 @ IN SOA primary.{ZONE}. hostmaster.{ZONE}. 1 3600 600 3600000 10
@@ -114,6 +116,31 @@ key = {self.folder}/primary.key
         return {name: int(value) for name, value in re.findall(r"^(\w+) (\d+)$", self.zonectl("status").stdout, re.M)}
 
 
+class PushSubscriber:
+    """DNS Push over TLS by push_client.py."""
+
+    def __init__(self, node, account, name, rdtype):
+        self.process = node.host.popen(["/usr/bin/python3", PUSH_CLIENT, node.address, "853"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE)
+        assert json.loads(self.process.stdout.readline()) == "connected"
+        domain = f"{account}.{ZONE}"
+        assert self.say(f"bind {domain} {domain} {node.secrets[account]}") == "NOERROR"
+        assert self.say(f"subscribe {name} {rdtype}")[1] == 0
+
+    def say(self, command):
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def next(self):
+        return str(self.say("push 20"))
+
+    def close(self):
+        self.say("close")
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
 class Cluster:
     def __init__(self, host, kind):
         self.host = host
@@ -179,7 +206,9 @@ def test_what_one_learns_all_push(cluster):
     host = f"desktop.alice.{ZONE}"
     subscriber = two.subscribe("alice", host, "A")
     assert subscriber.start["answers"] == []
+    pushed = PushSubscriber(two, "alice", host, "A")
     one.update("alice", f"update add {host} 10 A 192.0.2.1")
+    assert "192.0.2.1" in pushed.next()
     assert cluster.primary.short(host, "A") == ["192.0.2.1"]
     assert subscriber.next()["changes"] == [[True, f"{host}.", "192.0.2.1"]]
     assert one.short("alice", host, "A") == two.short("alice", host, "A") == ["192.0.2.1"]
@@ -189,6 +218,9 @@ def test_what_one_learns_all_push(cluster):
     while len(changes) < 2:
         changes += subscriber.next()["changes"]
     assert sorted(changes) == [[False, f"{host}.", "192.0.2.1"], [True, f"{host}.", "192.0.2.2"]]
+    text = pushed.next()
+    assert "192.0.2.2" in text or "192.0.2.2" in pushed.next()
+    pushed.close()
     subscriber.close()
     # Names of the zone itself, and of the nodes.
     for node in cluster.nodes:
