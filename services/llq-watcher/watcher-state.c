@@ -5,6 +5,7 @@
  * key held --network--> LOCATE --> START --> running
  * running --another network--> START: all queries anew; the server stays the same
  * running --the connection that was good breaks--> START
+ * running --there may be a better way--> LOCATE --> START, or running as before
  * running --the server does not answer, or refuses--> waiting, then LOCATE again
  * key held --signed out, or another account--> STOP --> FORGET_KEY --> no key
  * any --terminate--> STOP --> EXIT
@@ -158,6 +159,12 @@ void watcher_state_look_again(struct watcher_state *state)
 	state->activity = WATCHER_ACTIVITY_NONE;
 	state->server_known = false;
 	state->not_before = 0;
+}
+
+void watcher_state_stay(struct watcher_state *state)
+{
+	state->activity = WATCHER_ACTIVITY_RUNNING;
+	state->server_known = true;
 }
 
 static uint64_t clamp_wait(uint64_t msec)

@@ -89,8 +89,10 @@ void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq
 /* The way by which we were watching broke. Whether it is begun anew at once: not when it has just
  * been; then it is for watcher_state_on_status(). */
 bool watcher_state_on_broken(struct watcher_state *state, uint64_t now);
-/* There may be a better way: the server is looked for anew. */
+/* There may be a better way: the server is looked for anew, while we go on watching. */
 void watcher_state_look_again(struct watcher_state *state);
+/* It was not found, and the present way is still good. */
+void watcher_state_stay(struct watcher_state *state);
 
 enum watcher_action watcher_state_step(struct watcher_state *state, uint64_t now);
 const char *watcher_phase_to_text(enum watcher_phase phase);

@@ -165,7 +165,8 @@ static void follow_set(struct watcher *watcher)
 		watcher->last_heard = time.realtime;
 	}
 	follow_status(watcher, time.now);
-	if (watcher->state.activity != WATCHER_ACTIVITY_RUNNING)
+	/* While a better way is looked for the present one is good. */
+	if (watcher->state.activity == WATCHER_ACTIVITY_NONE)
 		link_stop(watcher->link);
 	link_flush(watcher->link);
 }
@@ -324,6 +325,12 @@ static void on_located(void *userdata, int error, const char *found,
 		describe_failure(watcher, error, found, words, sizeof(words));
 		note(watcher, words);
 	}
+	if (error < 0 && link_transport(watcher->link) != WATCH_TRANSPORT_NONE) {
+		ways_later(&watcher->ways, time_now(watcher).now);
+		watcher_state_stay(&watcher->state);
+		drive(watcher);
+		return;
+	}
 	watcher_state_on_located(&watcher->state, time_now(watcher).now, refused,
 				 error == 0 ? NULL : words);
 	drive(watcher);
@@ -376,6 +383,7 @@ static void carry_out(struct watcher *watcher, enum watcher_action action)
 		link_stop(watcher->link);
 		return;
 	case WATCHER_ACTION_CANCEL:
+		link_stop(watcher->link);
 		dns_locator_stop(watcher->locator);
 		return;
 	case WATCHER_ACTION_EXIT:
@@ -502,8 +510,7 @@ static void on_timer(void *userdata)
 	watch_set_tick(watcher->set, &time);
 	follow_set(watcher);
 	if (time.now >= ways_due(&watcher->ways)) {
-		watcher->ways.push_not_before = 0;
-		watcher->ways.again = UINT64_MAX;
+		ways_later(&watcher->ways, time.now);
 		watcher_state_look_again(&watcher->state);
 	}
 	drive(watcher);

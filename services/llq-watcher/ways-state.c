@@ -53,6 +53,12 @@ const struct dns_server *ways_current(const struct ways *ways)
 	return ways->current < ways->servers.n ? &ways->servers.items[ways->current] : NULL;
 }
 
+void ways_later(struct ways *ways, uint64_t now)
+{
+	ways->push_not_before = 0;
+	ways->again = now + AGAIN_MSEC;
+}
+
 uint64_t ways_due(const struct ways *ways)
 {
 	const struct dns_server *current = ways_current(ways);

@@ -31,6 +31,8 @@ void ways_set(struct ways *ways, const struct server_list *servers, uint64_t now
 const struct dns_server *ways_first(struct ways *ways, uint64_t now);
 /* The one after the current one, which failed. */
 const struct dns_server *ways_next(struct ways *ways, enum ways_failure failure, uint64_t now);
+/* A better way is being looked for; again in some minutes if that fails. */
+void ways_later(struct ways *ways, uint64_t now);
 /* The current one, or NULL. */
 const struct dns_server *ways_current(const struct ways *ways);
 /* When a better way is worth looking for: that hour, or some minutes after Push just failed.

@@ -68,6 +68,50 @@ static void neighbours_come_one_by_one(void **unused)
 	expect(WATCHER_ACTION_LOCATE, "discovering");
 }
 
+static void what_broke_is_begun_anew_at_once_but_not_in_circles(void **unused)
+{
+	watch();
+	assert_false(watcher_state_on_broken(&state, now + 4999));
+	now += 5000;
+	assert_true(watcher_state_on_broken(&state, now));
+	expect(WATCHER_ACTION_START, "connecting");
+	expect(WATCHER_ACTION_NONE, "connecting");
+	assert_false(watcher_state_on_broken(&state, now + 60000));
+	status_is(LLQ_STATUS_WATCHING);
+	expect(WATCHER_ACTION_NONE, "watching");
+	assert_false(watcher_state_on_broken(&state, now + 1000));
+}
+
+static void looks_for_a_better_way_and_keeps_the_present_one(void **unused)
+{
+	watch();
+	watcher_state_look_again(&state);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+	watcher_state_stay(&state);
+	expect(WATCHER_ACTION_NONE, "watching");
+	watcher_state_look_again(&state);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+	watcher_state_on_located(&state, now, false, NULL);
+	expect(WATCHER_ACTION_START, "connecting");
+	/* Signed out meanwhile. */
+	watcher_state_look_again(&state);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+	watcher_state_set_identity(&state, true, 0);
+	expect(WATCHER_ACTION_CANCEL, "discovering");
+	expect(WATCHER_ACTION_FORGET_KEY, "discovering");
+}
+
+static void comes_again_when_it_was_asked_to(void **unused)
+{
+	watch();
+	state.random = 1000;
+	watcher_state_on_status(&state, now, LLQ_STATUS_DELAYED, 1500, NULL);
+	expect(WATCHER_ACTION_NONE, "retrying");
+	assert_non_null(strstr(state.trouble, "left alone for 2 s"));
+	/* And up to a quarter more, so that not all come at once. */
+	assert_int_equal(state.due, now + 1500 + 1000 % 376);
+}
+
 static void move_sets_up_anew_at_once(void **unused)
 {
 	watch();
@@ -190,6 +234,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(neighbours_come_one_by_one, start),
+		cmocka_unit_test_setup(what_broke_is_begun_anew_at_once_but_not_in_circles, start),
+		cmocka_unit_test_setup(looks_for_a_better_way_and_keeps_the_present_one, start),
+		cmocka_unit_test_setup(comes_again_when_it_was_asked_to, start),
 		cmocka_unit_test_setup(move_sets_up_anew_at_once, start),
 		cmocka_unit_test_setup(new_host_is_no_reason_to_call_it_connecting, start),
 		cmocka_unit_test_setup(network_goes_and_comes, start),

@@ -72,6 +72,8 @@ static void test_a_domain_without_push(void **state)
 	FIND(10, WATCH_TRANSPORT_LLQ_TLS);
 	assert_int_equal(of(ways_first(&ways, 10)), WATCH_TRANSPORT_LLQ_TLS);
 	assert_int_equal(ways_due(&ways), 10 + HOUR);
+	ways_later(&ways, 10 + HOUR);
+	assert_int_equal(ways_due(&ways), 10 + HOUR + 600000);
 }
 
 static void test_a_wrong_certificate_is_no_reason_for_the_clear(void **state)
