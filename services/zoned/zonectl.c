@@ -216,6 +216,14 @@ int zonectl_open(const struct zonectl *ctl, enum storage_mode mode, struct stora
 	return r < 0 ? zonectl_fail("%s", message ?: strerror(-r)) : ZONECTL_DONE;
 }
 
+/* SQLite's words, unless they are about the undoing, which went well. */
+static const char *words_for(struct storage *storage, int r)
+{
+	const char *words = storage_error(storage);
+
+	return strcmp(words, "not an error") == 0 ? strerror(-r) : words;
+}
+
 int zonectl_check(const struct zonectl *ctl, struct storage *storage, int r)
 {
 	if (r >= 0)
@@ -230,7 +238,7 @@ int zonectl_check(const struct zonectl *ctl, struct storage *storage, int r)
 		return zonectl_fail("%s", strerror(ENOMEM));
 	default:
 		return zonectl_fail("cannot use %s: %s", ctl->config.database,
-				    storage_error(storage));
+				    words_for(storage, r));
 	}
 }
 
