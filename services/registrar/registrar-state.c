@@ -22,6 +22,10 @@
 #define REFUSED_MSEC     (10 * 60000)
 #define NAME_TAKEN_MSEC  (5 * 60000)
 #define KEY_RETRY_MSEC   2000
+/* UPDATEs for services alone: ten at once, and then one a second. What the local network announces
+ * may change as fast as somebody likes. */
+#define SERVICES_MSEC       1000
+#define SERVICES_BURST_MSEC 10000
 /* RFC 9664 §5.2: how often a refresh is tried between the first failure and the lease's end. */
 #define REFRESH_TRIES 10
 
@@ -399,6 +403,19 @@ static enum registrar_phase failure_phase(enum registrar_result result)
 	return REGISTRAR_PHASE_RETRYING;
 }
 
+/* Whether services alone may be sent about now; if not, `due` says when. */
+static bool may_send_services(struct registrar_state *state, uint64_t now)
+{
+	if (state->services_until < now)
+		state->services_until = now;
+	if (state->services_until < now + SERVICES_BURST_MSEC)
+		return true;
+	state->due = state->services_until - SERVICES_BURST_MSEC + 1;
+	if (state->refresh_at < state->due)
+		state->due = state->refresh_at;
+	return false;
+}
+
 /* A key and an endpoint are there: bring the zone to what is wanted. */
 static enum registrar_action step_publish(struct registrar_state *state, uint64_t now)
 {
@@ -416,6 +433,10 @@ static enum registrar_action step_publish(struct registrar_state *state, uint64_
 		state->due = state->refresh_at;
 		return REGISTRAR_ACTION_NONE;
 	}
+	if (settled && !refresh && !may_send_services(state, now)) {
+		state->phase = REGISTRAR_PHASE_PUBLISHED;
+		return REGISTRAR_ACTION_NONE;
+	}
 	if (now < not_before) {
 		state->phase = now < state->start_at ? REGISTRAR_PHASE_STARTING
 						     : failure_phase(state->last_result);
@@ -431,6 +452,8 @@ static enum registrar_action step_publish(struct registrar_state *state, uint64_
 	}
 	state->sent = state->place;
 	state->sent_host_settled = settled;
+	if (settled && !refresh)
+		state->services_until += SERVICES_MSEC;
 	state->sent_whole =
 		!state->published || state->in_doubt || state->server_doubted || refresh;
 	state->maybe_in_zone = true;

@@ -105,9 +105,11 @@ struct registrar_state {
 	uint64_t not_before; /* back-off */
 	uint64_t key_not_before;
 	uint64_t refresh_at;
-	bool refresh_wanted;   /* Refresh() was called */
-	unsigned int n_failed; /* in a row */
-	bool clock_doubted;    /* told once that the clocks differ */
+	uint64_t
+		services_until; /* how far the UPDATEs for services alone have used up their time */
+	bool refresh_wanted;    /* Refresh() was called */
+	unsigned int n_failed;  /* in a row */
+	bool clock_doubted;     /* told once that the clocks differ */
 	enum registrar_result last_result;
 	char trouble[320]; /* of the last failure, in words */
 

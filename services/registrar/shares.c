@@ -20,6 +20,7 @@ struct lan {
 	struct shares *shares;
 	char type[SERVICE_TYPE_SIZE];
 	bool everyone;
+	bool has_complained; /* that something could not be carried */
 	struct avahi_browser *browser;
 };
 
@@ -149,7 +150,10 @@ static void on_found(void *userdata, const struct avahi_service *seen)
 		r = add_service(shares, &offer, SERVICE_SOURCE_LAN, 1, &service);
 	}
 	if (r < 0) {
-		log_warning("a service of the local network is not carried: %s", strerror(-r));
+		if (!lan->has_complained)
+			log_warning("some services %s of the local network are not carried: %s",
+				    lan->type, strerror(-r));
+		lan->has_complained = true;
 		return;
 	}
 	if (lan->everyone)

@@ -21,7 +21,7 @@ struct sleep_lock {
 	sd_bus *bus;
 	sleep_lock_callback callback;
 	void *userdata;
-	sd_bus_slot *owner_match, *sleep_match, *inhibit_call, *delay_call;
+	sd_bus_slot *owner_match, *sleep_match, *inhibit_call, *manager_call;
 	struct loop_timer *timer;
 	char *owner; /* logind's unique name; NULL: not there */
 	uint64_t delay_usec;
@@ -78,40 +78,6 @@ static void take(struct sleep_lock *lock)
 		log_error("cannot ask logind for a lock");
 }
 
-static int on_delay(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	struct sleep_lock *lock = userdata;
-	const char *sender = sd_bus_message_get_sender(reply);
-	uint64_t delay;
-
-	lock->delay_call = sd_bus_slot_unref(lock->delay_call);
-	/* Whoever answers for logind is logind, whether it knows this property or not. */
-	if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-	    sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-		return 0;
-	if (sender && *sender == ':') {
-		free(lock->owner);
-		lock->owner = strdup(sender);
-	}
-	if (!sd_bus_message_is_method_error(reply, NULL) &&
-	    sd_bus_message_read(reply, "v", "t", &delay) >= 0 && delay)
-		lock->delay_usec = delay;
-	return 0;
-}
-
-static void ask_delay(struct sleep_lock *lock)
-{
-	cleanup(sd_bus_message_unrefp) sd_bus_message *call = NULL;
-
-	lock->delay_call = sd_bus_slot_unref(lock->delay_call);
-	if (sd_bus_message_new_method_call(lock->bus, &call, NAME, PATH,
-					   "org.freedesktop.DBus.Properties", "Get") < 0 ||
-	    sd_bus_message_append(call, "ss", INTERFACE, "InhibitDelayMaxUSec") < 0 ||
-	    sd_bus_message_set_auto_start(call, false) < 0 ||
-	    sd_bus_call_async(lock->bus, &lock->delay_call, call, on_delay, lock, 0) < 0)
-		log_error("cannot ask logind how long it waits");
-}
-
 static void set_sleeping(struct sleep_lock *lock, bool sleeping)
 {
 	uint64_t delay = lock->delay_usec / 1000;
@@ -126,6 +92,67 @@ static void set_sleeping(struct sleep_lock *lock, bool sleeping)
 	else
 		take(lock);
 	lock->callback(lock->userdata, sleeping);
+}
+
+/* The values wanted of an a{sv}; what is not there stays as it is. */
+static int read_manager(sd_bus_message *reply, uint64_t *delay, int *sleeping)
+{
+	int r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+
+	while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+		const char *name;
+
+		r = sd_bus_message_read(reply, "s", &name);
+		if (r >= 0 && !strcmp(name, "InhibitDelayMaxUSec"))
+			r = sd_bus_message_read(reply, "v", "t", delay);
+		else if (r >= 0 && !strcmp(name, "PreparingForSleep"))
+			r = sd_bus_message_read(reply, "v", "b", sleeping);
+		else if (r >= 0)
+			r = sd_bus_message_skip(reply, "v");
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+	}
+	return r;
+}
+
+static int on_manager(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	struct sleep_lock *lock = userdata;
+	const char *sender = sd_bus_message_get_sender(reply);
+	uint64_t delay = 0;
+	int sleeping = false;
+
+	lock->manager_call = sd_bus_slot_unref(lock->manager_call);
+	/* Whoever answers for logind is logind, whatever it knows. */
+	if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+	    sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+		return 0;
+	if (sender && *sender == ':') {
+		free(lock->owner);
+		lock->owner = strdup(sender);
+	}
+	if (sd_bus_message_is_method_error(reply, NULL) ||
+	    read_manager(reply, &delay, &sleeping) < 0)
+		return 0;
+	if (delay)
+		lock->delay_usec = delay;
+	/* We were started while the machine was on its way to sleep. */
+	if (sleeping)
+		set_sleeping(lock, true);
+	return 0;
+}
+
+static void ask_manager(struct sleep_lock *lock)
+{
+	cleanup(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+
+	lock->manager_call = sd_bus_slot_unref(lock->manager_call);
+	if (sd_bus_message_new_method_call(lock->bus, &call, NAME, PATH,
+					   "org.freedesktop.DBus.Properties", "GetAll") < 0 ||
+	    sd_bus_message_append(call, "s", INTERFACE) < 0 ||
+	    sd_bus_message_set_auto_start(call, false) < 0 ||
+	    sd_bus_call_async(lock->bus, &lock->manager_call, call, on_manager, lock, 0) < 0)
+		log_error("cannot ask logind how long it waits");
 }
 
 static int on_prepare(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -156,7 +183,7 @@ static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *error
 	/* Who would tell us that the machine is awake again? */
 	set_sleeping(lock, false);
 	if (*owner) {
-		ask_delay(lock);
+		ask_manager(lock);
 		take(lock);
 	}
 	return 0;
@@ -188,7 +215,7 @@ int sleep_lock_new(struct loop *loop, sd_bus *bus, sleep_lock_callback callback,
 					      "PrepareForSleep", on_prepare, NULL, lock);
 	if (r < 0)
 		return r;
-	ask_delay(lock);
+	ask_manager(lock);
 	take(lock);
 	*ret = steal_ptr(lock);
 	return 0;
@@ -203,7 +230,7 @@ struct sleep_lock *sleep_lock_free(struct sleep_lock *lock)
 	sd_bus_slot_unref(lock->owner_match);
 	sd_bus_slot_unref(lock->sleep_match);
 	sd_bus_slot_unref(lock->inhibit_call);
-	sd_bus_slot_unref(lock->delay_call);
+	sd_bus_slot_unref(lock->manager_call);
 	sd_bus_unref(lock->bus);
 	free(lock->owner);
 	free(lock);

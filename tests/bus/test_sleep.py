@@ -117,6 +117,16 @@ def test_nothing_published_nothing_to_wait_for(host, zone):
     logind.wait_lock(True)
 
 
+def test_started_while_the_machine_goes_to_sleep(host, zone):
+    logind = Logind(host)
+    logind.call(MOCK, "UpdateProperties", "sa{sv}", MANAGER, {"PreparingForSleep": ("b", True)})
+    host.identity, host.mapper = fake_identity(host), fake_mapper(host)
+    host.start_daemon("registrar", SETTINGS)
+    host.wait_for(("registrar", "State", "suspended"))
+    logind.prepare_for_sleep(False)
+    host.wait_for(("registrar", "State", "published"))
+
+
 def test_logind_comes_later_and_goes(host, zone):
     start(host)
     logind = Logind(host)

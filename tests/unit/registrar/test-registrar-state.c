@@ -546,6 +546,30 @@ static void service_to_blame_is_no_reason_to_wait(void **unused)
 	expect(REGISTRAR_ACTION_NONE, "published");
 }
 
+/* However fast the services change. */
+static void services_are_sent_at_a_measured_pace(void **unused)
+{
+	uint64_t end, n = 0;
+
+	publish_first();
+	end = now + 60 * 1000;
+	registrar_state_set_services(&state, true);
+	while (now < end) {
+		if (step() == REGISTRAR_ACTION_PUBLISH) {
+			updated(REGISTRAR_RESULT_OK, 5400);
+			n++;
+		} else {
+			assert_string_equal(registrar_phase_to_text(state.phase), "published");
+			assert_in_range(state.due, now + 1, now + 1001);
+			now = state.due;
+		}
+	}
+	assert_in_range(n, 60, 71);
+	/* A move does not wait for that. */
+	network_is(2, "198.51.100.7");
+	expect(REGISTRAR_ACTION_PUBLISH, "publishing");
+}
+
 static void refresh_on_demand(void **unused)
 {
 	publish_first();
@@ -577,6 +601,7 @@ int main(void)
 		cmocka_unit_test_setup(terminate_withdraws, start),
 		cmocka_unit_test_setup(terminate_with_nothing_published, start),
 		cmocka_unit_test_setup(delay_at_start_only, start),
+		cmocka_unit_test_setup(services_are_sent_at_a_measured_pace, start),
 		cmocka_unit_test_setup(refresh_on_demand, start),
 		cmocka_unit_test_setup(refresh_is_tried_evenly, start),
 		cmocka_unit_test_setup(a_difference_leaves_the_refresh_where_it_is, start),
