@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A message from the network: parsed, its options read, and its records written again. What was
- * written must parse. */
+/* A message from the network: parsed, its options and the values of its records read as clients do,
+ * and its records written again. What was written must parse. */
 #include "common/dns/dns-builder.h"
 #include "common/dns/dns-options.h"
+#include "common/dns/dns-records.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -38,6 +39,27 @@ static void write_again(const struct dns_message *message)
 	dns_message_free(again);
 }
 
+/* What registrar and llq-watcher look for in answers about their server and the other hosts. */
+static void read_values(const struct dns_message *message)
+{
+	const ldns_rdf *target = NULL;
+	uint16_t priority, port;
+	struct in6_addr v6;
+	struct in_addr v4;
+
+	for (size_t i = 0; i < dns_message_count(message, DNS_SECTION_ANSWER); i++) {
+		const ldns_rr *rr = dns_message_rr(message, DNS_SECTION_ANSWER, i);
+
+		dns_record_read_a(rr, &v4);
+		dns_record_read_aaaa(rr, &v6);
+		if (dns_record_read_target(rr, &target) == 0 ||
+		    dns_record_read_srv(rr, &priority, &port, &target) == 0) {
+			dns_message_find(message, target, LDNS_RR_TYPE_SRV);
+			dns_message_find(message, target, LDNS_RR_TYPE_AAAA);
+		}
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dns_message *message = NULL;
@@ -53,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	dns_options_read_update_lease(message->options, message->options_size, &lease);
 	dns_options_read_channel_binding(message->options, message->options_size, &binding);
 	dns_options_read_keepalive(message->options, message->options_size, &has_timeout, &timeout);
+	read_values(message);
 	write_again(message);
 	dns_message_free(message);
 	return 0;
