@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 
 /* Without an answer for so long a request is sent again, and so many times before it is lost. */
-#define AGAIN_AFTER LOAD_SECOND
+#define AGAIN_AFTER (3 * LOAD_SECOND)
 #define TRIES_MAX   20
 /* Requests on the way at the start; each answer allows one more up to the window. Before a server
  * has its rhythm a whole window would overflow its socket. */

@@ -10,6 +10,7 @@ see exactly the zone. Runs in a network namespace of its own, as root.
 import argparse
 import base64
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -89,13 +90,13 @@ class Server:
         with open(os.path.join(self.folder, "zoned.conf"), "w") as file:
             file.write(CONFIG % (ZONE, self.folder))
         self.process, self.kills = None, 0
-        self.start()
-        self.stop()
-        import sqlite3
-        with sqlite3.connect(os.path.join(self.folder, "zone.db")) as database:
-            database.executemany("INSERT INTO accounts(domain, key, created) VALUES (?, ?, ?)",
-                                 [(account.domain, account.secret, int(time.time())) for account in accounts])
-        database.close()
+        subprocess.run([os.path.join(build, "services/zoned/zonectl"), "--config",
+                        os.path.join(self.folder, "zoned.conf"), "account", "import", "-"], check=True, text=True,
+                       stdout=subprocess.DEVNULL, input=json.dumps({
+                           "format": "homeward accounts 1", "zone": ZONE, "accounts": [
+                               {"domain": account.domain, "key": base64.b64encode(account.secret).decode(),
+                                "created": int(time.time()), "disabled": False, "allow-md5": False}
+                               for account in accounts]}))
         self.start()
 
     def start(self):
