@@ -18,6 +18,7 @@
 #define HANDSHAKE_MSEC 10000
 #define MESSAGE_MSEC   10000
 #define OUTPUT_MSEC    30000
+#define VANISHED_MSEC  60000
 /* How long answers may take that a client still waits for after its last question. */
 #define FINISHED_MSEC 5000
 /* Octets that wait in all buffers of all connections. */
@@ -437,6 +438,7 @@ static int add_connection(struct listener *listener, int fd, const struct sockad
 	struct connection *connection = calloc(1, sizeof *connection);
 	struct sockaddr_storage local;
 	socklen_t size = sizeof local;
+	static const unsigned int vanished_msec = VANISHED_MSEC;
 	static const int on = 1;
 	int r;
 
@@ -450,6 +452,8 @@ static int add_connection(struct listener *listener, int fd, const struct sockad
 	if (getsockname(fd, (struct sockaddr *)&local, &size) == 0)
 		socket_address_to_endpoint(&local, &connection->peer.local);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	/* A client that vanished is noticed by what it does not acknowledge. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &vanished_msec, sizeof vanished_msec);
 	r = open_connection(connection);
 	if (r < 0) {
 		leave_address(server, connection->address);

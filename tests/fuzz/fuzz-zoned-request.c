@@ -81,7 +81,7 @@ static void check_dso(const struct reply *reply)
 {
 	struct dns_dso message;
 
-	must(reply->peer.connection && dns_dso_parse(reply->data, reply->size, &message) == 0);
+	must(dns_dso_parse(reply->data, reply->size, &message) == 0);
 	must(message.kind != DNS_DSO_REQUEST);
 	must(message.type != DNS_DSO_PUSH || dns_push_check(&message, reply->size) == 0);
 }
@@ -93,7 +93,8 @@ static void check_sent(struct world *world, struct outbox *outbox)
 
 		if (outbox->items[i].kind != REPLY_SEND)
 			continue;
-		if (dns_dso_is(outbox->items[i].data, outbox->items[i].size)) {
+		if (outbox->items[i].peer.connection &&
+		    dns_dso_is(outbox->items[i].data, outbox->items[i].size)) {
 			check_dso(&outbox->items[i]);
 			continue;
 		}
