@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "common/dns/dns-options.h"
 
+#include "common/dns/dns-name.h"
+
 #include <errno.h>
 
 #define LLQ_SIZE           18
@@ -60,6 +62,46 @@ void dns_option_write_keepalive(struct writer *options, uint16_t timeout)
 	writer_u16(options, DNS_OPTION_KEEPALIVE);
 	writer_u16(options, 2);
 	writer_u16(options, timeout);
+}
+
+/* The record at the reader; true when it is OPT, whose data is at *ret_rdata then. */
+static bool read_record(struct reader *reader, struct reader *ret_rdata)
+{
+	struct dns_name owner;
+	uint16_t type;
+
+	dns_name_read(reader, true, &owner);
+	type = reader_u16(reader);
+	reader_u16(reader);
+	reader_u32(reader);
+	*ret_rdata = reader_sub(reader, reader_u16(reader));
+	return !reader->failed && type == LDNS_RR_TYPE_OPT;
+}
+
+int dns_options_find(const uint8_t *message, size_t size, const uint8_t **ret_options,
+		     size_t *ret_size)
+{
+	struct reader reader = reader_init(message, size), rdata;
+	uint32_t n_questions, n_records = 0;
+	struct dns_name question;
+	int n_found = 0;
+
+	reader_u32(&reader);
+	n_questions = reader_u16(&reader);
+	for (int i = 0; i < 3; i++)
+		n_records += reader_u16(&reader);
+	for (uint32_t i = 0; i < n_questions && !reader.failed; i++) {
+		dns_name_read(&reader, true, &question);
+		reader_u32(&reader);
+	}
+	for (uint32_t i = 0; i < n_records && !reader.failed; i++) {
+		if (!read_record(&reader, &rdata))
+			continue;
+		n_found++;
+		*ret_options = rdata.data;
+		*ret_size = rdata.size;
+	}
+	return reader.failed || reader_left(&reader) > 0 || n_found > 1 ? -EBADMSG : n_found;
 }
 
 int dns_options_next(struct reader *options, uint16_t *ret_code, struct reader *ret_value)

@@ -79,6 +79,11 @@ void dns_option_write_padding(struct writer *options, size_t size, size_t block,
 /* The time after which an idle connection may be closed, in units of 100 ms. */
 void dns_option_write_keepalive(struct writer *options, uint16_t timeout);
 
+/* Where the options of a message are that nothing else is wanted of: RDATA of its OPT record, in
+ * the message. 1: found. 0: no OPT. -EBADMSG: malformed, or more than one. */
+int dns_options_find(const uint8_t *message, size_t size, const uint8_t **ret_options,
+		     size_t *ret_size);
+
 /* The next option. 1: *ret_code and *ret_value are set. 0: no more. -EBADMSG: malformed. */
 int dns_options_next(struct reader *options, uint16_t *ret_code, struct reader *ret_value);
 /* All LLQ options in their order: k questions have k of them. Returns how many (0: none), -EBADMSG

@@ -80,7 +80,9 @@ struct authority {
 	bool is_busy;
 	uint64_t retry_at; /* after a failure: no transaction before then */
 	int64_t last_record_id;
-	uint64_t removals_forgotten; /* when old ones were last removed from the storage */
+	uint16_t event_ids[LLQ_EVENT_IDS]; /* made together */
+	uint64_t n_event_ids;              /* given out */
+	uint64_t removals_forgotten;       /* when old ones were last removed from the storage */
 	struct authority_counters counters;
 };
 

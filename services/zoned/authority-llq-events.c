@@ -70,10 +70,18 @@ static int find_key(struct telling *telling, const struct llq *llq)
 	return r;
 }
 
+static uint16_t next_event_id(struct authority *authority)
+{
+	uint64_t n = authority->n_event_ids++;
+
+	if (n % LLQ_EVENT_IDS == 0)
+		llq_wire_make_event_ids(authority->options->llq_secret, n, authority->event_ids);
+	return authority->event_ids[n % LLQ_EVENT_IDS];
+}
+
 static int make_event(struct telling *telling, struct llq *llq, struct llq_event **ret)
 {
 	const struct dns_tsig_key *key = &telling->identity.key;
-	const uint8_t *secret = telling->authority->options->llq_secret;
 	struct llq_event_text *text = &telling->text;
 	int r = find_key(telling, llq);
 
@@ -82,8 +90,7 @@ static int make_event(struct telling *telling, struct llq *llq, struct llq_event
 	r = llq_wire_write_event(text, llq, key);
 	if (r < 0)
 		return r;
-	llq->n_events++;
-	r = llq_wire_build_event(text, llq, llq_wire_event_id(secret, llq), key,
+	r = llq_wire_build_event(text, llq, next_event_id(telling->authority), key,
 				 telling->moment->date / 1000, ret);
 	if (r >= 0)
 		(*ret)->serial = text->offered == text->target

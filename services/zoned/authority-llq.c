@@ -4,6 +4,9 @@
  * cancellations change what must survive a crash and go through the queue. */
 #include "services/zoned/authority-session.h"
 
+/* An acknowledgement is about as large as its event; a stranger's message is no work. */
+#define ACK_SIZE_MAX 4096
+
 bool authority_make_claim(const struct request *request, size_t i, uint32_t lease,
 			  struct llq_claim *ret)
 {
@@ -148,12 +151,11 @@ void authority_receive_llq(struct authority *authority, const struct moment *mom
 /* Whether the message is from the client of `llq` and about the event under way: signed with its
  * key over the event's MAC, so that nobody else's word and no old one ends an event. */
 static bool is_ack_of(struct authority *authority, const struct llq *llq, const struct peer *peer,
-		      const uint8_t *data, const struct dns_message *message,
-		      const struct dns_tsig *tsig, const struct moment *moment)
+		      const uint8_t *data, const struct dns_tsig *tsig, const struct moment *moment)
 {
 	struct identity identity;
 
-	if (!llq->event || llq->event->id != message->id ||
+	if (!llq->event || llq->event->id != (data[0] << 8 | data[1]) ||
 	    llq->peer.connection != peer->connection ||
 	    !endpoint_equal(&llq->peer.remote, &peer->remote) ||
 	    keyring_find(&authority->keyring, &authority->accounts, &tsig->key_name, &identity) <=
@@ -168,20 +170,22 @@ static bool is_ack_of(struct authority *authority, const struct llq *llq, const 
 void authority_receive_ack(struct authority *authority, const struct moment *moment,
 			   const struct peer *peer, const uint8_t *data, size_t size)
 {
-	cleanup(dns_message_freep) struct dns_message *message = NULL;
+	const uint8_t *options = NULL;
+	size_t options_size = 0;
 	struct llq *llq = NULL;
 	struct dns_llq option;
 	struct dns_tsig tsig;
+	int is_signed = size > ACK_SIZE_MAX ? -EBADMSG : dns_tsig_find(data, size, &tsig);
 
-	if (dns_message_parse_outline(data, size, &message) < 0) {
+	if (is_signed < 0 || dns_options_find(data, size, &options, &options_size) < 0) {
 		authority->counters.malformed++;
 		return;
 	}
-	if (message->opcode == LDNS_PACKET_QUERY && dns_tsig_find(data, size, &tsig) > 0 &&
-	    dns_options_read_llqs(message->options, message->options_size, &option, 1) == 1 &&
+	if (is_signed && (data[2] >> 3 & 0xf) == LDNS_PACKET_QUERY &&
+	    dns_options_read_llqs(options, options_size, &option, 1) == 1 &&
 	    option.opcode == DNS_LLQ_OPCODE_EVENT)
 		llq = llq_table_find(&authority->llqs, option.id);
-	if (!llq || !is_ack_of(authority, llq, peer, data, message, &tsig, moment)) {
+	if (!llq || !is_ack_of(authority, llq, peer, data, &tsig, moment)) {
 		authority->counters.llq_acks_ignored++;
 		return;
 	}

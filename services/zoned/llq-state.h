@@ -76,7 +76,6 @@ struct llq {
 	/* Of the account's zone: what was removed up to here the client knows to be gone. */
 	uint32_t serial;
 	uint64_t expires;
-	uint32_t n_events;
 	bool is_new;     /* in a transaction that is not durable yet */
 	bool is_leaving; /* the transaction under way cancels it */
 	bool is_waiting; /* in the table's list of those that may have to be told something */

@@ -149,17 +149,16 @@ int llq_wire_build_event(const struct llq_event_text *text, const struct llq *ll
 	return 0;
 }
 
-uint16_t llq_wire_event_id(const uint8_t secret[static 32], const struct llq *llq)
+void llq_wire_make_event_ids(const uint8_t secret[static 32], uint64_t n,
+			     uint16_t ret[static LLQ_EVENT_IDS])
 {
-	uint8_t text[16], digest[32];
-	struct writer writer = writer_init(text, sizeof text);
+	uint8_t text[16] = "event", digest[32];
 	unsigned int size = sizeof digest;
 
-	writer_u64(&writer, llq->id);
-	writer_u64(&writer, llq->n_events);
+	memcpy(text + 8, &n, sizeof n);
 	if (!HMAC(EVP_sha256(), secret, 32, text, sizeof text, digest, &size))
-		return llq->n_events;
-	return digest[0] << 8 | digest[1];
+		memset(digest, n, sizeof digest);
+	memcpy(ret, digest, sizeof digest);
 }
 
 int llq_wire_to_storage(const struct llq *llq, const struct moment *moment, struct change *ret)

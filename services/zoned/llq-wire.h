@@ -30,8 +30,10 @@ int llq_wire_build_event(const struct llq_event_text *text, const struct llq *ll
 			 uint16_t event_id, const struct dns_tsig_key *key, uint64_t seconds,
 			 struct llq_event **ret);
 
-/* A message id that nobody can foresee without the secret. */
-uint16_t llq_wire_event_id(const uint8_t secret[static 32], const struct llq *llq);
+/* Message ids that nobody can foresee without the secret, others for each `n`. */
+#define LLQ_EVENT_IDS 16
+void llq_wire_make_event_ids(const uint8_t secret[static 32], uint64_t n,
+			     uint16_t ret[static LLQ_EVENT_IDS]);
 
 /* 0 or -ENOMEM. */
 int llq_wire_to_storage(const struct llq *llq, const struct moment *moment, struct change *ret);

@@ -108,6 +108,34 @@ static void others_are_passed_over(void **state)
 	assert_int_equal(dns_options_read_llqs(octets, size, read, 2), 0);
 }
 
+/* In a message with a question, an answer whose owner is compressed, OPT and one record after it.
+ */
+static void found_in_a_message(void **state)
+{
+	static const uint8_t message[] = {
+		0,    1,   0x84, 0, 0,   1, 0, 1, 0, 0,  0, 2,               /* header */
+		1,    'a', 0,    0, 12,  0, 1,                               /* question */
+		0xC0, 12,  0,    1, 0,   1, 0, 0, 0, 10, 0, 4, 192, 0, 2, 1, /* A */
+		0,    0,   41,   4, 208, 0, 0, 0, 0, 0,  3, 7, 8,   9,       /* OPT */
+		0,    0,   250,  0, 255, 0, 0, 0, 0, 0,  0,                  /* TSIG, empty */
+	};
+	uint8_t twice[sizeof(message)];
+	const uint8_t *options = NULL;
+	size_t size = 0;
+
+	assert_int_equal(dns_options_find(message, sizeof(message), &options, &size), 1);
+	assert_int_equal(size, 3);
+	assert_memory_equal(options, "\7\10\11", 3);
+	for (size_t i = 0; i < sizeof(message); i++)
+		assert_int_equal(dns_options_find(message, i, &options, &size), -EBADMSG);
+	memcpy(twice, message, sizeof(twice));
+	twice[sizeof(twice) - 9] = 41;
+	assert_int_equal(dns_options_find(twice, sizeof(twice), &options, &size), -EBADMSG);
+	memcpy(twice, message, sizeof(twice));
+	twice[37] = 42;
+	assert_int_equal(dns_options_find(twice, sizeof(twice), &options, &size), 0);
+}
+
 static void channel_binding(void **state)
 {
 	uint8_t octets[128], binding[DNS_CHANNEL_BINDING_SIZE];
@@ -183,6 +211,7 @@ int main(void)
 		cmocka_unit_test(update_lease),
 		cmocka_unit_test(wrong_lengths),
 		cmocka_unit_test(others_are_passed_over),
+		cmocka_unit_test(found_in_a_message),
 		cmocka_unit_test(channel_binding),
 		cmocka_unit_test(padding),
 		cmocka_unit_test(keepalive),
