@@ -38,7 +38,6 @@ int main(int argc, char **argv)
 	struct registrar_config config = {
 		.startup_delay_msec = 3000,
 		.lease = REGISTRATION_LEASE,
-		.state_folder = strdup(LOCALSTATEDIR "/lib/homeward/registrar"),
 	};
 	cleanup(freep) char *complaint = NULL;
 	struct program program = { 0 };
@@ -51,6 +50,7 @@ int main(int argc, char **argv)
 	if (r <= 0)
 		return r < 0;
 	config.server.path = path;
+	config.state_folder = strdup(LOCALSTATEDIR "/lib/homeward/registrar");
 	r = !config.state_folder ? -ENOMEM : config_read(path, keys, &config, &complaint);
 	if (r < 0) {
 		log_error("%s", complaint ?: strerror(-r));
