@@ -14,6 +14,7 @@ struct check {
 	struct zoned_config config;
 	struct authority_options options;
 	struct transfer_settings transfer;
+	struct transfer_keys backend_keys;
 	char pin[TLS_PIN_TEXT_SIZE]; /* "": no TLS, or no certificate yet */
 };
 
@@ -54,6 +55,9 @@ static int read_all(struct check *check, const char *path, char **ret_message)
 	if (r >= 0)
 		r = transfer_settings_load(&check->config.transfer, check->options.zone,
 					   &check->transfer, ret_message);
+	if (r >= 0 && check->config.backend.type == BACKEND_DNS)
+		r = backend_settings_load(&check->config.backend, &check->backend_keys,
+					  ret_message);
 	return r < 0 ? r : check_tls(check, ret_message);
 }
 
@@ -81,6 +85,15 @@ static void print_tls(const struct check *check)
 	       config->tls.certificate, check->pin[0] ? ", pin " : " (zoned makes it)", check->pin);
 }
 
+static void print_backend(const struct backend_config *config)
+{
+	char text[ENDPOINT_TEXT_SIZE];
+
+	if (config->type == BACKEND_DNS)
+		printf("records      in the primary %s\n",
+		       endpoint_to_text(&config->primary, text));
+}
+
 static void print_all(const struct check *check)
 {
 	const struct zoned_config *config = &check->config;
@@ -95,6 +108,7 @@ static void print_all(const struct check *check)
 	print_tls(check);
 	printf("database     %s%s\n", config->database,
 	       access(config->database, F_OK) < 0 ? " (zoned makes it)" : "");
+	print_backend(&config->backend);
 	printf("leases       of records %u to %u s, of queries %u to %u s\n",
 	       config->update_lease.minimum, config->update_lease.maximum,
 	       config->llq_lease.minimum, config->llq_lease.maximum);
@@ -119,6 +133,7 @@ int zoned_check_config(const char *path)
 	else
 		print_all(&check);
 	transfer_settings_clear(&check.transfer);
+	transfer_keys_clear(&check.backend_keys);
 	zoned_config_clear_options(&check.options);
 	zoned_config_clear(&check.config);
 	return r < 0;

@@ -241,6 +241,24 @@ def test_what_one_learns_all_push(cluster):
         assert node.log().count("no transfer") == 0
 
 
+def test_configuration(make_host):
+    host = make_host("zone", bus=False)
+    node = Node(host, 1)
+
+    def check():
+        return host.run(host.as_user("homeward-zone") + [host.program("zoned"), "--check-config", node.config], check=False,
+                        env=host.sanitizer_environment("zoned"))
+    assert f"in the primary {PRIMARY}:53" in check().stdout
+    config = host.read(node.config)
+    for change, complaint in ((("primary = ", "#primary = "), "primary is missing"), (("key = ", "#key = "), "key is missing"),
+                              (("primary.key", "no.key"), "No such file"), (("type = dns", "type = odbc"), "type")):
+        host.write(node.config, config.replace(*change))
+        assert check().returncode == 1 and complaint in check().stderr
+    host.write(node.config, config)
+    host.run(["chmod", "o+r", f"{node.folder}/primary.key"])
+    assert check().returncode == 1 and "others can read it" in check().stderr
+
+
 def test_lease_ends_at_the_primary(cluster):
     one, two = cluster.nodes
     host = f"desktop.alice.{ZONE}"
