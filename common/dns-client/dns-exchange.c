@@ -9,6 +9,7 @@
 #include "common/dns-client/dns-exchange.h"
 
 #include "common/dns-client/dns-stream.h"
+#include "common/dns/dns-options.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -18,6 +19,8 @@
 static const uint16_t udp_intervals[] = { 500, 1000, 2000, 4000, 4000 };
 #define N_BRIEF  3
 #define TCP_MSEC 6000
+/* With the option's code and length. */
+#define PADDING_MAX (4 + DNS_PADDING_QUERY)
 
 struct dns_exchange {
 	struct loop *loop;
@@ -330,11 +333,35 @@ void dns_exchange_resend(struct dns_exchange *exchange)
 	start(exchange);
 }
 
+/* What goes over TLS does not tell by its length what it says (RFC 7830, RFC 8467 §4.1): fills up
+ * the options of OPT, where it is the last record. `tsig_size`: what is still to come. */
+static void pad(struct writer *writer, size_t tsig_size)
+{
+	cleanup(dns_message_freep) struct dns_message *message = NULL;
+	struct writer options;
+	size_t start;
+
+	if (dns_message_parse_outline(writer->data, writer->position, &message) < 0 ||
+	    !message->options)
+		return;
+	start = message->options - writer->data;
+	if (start + message->options_size != writer->position)
+		return;
+	options = writer_init(writer->data + start, writer->capacity - start - tsig_size);
+	options.position = message->options_size;
+	dns_option_write_padding(
+		&options, writer->position + tsig_size - (tsig_size ? DNS_TSIG_OTHER_SIZE : 0),
+		DNS_PADDING_QUERY, DNS_MESSAGE_SIZE_MAX);
+	writer->position = start + options.position;
+	writer_patch_u16(writer, start - 2, options.position);
+}
+
 /* Copies the message behind its length, gives it its ID and signs it. */
 static int prepare_request(struct dns_exchange *exchange,
 			   const struct dns_exchange_options *options)
 {
-	size_t capacity = options->size + (options->key ? dns_tsig_size(options->key) : 0);
+	size_t tsig_size = options->key ? dns_tsig_size(options->key) : 0;
+	size_t capacity = options->size + tsig_size + (options->channel ? PADDING_MAX : 0);
 	struct writer writer;
 	int r;
 
@@ -345,6 +372,8 @@ static int prepare_request(struct dns_exchange *exchange,
 		return -ENOMEM;
 	writer = writer_init(exchange->request + 2, capacity);
 	writer_copy(&writer, options->message, options->size);
+	if (options->channel)
+		pad(&writer, tsig_size);
 	if (getrandom(exchange->request + 2, 2, 0) != 2)
 		return -EIO;
 	if (options->key) {

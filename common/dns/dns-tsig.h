@@ -106,7 +106,9 @@ enum dns_tsig_result dns_tsig_verify(const uint8_t *message, const struct dns_ts
 				     const struct dns_tsig_mac *prior, uint64_t now,
 				     size_t mac_size_min);
 
-/* Octets that a TSIG record by this key takes, Other Data of an error included. */
+/* Octets that a TSIG record by this key takes, Other Data of an error included; without an error it
+ * has DNS_TSIG_OTHER_SIZE fewer. */
+#define DNS_TSIG_OTHER_SIZE 6
 size_t dns_tsig_size(const struct dns_tsig_key *key);
 
 /* Signs the complete message in `message` (position 0 is its header) by appending a TSIG record and

@@ -29,6 +29,8 @@
 #define INACTIVITY_WISH    15000
 #define DELAY_MOST_MSEC    3600000
 #define SUBSCRIPTION_BYTES 512
+#define QUESTION_REST      4  /* type and class */
+#define OPT_HEADER         11 /* before its options */
 
 enum stage {
 	STAGE_IDLE,
@@ -162,12 +164,15 @@ static uint16_t choose_id(const struct push_set *set)
 static void send_binding(struct push_set *set, const struct push_start *start,
 			 const struct llq_time *time)
 {
-	uint8_t buffer[1024], option[4 + PUSH_BINDING_SIZE];
+	uint8_t buffer[1024], option[4 + PUSH_BINDING_SIZE + 4 + DNS_PADDING_QUERY];
 	struct writer options = writer_init(option, sizeof(option));
 	struct dns_builder builder;
 	int size;
 
 	dns_option_write_channel_binding(&options, start->binding);
+	size = DNS_HEADER_SIZE + ldns_rdf_size(start->domain) + QUESTION_REST + OPT_HEADER +
+	       options.position + dns_tsig_size(start->key) - DNS_TSIG_OTHER_SIZE;
+	dns_option_write_padding(&options, size, DNS_PADDING_QUERY, sizeof(buffer));
 	set->binding_id = choose_id(set);
 	dns_builder_init(&builder, buffer, sizeof(buffer), set->binding_id, 0);
 	dns_builder_add_question(&builder, start->domain, LDNS_RR_TYPE_SOA, LDNS_RR_CLASS_IN);

@@ -46,7 +46,8 @@ def asked(zone):
 
 def test_updates_go_by_tls(host, zone):
     identity, mapper = start(host)
-    assert zone.wait_update().tcp == "tls"
+    update = zone.wait_update()
+    assert update.tcp == "tls" and len(update.octets) % 128 == 0 and any(o.otype == 12 for o in update.message.options)
     wait_state(host, "published")
     assert get(host, "Published")[3] == f"{ADDRESS}:{zone.tls.port}"
     assert asked(zone) == [("_dns-update-tls._udp", "SRV"), ("ns", "A"), (f"_{zone.tls.port}._tcp.ns", "TLSA")]
