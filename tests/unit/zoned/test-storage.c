@@ -4,9 +4,12 @@
 #include "services/zoned/storage-account.h"
 #include "services/zoned/storage-schema.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 
 struct place {
 	char folder[64];
@@ -34,18 +37,24 @@ static int setup(void **state)
 	return open_storage(place, STORAGE_CREATE);
 }
 
-static int teardown(void **state)
+static void remove_files(const char *database)
 {
 	static const char *const endings[] = { "", "-wal", "-shm" };
-	struct place *place = *state;
 
-	storage_free(place->storage);
 	for (size_t i = 0; i < 3; i++) {
 		char path[128];
 
-		snprintf(path, sizeof path, "%s%s", place->path, endings[i]);
+		snprintf(path, sizeof path, "%s%s", database, endings[i]);
 		unlink(path);
 	}
+}
+
+static int teardown(void **state)
+{
+	struct place *place = *state;
+
+	storage_free(place->storage);
+	remove_files(place->path);
 	rmdir(place->folder);
 	free(place);
 	return 0;
@@ -506,6 +515,99 @@ static void newer_version(void **state)
 	assert_non_null(strstr(message, "newer version"));
 }
 
+static int find_any(void *userdata, const struct stored_record *record)
+{
+	struct found *found = userdata;
+
+	found->n++;
+	return 0;
+}
+
+/* Killed at any moment
+ * ---------------------------------------------------------------------------------------- */
+
+#define BATCH 5
+
+/* Commits one batch of records after the other, and says by a pipe when each is durable. */
+static void commit_for_ever(struct place *place, int64_t id, int pipe)
+{
+	for (;;) {
+		struct change_list changes = {};
+
+		for (int i = 0; i < BATCH; i++)
+			append_record(&changes, 1, id++, 0, "key");
+		if (storage_commit(place->storage, &changes) < 0 || write(pipe, "", 1) != 1)
+			_exit(1);
+		change_list_clear(&changes);
+	}
+}
+
+static void copy_file(const char *from, const char *to, const char *ending)
+{
+	char source[128], target[128], buffer[65536];
+	size_t n;
+	FILE *in, *out;
+
+	snprintf(source, sizeof source, "%s%s", from, ending);
+	snprintf(target, sizeof target, "%s%s", to, ending);
+	in = fopen(source, "r");
+	assert_non_null(in);
+	out = fopen(target, "w");
+	assert_non_null(out);
+	while ((n = fread(buffer, 1, sizeof buffer, in)))
+		assert_int_equal(fwrite(buffer, 1, n, out), n);
+	fclose(in);
+	assert_int_equal(fclose(out), 0);
+}
+
+/* The files as they are after SIGKILL, elsewhere and without what was in memory (the -shm file):
+ * all that was said to be durable is there, and each batch is there whole or not at all. */
+static void killed_while_it_writes(void **state)
+{
+	struct place *place = *state;
+	struct place copy = *place;
+	int n_before = 0;
+
+	add_account(place->storage, "alice.z");
+	strcat(copy.path, ".copy");
+	for (unsigned int round = 0; round < 10; round++) {
+		struct found found = {};
+		struct timespec pause = { 0, 1000000 * (round * 7 % 23) };
+		char octets[4096];
+		int ends[2], n_acknowledged = 0, n;
+		pid_t child;
+
+		/* A connection must not be carried over a fork. */
+		place->storage = storage_free(place->storage);
+		assert_int_equal(pipe(ends), 0);
+		child = fork();
+		assert_true(child >= 0);
+		if (child == 0) {
+			if (open_storage(place, STORAGE_EXISTING) < 0)
+				_exit(1);
+			commit_for_ever(place, n_before + 1, ends[1]);
+		}
+		close(ends[1]);
+		assert_int_equal(read(ends[0], octets, 1), 1);
+		nanosleep(&pause, NULL);
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		while ((n = read(ends[0], octets, sizeof octets)) > 0)
+			n_acknowledged += n;
+		close(ends[0]);
+		copy_file(place->path, copy.path, "");
+		copy_file(place->path, copy.path, "-wal");
+		assert_int_equal(open_storage(&copy, STORAGE_EXISTING), 0);
+		assert_int_equal(storage_walk_records(copy.storage, 1, find_any, &found), 0);
+		assert_int_equal(found.n % BATCH, 0);
+		assert_true(found.n >= n_before + (n_acknowledged + 1) * BATCH);
+		n_before = found.n;
+		storage_free(copy.storage);
+		remove_files(copy.path);
+		assert_int_equal(open_storage(place, STORAGE_EXISTING), 0);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -516,6 +618,7 @@ int main(void)
 		TEST(records_and_queries),
 		TEST(changes_of_a_removed_account),
 		TEST(removals),
+		TEST(killed_while_it_writes),
 		TEST(two_at_once),
 		TEST(no_such_file),
 		TEST(not_a_database),
