@@ -32,7 +32,8 @@ static bool is_written_at(const struct writer *writer, size_t position, const ui
 			position = (size & 0x3F) << 8 | writer->data[position + 1];
 			continue;
 		}
-		if (memcmp(writer->data + position, name, size + 1) != 0)
+		/* A label of another size may reach beyond the end of `name`. */
+		if (*name != size || memcmp(writer->data + position, name, size + 1) != 0)
 			return false;
 		if (size == 0)
 			return true;

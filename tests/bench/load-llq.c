@@ -23,7 +23,7 @@ struct load_llq {
 	uint64_t id;
 	uint64_t sent;
 	uint32_t lease;
-	uint16_t event; /* message id of the last one; valid with has_event */
+	uint64_t event; /* of the last one's MAC: a message id may come twice in a row by chance */
 	uint8_t phase;
 	uint8_t tries;
 	bool has_event;
@@ -159,10 +159,12 @@ static bool take_event(struct load_llqs *llqs, size_t i, const uint8_t *data, si
 	struct load_llq *llq = &llqs->items[i];
 	struct dns_llq option = { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_EVENT, 0, llq->id, 0 };
 	struct writer message = writer_init(ret->data, sizeof(ret->data));
+	uint64_t event;
 
 	if (outline->llq.id != llq->id || !outline->mac)
 		return false;
-	if (llq->has_event && llq->event == outline->id) {
+	memcpy(&event, outline->mac, sizeof(event));
+	if (llq->has_event && llq->event == event) {
 		session->n_repeated++;
 	} else {
 		unsigned int verify = session->options->verify;
@@ -175,7 +177,7 @@ static bool take_event(struct load_llqs *llqs, size_t i, const uint8_t *data, si
 		load_session_event(session, arrived);
 	}
 	llq->has_event = true;
-	llq->event = outline->id;
+	llq->event = event;
 	load_build_llq(&message, subject.key, subject.host, outline->id, DNS_FLAG_QR, &option,
 		       outline->mac, load_now() / LOAD_SECOND);
 	ret->size = message.position;
