@@ -120,6 +120,8 @@ void answer_tsig_error(struct authority *authority, const struct request *reques
 		       const struct dns_tsig_key *key, enum dns_tsig_error error,
 		       const struct moment *moment, struct outbox *outbox);
 int outbox_append(struct outbox *outbox, const struct peer *peer, const void *data, size_t size);
+/* The octets of the i-th item for somebody else as well. */
+int outbox_repeat(struct outbox *outbox, size_t i, const struct peer *peer);
 /* Any kind but REPLY_SEND. */
 void outbox_append_order(struct outbox *outbox, const struct peer *peer, enum reply_kind kind);
 

@@ -302,12 +302,9 @@ static void repeat(struct push_writer *writer, size_t start, size_t end)
 {
 	struct session *session = writer->session;
 
-	for (size_t i = start; i < end; i++) {
-		const struct reply *reply = &writer->outbox->items[i];
-
-		if (outbox_append(writer->outbox, &session->peer, reply->data, reply->size) >= 0)
+	for (size_t i = start; i < end; i++)
+		if (outbox_repeat(writer->outbox, i, &session->peer) >= 0)
 			writer->authority->counters.push_messages++;
-	}
 	dso_session_touch(&session->dso, false, writer->moment->now);
 }
 

@@ -35,6 +35,15 @@ int outbox_append(struct outbox *outbox, const struct peer *peer, const void *da
 	return r;
 }
 
+int outbox_repeat(struct outbox *outbox, size_t i, const struct peer *peer)
+{
+	struct reply reply = outbox->items[i];
+
+	reply.peer = *peer;
+	reply.is_repeated = true;
+	return append(outbox, &reply);
+}
+
 void outbox_append_order(struct outbox *outbox, const struct peer *peer, enum reply_kind kind)
 {
 	struct reply reply = { .kind = kind, .peer = *peer };
@@ -45,7 +54,8 @@ void outbox_append_order(struct outbox *outbox, const struct peer *peer, enum re
 void outbox_clear(struct outbox *outbox)
 {
 	for (size_t i = 0; i < outbox->n; i++)
-		free(outbox->items[i].data);
+		if (!outbox->items[i].is_repeated)
+			free(outbox->items[i].data);
 	free(outbox->items);
 	*outbox = (struct outbox){};
 }

@@ -112,6 +112,7 @@ struct reply {
 	struct peer peer;
 	uint8_t *data;
 	size_t size;
+	bool is_repeated; /* the octets are those of an item before it, which frees them */
 };
 
 struct outbox {
