@@ -13,6 +13,7 @@ struct link {
 	const struct link_events *events;
 	void *userdata;
 	enum watch_transport transport;
+	bool opened;
 	struct llq_socket *socket; /* always there, so that its port stays */
 	struct dns_stream *stream;
 	const struct dns_tsig_key *key;
@@ -43,6 +44,7 @@ static void on_open(void *userdata)
 	struct push_start start = { .key = link->key };
 	ldns_rdf *domain = dns_record_name(link->domain);
 
+	link->opened = true;
 	start.domain = domain;
 	if (!domain ||
 	    dns_stream_channel_binding(link->stream, start.binding, sizeof(start.binding)) < 0) {
@@ -125,6 +127,7 @@ int link_start(struct link *link, const struct dns_server *server, const struct 
 	int r;
 
 	drop(link);
+	link->opened = false;
 	link->key = key;
 	snprintf(link->domain, sizeof(link->domain), "%s", domain);
 	if (server->tls) {
@@ -165,6 +168,11 @@ void link_stop(struct link *link)
 	link_flush(link);
 	link->stream = dns_stream_free(link->stream);
 	link->transport = WATCH_TRANSPORT_NONE;
+}
+
+bool link_was_open(const struct link *link)
+{
+	return link->opened;
 }
 
 enum watch_transport link_transport(const struct link *link)

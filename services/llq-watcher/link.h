@@ -31,6 +31,8 @@ int link_start(struct link *link, const struct dns_server *server, const struct 
 void link_flush(struct link *link);
 /* Says goodbye. */
 void link_stop(struct link *link);
+/* Whether the connection started last was ever open. */
+bool link_was_open(const struct link *link);
 enum watch_transport link_transport(const struct link *link);
 /* The local UDP port in use, host order; 0: none is. */
 uint16_t link_port(const struct link *link);

@@ -254,10 +254,12 @@ static void follow_status(struct watcher *watcher, uint64_t now)
 static void on_lost(void *userdata, int error, const char *words)
 {
 	struct watcher *watcher = userdata;
+	enum ways_failure failure = link_was_open(watcher->link) ? WAYS_FAILED : WAYS_UNREACHABLE;
 
+	if (error == DNS_STREAM_UNTRUSTED)
+		failure = WAYS_UNTRUSTED;
 	if (watcher->state.activity == WATCHER_ACTIVITY_RUNNING)
-		give_up_way(watcher, time_now(watcher).now, LLQ_STATUS_FAILED,
-			    error == DNS_STREAM_UNTRUSTED ? WAYS_UNTRUSTED : WAYS_FAILED, words);
+		give_up_way(watcher, time_now(watcher).now, LLQ_STATUS_FAILED, failure, words);
 	drive(watcher);
 }
 

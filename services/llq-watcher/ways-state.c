@@ -32,9 +32,26 @@ const struct dns_server *ways_first(struct ways *ways, uint64_t now)
 	return choose(ways, 0, now);
 }
 
+static bool is_pointless(const struct dns_server *failed, const struct dns_server *next,
+			 enum ways_failure failure)
+{
+	switch (failure) {
+	case WAYS_FAILED:
+	case WAYS_UNSUPPORTED:
+		return false;
+	case WAYS_UNREACHABLE:
+		return next->tls &&
+		       next->address.sin_addr.s_addr == failed->address.sin_addr.s_addr &&
+		       next->address.sin_port == failed->address.sin_port;
+	case WAYS_UNTRUSTED:
+		return !next->tls;
+	}
+	return false;
+}
+
 const struct dns_server *ways_next(struct ways *ways, enum ways_failure failure, uint64_t now)
 {
-	const struct dns_server *next = ways_current(ways);
+	const struct dns_server *next = ways_current(ways), *failed = next;
 
 	if (!next)
 		return NULL;
@@ -44,7 +61,7 @@ const struct dns_server *ways_next(struct ways *ways, enum ways_failure failure,
 		ways->again = now + AGAIN_MSEC;
 	do
 		next = choose(ways, ways->current + 1, now);
-	while (next && failure == WAYS_UNTRUSTED && !next->tls);
+	while (next && is_pointless(failed, next, failure));
 	return next;
 }
 

@@ -21,6 +21,7 @@ struct ways {
 
 enum ways_failure {
 	WAYS_FAILED,
+	WAYS_UNREACHABLE, /* there was no connection: nor would another way have one to there */
 	WAYS_UNTRUSTED,   /* its certificate; that is no reason to do without TLS */
 	WAYS_UNSUPPORTED, /* it does not know Push; others are not tried for it either */
 };

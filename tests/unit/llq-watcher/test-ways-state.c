@@ -85,6 +85,16 @@ static void test_a_wrong_certificate_is_no_reason_for_the_clear(void **state)
 	assert_null(ways_next(&ways, WAYS_UNTRUSTED, 3));
 }
 
+static void test_no_connection(void **state)
+{
+	FIND(0, WATCH_TRANSPORT_PUSH_TLS, WATCH_TRANSPORT_LLQ_TLS, WATCH_TRANSPORT_LLQ_TLS,
+	     WATCH_TRANSPORT_LLQ_UDP);
+	ways.servers.items[2].address.sin_port = 1;
+	ways_first(&ways, 1);
+	assert_ptr_equal(ways_next(&ways, WAYS_UNREACHABLE, 2), &ways.servers.items[2]);
+	assert_int_equal(of(ways_next(&ways, WAYS_UNREACHABLE, 3)), WATCH_TRANSPORT_LLQ_UDP);
+}
+
 static void test_nothing_found(void **state)
 {
 	assert_null(ways_first(&ways, 1));
@@ -99,6 +109,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_server_without_push, setup),
 		cmocka_unit_test_setup(test_a_domain_without_push, setup),
 		cmocka_unit_test_setup(test_a_wrong_certificate_is_no_reason_for_the_clear, setup),
+		cmocka_unit_test_setup(test_no_connection, setup),
 		cmocka_unit_test_setup(test_nothing_found, setup),
 	};
 
