@@ -477,6 +477,15 @@ static void on_key(void *userdata, struct signing_key *key, const char *words)
 	drive(registrar);
 }
 
+/* From where we are now: what was sent before may have its answer nowhere. */
+static void ask_anew(struct registrar *registrar)
+{
+	dns_locator_resend(registrar->locator);
+	dns_channel_reset(registrar->channel);
+	if (registrar->exchange)
+		dns_exchange_resend(registrar->exchange);
+}
+
 static void on_mapper(void *userdata)
 {
 	struct registrar *registrar = userdata;
@@ -493,8 +502,7 @@ static void on_mapper(void *userdata)
 	 * replaces the one under way by itself. */
 	if (view.present && view.network && view.place.generation != registrar->generation) {
 		registrar->generation = view.place.generation;
-		dns_locator_resend(registrar->locator);
-		dns_channel_reset(registrar->channel);
+		ask_anew(registrar);
 	}
 	drive(registrar);
 }
@@ -510,6 +518,9 @@ static void on_sleep(void *userdata, bool sleeping)
 
 	note(registrar, sleeping ? "the machine goes to sleep" : "the machine is awake again");
 	registrar_state_set_sleeping(&registrar->state, sleeping);
+	/* A connection from before that sleep may be one only as far as we know. */
+	if (!sleeping)
+		ask_anew(registrar);
 	drive(registrar);
 }
 

@@ -103,6 +103,20 @@ def test_refresh_on_demand(host, zone):
     host.wait_for(lambda: get(host, "Counters")["UpdatesAcknowledged"] == 2)
 
 
+def test_another_network_where_we_are_reached_as_before(host, zone):
+    identity, mapper = start(host)
+    wait_state(host, "published")
+    zone.silent = True
+    n = len(zone.requests)
+    host.call("registrar", "Refresh")
+    first = zone.wait_update(after=n)
+    move(mapper, 2, "203.0.113.5", local="192.168.7.7")
+    # Not from the socket whose address was that of the network before.
+    zone.wait(lambda r: r.octets == first.octets and r.source != first.source and not r.tcp, after=n)
+    zone.silent = False
+    wait_state(host, "published")
+
+
 def test_lost_datagrams(host, zone):
     zone.lose = 2
     start(host)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from fake_zone import ACCOUNT, CONFIG, FakeZone, added, deleted, fake_identity, fake_mapper, move
+from fake_zone import ACCOUNT, ADDRESS, CONFIG, PORT, FakeZone, TlsZone, added, deleted, fake_identity, fake_mapper, move
 from homeward_lab import wait_until
 
 SETTINGS = CONFIG + "[registration]\nstartup-delay-msec = 0\n"
@@ -84,6 +84,22 @@ def test_withdraws_and_registers_again(host, zone):
     logind.wait_lock(True)
     assert [words for _, _, words in host.get_property("registrar", "Timeline") if "machine" in words] == [
         "the machine goes to sleep", "the machine is awake again"]
+
+
+def test_a_connection_from_before_is_not_used(host):
+    zone = TlsZone(host)
+    logind = Logind(host)
+    host.identity, host.mapper = fake_identity(host), fake_mapper(host)
+    host.start_daemon("registrar", f"[server]\naddress = {ADDRESS}\nport = {PORT}\n[registration]\nstartup-delay-msec = 0\n")
+    host.wait_for(("registrar", "State", "published"), 30)
+    logind.wait_lock(True)
+    logind.prepare_for_sleep(True)
+    logind.wait_lock(False)
+    assert zone.tls.n_connections == 1
+    logind.prepare_for_sleep(False)
+    host.wait_for(("registrar", "State", "published"))
+    assert zone.tls.n_connections == 2
+    zone.close()
 
 
 def test_does_not_hold_the_machine_up(host, zone):
