@@ -46,12 +46,29 @@ struct dns_channel {
 	size_t n_requests;
 	uint64_t idle_at;
 	uint64_t n_dropped;
-	int error; /* the last server's */
+	int error; /* of the servers tried: a certificate that is not accepted, else the last one */
 	char words[320];
 	bool *gone; /* set by dns_channel_free() while callbacks run */
 };
 
 static const struct dns_stream_events events;
+
+/* All servers may be tried for what waits, and for what will be asked. */
+static void begin_anew(struct dns_channel *channel)
+{
+	memset(channel->tried, 0, sizeof(channel->tried));
+	channel->error = 0;
+	channel->words[0] = 0;
+}
+
+/* That somebody showed a wrong certificate is not forgotten because others do not answer. */
+static void note_error(struct dns_channel *channel, int error, const char *words)
+{
+	if (channel->error == DNS_STREAM_UNTRUSTED)
+		return;
+	channel->error = error;
+	snprintf(channel->words, sizeof(channel->words), "%s", words);
+}
 
 static void set_timer(struct dns_channel *channel)
 {
@@ -85,7 +102,7 @@ static void unlink_request(struct dns_request *request)
 	request->next = NULL;
 	if (channel->requests)
 		return;
-	memset(channel->tried, 0, sizeof(channel->tried));
+	begin_anew(channel);
 	channel->n_lost = 0;
 	channel->idle_at = loop_now(channel->loop) + IDLE_MSEC;
 	set_timer(channel);
@@ -111,7 +128,7 @@ static void fail_all(struct dns_channel *channel)
 
 	strcpy(words, channel->words);
 	channel->gone = &gone;
-	memset(channel->tried, 0, sizeof(channel->tried));
+	begin_anew(channel);
 	while (n-- > 0 && !gone && channel->requests) {
 		struct dns_request *request = channel->requests;
 
@@ -161,8 +178,7 @@ static void connect_somewhere(struct dns_channel *channel)
 		channel->last = channel->servers[channel->current];
 		channel->used = true;
 		if (r < 0) {
-			channel->error = r;
-			snprintf(channel->words, sizeof(channel->words), "%s", strerror(-r));
+			note_error(channel, r, strerror(-r));
 			avoid(channel);
 		}
 	}
@@ -198,10 +214,10 @@ static void on_closed(void *userdata, int error, const char *words)
 	for (const struct dns_request *request = channel->requests; request;
 	     request = request->next)
 		was_open |= request->due != UINT64_MAX;
-	snprintf(channel->words, sizeof(channel->words), "%s", words);
-	channel->error = error;
+	note_error(channel, error, words);
 	channel->stream = dns_stream_free(channel->stream);
 	if (!channel->requests) {
+		begin_anew(channel);
 		set_timer(channel);
 		return;
 	}
@@ -270,8 +286,7 @@ static void on_timer(void *userdata)
 		late |= request->due <= now;
 	if (late) {
 		channel->stream = dns_stream_abort(channel->stream);
-		channel->error = -ETIMEDOUT;
-		snprintf(channel->words, sizeof(channel->words), "the server does not answer");
+		note_error(channel, -ETIMEDOUT, "the server does not answer");
 		avoid(channel);
 		connect_somewhere(channel);
 	}
@@ -339,7 +354,7 @@ void dns_channel_set_servers(struct dns_channel *channel, const struct dns_serve
 	}
 	memcpy(channel->servers, kept, n_kept * sizeof(kept[0]));
 	memcpy(channel->avoid_until, avoid_until, sizeof(avoid_until));
-	memset(channel->tried, 0, sizeof(channel->tried));
+	begin_anew(channel);
 	channel->n_servers = n_kept;
 	channel->current = 0;
 	for (size_t i = 0; i < n_kept; i++)
@@ -362,7 +377,7 @@ void dns_channel_reset(struct dns_channel *channel)
 {
 	/* A goodbye would not arrive from there. */
 	channel->stream = dns_stream_abort(channel->stream);
-	memset(channel->tried, 0, sizeof(channel->tried));
+	begin_anew(channel);
 	memset(channel->avoid_until, 0, sizeof(channel->avoid_until));
 	channel->n_lost = 0;
 	if (channel->requests)

@@ -29,6 +29,7 @@ static const struct dns_server *choose(struct ways *ways, size_t i, uint64_t now
 const struct dns_server *ways_first(struct ways *ways, uint64_t now)
 {
 	ways->again = ways->push_not_before;
+	ways->untrusted = false;
 	return choose(ways, 0, now);
 }
 
@@ -38,13 +39,12 @@ static bool is_pointless(const struct dns_server *failed, const struct dns_serve
 	switch (failure) {
 	case WAYS_FAILED:
 	case WAYS_UNSUPPORTED:
+	case WAYS_UNTRUSTED:
 		return false;
 	case WAYS_UNREACHABLE:
 		return next->tls &&
 		       next->address.sin_addr.s_addr == failed->address.sin_addr.s_addr &&
 		       next->address.sin_port == failed->address.sin_port;
-	case WAYS_UNTRUSTED:
-		return !next->tls;
 	}
 	return false;
 }
@@ -59,9 +59,11 @@ const struct dns_server *ways_next(struct ways *ways, enum ways_failure failure,
 		ways->again = ways->push_not_before = now + HOUR_MSEC;
 	else if (next->service == WATCH_TRANSPORT_PUSH_TLS)
 		ways->again = now + AGAIN_MSEC;
+	/* Who shows a wrong certificate can also keep us from the other servers. */
+	ways->untrusted |= failure == WAYS_UNTRUSTED;
 	do
 		next = choose(ways, ways->current + 1, now);
-	while (next && is_pointless(failed, next, failure));
+	while (next && ((ways->untrusted && !next->tls) || is_pointless(failed, next, failure)));
 	return next;
 }
 

@@ -17,6 +17,7 @@ struct ways {
 	size_t current;             /* servers.n: none */
 	uint64_t push_not_before;   /* ms */
 	uint64_t again;             /* when to look for a better way than this */
+	bool untrusted;             /* since ways_first(), of one of the servers */
 };
 
 enum ways_failure {

@@ -126,6 +126,20 @@ def test_preferred_is_not_for_wrong_certificates(host, zone):
     assert zone.tls.pin in get(host, "Reason") and not llq_in_clear(zone)
 
 
+def test_nor_with_a_server_that_is_not_there(host, zone):
+    zone.records[f"_{zone.tls.port}._tcp.ns", "TLSA"] = ["3 1 1 " + "00" * 32]
+    zone.records["_dns-llq-tls._udp", "SRV"] = ["0 0 9999 ns"]
+    fake_identity(host, "laptop"), fake_mapper(host)
+    host.start_daemon("llq-watcher", CONFIG % "encryption = preferred\n")
+    host.wait_for(("llq-watcher", "State", "retrying"))
+    assert not llq_in_clear(zone)
+
+
+def test_no_mapping_for_what_is_no_datagram(host, zone):
+    identity, mapper = watching(host)
+    assert not [call for call in mapper.calls if call.member == "AddMapping"]
+
+
 def test_a_server_that_asks_to_be_left_alone(host, zone):
     watching(host)
     tls = zone.live(LABEL, "A")[0][0]

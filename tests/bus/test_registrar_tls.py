@@ -114,6 +114,16 @@ def test_a_certificate_nobody_vouches_for(host, zone):
     assert not [r for r in zone.requests if r.message.opcode() == dns.opcode.UPDATE]
 
 
+def test_a_wrong_certificate_and_a_server_that_is_not_there(host, zone):
+    """Who shows a wrong certificate can keep us from the other servers, too."""
+    zone.records["_dns-update-tls._udp", "SRV"] = [f"0 0 {zone.tls.port} ns", "1 0 9999 ns"]
+    zone.records[f"_{zone.tls.port}._tcp.ns", "TLSA"] = ["3 1 1 " + "00" * 32]
+    start(host, "encryption = preferred\n")
+    wait_state(host, "untrusted-server")
+    assert zone.tls.pin in get(host, "Reason")
+    assert not [r for r in zone.requests if r.message.opcode() == dns.opcode.UPDATE]
+
+
 def test_a_new_certificate_is_found_by_its_record(host, zone):
     identity, mapper = start(host)
     wait_state(host, "published")

@@ -83,6 +83,12 @@ static void test_a_wrong_certificate_is_no_reason_for_the_clear(void **state)
 	ways_first(&ways, 1);
 	assert_int_equal(of(ways_next(&ways, WAYS_UNTRUSTED, 2)), WATCH_TRANSPORT_LLQ_TLS);
 	assert_null(ways_next(&ways, WAYS_UNTRUSTED, 3));
+	/* Nor when the others do not answer: who shows it can keep us from them. */
+	ways_first(&ways, 4);
+	assert_int_equal(of(ways_next(&ways, WAYS_UNTRUSTED, 5)), WATCH_TRANSPORT_LLQ_TLS);
+	assert_null(ways_next(&ways, WAYS_FAILED, 6));
+	ways_first(&ways, 7);
+	assert_int_equal(of(ways_next(&ways, WAYS_FAILED, 8)), WATCH_TRANSPORT_LLQ_UDP);
 }
 
 static void test_no_connection(void **state)
