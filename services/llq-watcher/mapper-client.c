@@ -15,10 +15,18 @@ struct mapper_client {
 	sd_bus_slot *call;
 	mapper_client_callback on_change;
 	void *userdata;
-	uint16_t port;     /* wanted */
-	uint64_t asked;    /* the mapper that was asked for it */
+	uint16_t port;  /* wanted */
+	uint64_t asked; /* the mapper that was asked for `asked_port`; 0: none */
+	uint16_t asked_port;
 	char mapping[128]; /* its path; empty: none yet */
 };
+
+static void ask(struct mapper_client *client);
+
+static void release(struct mapper_client *client, const char *path)
+{
+	neighbour_call(client->neighbour, NULL, path, MAPPING_INTERFACE, "Release", NULL, NULL, "");
+}
 
 /* The path of our mapping, or an error; without one there is the short keep-alive. */
 static int on_mapping(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -28,8 +36,17 @@ static int on_mapping(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
 
 	client->call = sd_bus_slot_unref(client->call);
 	if (!sd_bus_message_is_method_error(reply, NULL) &&
-	    sd_bus_message_read(reply, "o", &path) >= 0 && strlen(path) < sizeof(client->mapping))
-		strcpy(client->mapping, path);
+	    sd_bus_message_read(reply, "o", &path) >= 0 && strlen(path) < sizeof(client->mapping)) {
+		if (client->asked_port == client->port)
+			strcpy(client->mapping, path);
+		else
+			release(client, path);
+	}
+	/* Another one was wanted meanwhile. */
+	if (client->asked_port != client->port) {
+		client->asked = 0;
+		ask(client);
+	}
 	client->on_change(client->userdata);
 	return 0;
 }
@@ -43,8 +60,10 @@ static void ask(struct mapper_client *client)
 	client->call = sd_bus_slot_unref(client->call);
 	if (neighbour_call(client->neighbour, &client->call, PATH, INTERFACE, "AddMapping",
 			   on_mapping, client, "ssqqu", LABEL, "udp", client->port, client->port,
-			   0) >= 0)
+			   0) >= 0) {
 		client->asked = neighbour_incarnation(client->neighbour);
+		client->asked_port = client->port;
+	}
 }
 
 static void on_neighbour(struct neighbour *neighbour, void *userdata)
@@ -59,12 +78,14 @@ void mapper_client_want_port(struct mapper_client *client, uint16_t port)
 {
 	if (client->port == port)
 		return;
+	client->port = port;
+	/* What is asked for now would never be released: its answer says what to release. */
+	if (client->call)
+		return;
 	if (client->mapping[0])
-		neighbour_call(client->neighbour, NULL, client->mapping, MAPPING_INTERFACE,
-			       "Release", NULL, NULL, "");
+		release(client, client->mapping);
 	client->mapping[0] = 0;
 	client->asked = 0;
-	client->port = port;
 	ask(client);
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """llq-watcher on a bus of its own, its neighbours and the zone's server played by the test."""
+import threading
 import time
 
 import pytest
@@ -186,6 +187,18 @@ def test_sign_out(host, zone):
     host.wait_for(("llq-watcher", "State", "signed-out"))
     assert hosts(host) == {} and get(host, "Server") == "" and get(host, "Transport") == "none"
     host.wait_for(lambda: not zone.llqs)
+
+
+def test_a_mapping_that_comes_when_it_is_not_wanted_any_more(host, zone):
+    mapping, give = "/org/homeward/Mapper1/mapping/7", threading.Event()
+    identity, mapper = fake_identity(host, "laptop"), fake_mapper(host)
+    mapper.methods["AddMapping"] = lambda *arguments: give.wait(30) and ("o", mapping)
+    host.start_daemon("llq-watcher", CONFIG)
+    host.wait_for(("llq-watcher", "State", "watching"))
+    identity.change(**SIGNED_OUT)
+    host.wait_for(("llq-watcher", "State", "signed-out"))
+    give.set()
+    host.wait_for(lambda: any(call.member == "Release" and call.path == mapping for call in mapper.calls))
 
 
 def test_wrong_password_and_then_the_right_one(host, zone):
