@@ -22,6 +22,7 @@
 #define FULL_LEAST_SEC   10
 #define FULL_MOST_SEC    3600
 #define STEADY_MSEC      5000
+#define DELAY_LEAST_MSEC 500
 
 static const char *const phases[] = {
 	[WATCHER_PHASE_STARTING] = "starting",
@@ -146,10 +147,26 @@ void watcher_state_on_located(struct watcher_state *state, uint64_t now, bool re
 
 bool watcher_state_on_broken(struct watcher_state *state, uint64_t now)
 {
+	/* It is being looked for anew. */
+	if (state->activity == WATCHER_ACTIVITY_LOCATING) {
+		state->settled = false;
+		return true;
+	}
 	if (!state->settled || now - state->settled_at < STEADY_MSEC)
 		return false;
 	state->restart = true;
 	return true;
+}
+
+bool watcher_state_asks_anew(struct watcher_state *state)
+{
+	bool anew = state->network_changed && state->activity == WATCHER_ACTIVITY_LOCATING;
+
+	/* No queries are being set up that would have to be so anew. */
+	if (state->activity != WATCHER_ACTIVITY_RUNNING)
+		state->network_changed = false;
+	state->restart |= anew;
+	return anew;
 }
 
 void watcher_state_look_again(struct watcher_state *state)
@@ -179,8 +196,10 @@ void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq
 {
 	char delayed[80];
 
-	if (state->activity != WATCHER_ACTIVITY_RUNNING)
+	if (state->activity != WATCHER_ACTIVITY_RUNNING) {
+		state->settled &= status == LLQ_STATUS_WATCHING || status == LLQ_STATUS_CONNECTING;
 		return;
+	}
 	switch (status) {
 	case LLQ_STATUS_IDLE:
 	case LLQ_STATUS_CONNECTING:
@@ -206,7 +225,9 @@ void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq
 		snprintf(delayed, sizeof(delayed),
 			 "the server asked to be left alone for %" PRIu64 " s",
 			 (retry_after + 999) / 1000);
-		note_failure(state, now, false, retry_after ?: 1, delayed);
+		note_failure(state, now, false,
+			     retry_after > DELAY_LEAST_MSEC ? retry_after : DELAY_LEAST_MSEC,
+			     delayed);
 		return;
 	case LLQ_STATUS_FULL:
 		note_failure(state, now, false, clamp_wait(retry_after),
@@ -253,7 +274,7 @@ static enum watcher_action step_with_network(struct watcher_state *state, uint64
 {
 	switch (state->activity) {
 	case WATCHER_ACTIVITY_LOCATING:
-		state->phase = WATCHER_PHASE_DISCOVERING;
+		state->phase = state->settled ? WATCHER_PHASE_WATCHING : WATCHER_PHASE_DISCOVERING;
 		return WATCHER_ACTION_NONE;
 	case WATCHER_ACTIVITY_RUNNING:
 		if (state->network_changed || state->restart)
@@ -271,7 +292,7 @@ static enum watcher_action step_with_network(struct watcher_state *state, uint64
 	if (state->server_known)
 		return start(state);
 	state->activity = WATCHER_ACTIVITY_LOCATING;
-	state->phase = WATCHER_PHASE_DISCOVERING;
+	state->phase = state->settled ? WATCHER_PHASE_WATCHING : WATCHER_PHASE_DISCOVERING;
 	return WATCHER_ACTION_LOCATE;
 }
 
@@ -290,7 +311,7 @@ enum watcher_action watcher_state_step(struct watcher_state *state, uint64_t now
 		return WATCHER_ACTION_EXIT;
 	if (leaving) {
 		state->key = 0;
-		state->server_known = false;
+		state->server_known = state->settled = state->restart = false;
 		return WATCHER_ACTION_FORGET_KEY;
 	}
 	if (!state->key)

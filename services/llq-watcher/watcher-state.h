@@ -57,7 +57,7 @@ struct watcher_state {
 	bool key_asked;
 	bool server_known;
 	enum watcher_activity activity;
-	bool settled; /* since START, each question has had its answer at once */
+	bool settled; /* since START, each question has had its answer at once, and it goes on */
 	uint64_t settled_at;
 
 	uint64_t not_before, key_not_before;
@@ -89,6 +89,9 @@ void watcher_state_on_status(struct watcher_state *state, uint64_t now, enum llq
 /* The way by which we were watching broke. Whether it is begun anew at once: not when it has just
  * been; then it is for watcher_state_on_status(). */
 bool watcher_state_on_broken(struct watcher_state *state, uint64_t now);
+/* Whether what is under way has to be asked anew, since the network changed. What ran when a better
+ * way began to be looked for is begun anew if there is none. */
+bool watcher_state_asks_anew(struct watcher_state *state);
 /* There may be a better way: the server is looked for anew, while we go on watching. */
 void watcher_state_look_again(struct watcher_state *state);
 /* It was not found, and the present way is still good. */

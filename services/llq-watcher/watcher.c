@@ -258,7 +258,7 @@ static void on_lost(void *userdata, int error, const char *words)
 
 	if (error == DNS_STREAM_UNTRUSTED)
 		failure = WAYS_UNTRUSTED;
-	if (watcher->state.activity == WATCHER_ACTIVITY_RUNNING)
+	if (watcher->state.activity != WATCHER_ACTIVITY_NONE)
 		give_up_way(watcher, time_now(watcher).now, LLQ_STATUS_FAILED, failure, words);
 	drive(watcher);
 }
@@ -266,6 +266,7 @@ static void on_lost(void *userdata, int error, const char *words)
 static void forget_key(struct watcher *watcher)
 {
 	dns_locator_stop(watcher->locator);
+	link_stop(watcher->link);
 	forget_hosts(watcher);
 	watch_set_clear(watcher->set);
 	watcher->seen_changes = watch_set_changes(watcher->set);
@@ -559,11 +560,8 @@ static void on_mapper(void *userdata)
 	watch_set_probe_every(
 		watcher->set,
 		reachable ? watcher->config->probe_msec : watcher->config->keepalive_msec, &time);
-	if (watcher->state.network_changed && watcher->state.activity == WATCHER_ACTIVITY_LOCATING)
+	if (watcher_state_asks_anew(&watcher->state))
 		dns_locator_resend(watcher->locator);
-	/* No queries are running yet that would have to be set up anew. */
-	if (watcher->state.activity != WATCHER_ACTIVITY_RUNNING)
-		watcher->state.network_changed = false;
 	drive(watcher);
 }
 

@@ -86,11 +86,11 @@ static void looks_for_a_better_way_and_keeps_the_present_one(void **unused)
 {
 	watch();
 	watcher_state_look_again(&state);
-	expect(WATCHER_ACTION_LOCATE, "discovering");
+	expect(WATCHER_ACTION_LOCATE, "watching");
 	watcher_state_stay(&state);
 	expect(WATCHER_ACTION_NONE, "watching");
 	watcher_state_look_again(&state);
-	expect(WATCHER_ACTION_LOCATE, "discovering");
+	expect(WATCHER_ACTION_LOCATE, "watching");
 	watcher_state_on_located(&state, now, false, NULL);
 	expect(WATCHER_ACTION_START, "connecting");
 	/* Signed out meanwhile. */
@@ -182,6 +182,58 @@ static void full_server(void **unused)
 	assert_int_equal(state.due, now + 300 * 1000);
 }
 
+/* While a better way is looked for, the present one goes on, and is said to. */
+static void a_better_way_and_the_network(void **unused)
+{
+	watch();
+	watcher_state_look_again(&state);
+	expect(WATCHER_ACTION_LOCATE, "watching");
+	expect(WATCHER_ACTION_NONE, "watching");
+	assert_false(watcher_state_asks_anew(&state));
+	/* The present way was of the network that is gone. */
+	network_is(2, "198.51.100.1");
+	assert_true(watcher_state_asks_anew(&state));
+	assert_false(watcher_state_asks_anew(&state));
+	watcher_state_stay(&state);
+	expect(WATCHER_ACTION_START, "connecting");
+	status_is(LLQ_STATUS_WATCHING);
+	expect(WATCHER_ACTION_NONE, "watching");
+	/* It breaks meanwhile, long after it was begun or not. */
+	watcher_state_look_again(&state);
+	expect(WATCHER_ACTION_LOCATE, "watching");
+	assert_true(watcher_state_on_broken(&state, now));
+	expect(WATCHER_ACTION_NONE, "discovering");
+	watcher_state_on_located(&state, now, false, NULL);
+	expect(WATCHER_ACTION_START, "connecting");
+	status_is(LLQ_STATUS_WATCHING);
+	watcher_state_look_again(&state);
+	expect(WATCHER_ACTION_LOCATE, "watching");
+	status_is(LLQ_STATUS_DELAYED);
+	expect(WATCHER_ACTION_NONE, "discovering");
+}
+
+static void sign_in_after_a_better_way(void **unused)
+{
+	watch();
+	watcher_state_look_again(&state);
+	expect(WATCHER_ACTION_LOCATE, "watching");
+	watcher_state_set_identity(&state, true, 2);
+	assert_int_equal(watcher_state_step(&state, now), WATCHER_ACTION_CANCEL);
+	assert_int_equal(watcher_state_step(&state, now), WATCHER_ACTION_FORGET_KEY);
+	expect(WATCHER_ACTION_GET_KEY, "waiting-identity");
+	watcher_state_on_key(&state, now, 2, true);
+	expect(WATCHER_ACTION_LOCATE, "discovering");
+}
+
+/* A server that says "0" does not get us at once each time. */
+static void asked_to_come_again_at_once(void **unused)
+{
+	watch();
+	watcher_state_on_status(&state, now, LLQ_STATUS_DELAYED, 0, NULL);
+	expect(WATCHER_ACTION_NONE, "retrying");
+	assert_int_equal(state.due, now + 500);
+}
+
 static void wrong_password(void **unused)
 {
 	watcher_state_set_identity(&state, true, 1);
@@ -243,6 +295,9 @@ int main(void)
 		cmocka_unit_test_setup(neighbours_restart, start),
 		cmocka_unit_test_setup(silent_server_is_looked_for_again, start),
 		cmocka_unit_test_setup(full_server, start),
+		cmocka_unit_test_setup(a_better_way_and_the_network, start),
+		cmocka_unit_test_setup(sign_in_after_a_better_way, start),
+		cmocka_unit_test_setup(asked_to_come_again_at_once, start),
 		cmocka_unit_test_setup(wrong_password, start),
 		cmocka_unit_test_setup(sign_out, start),
 		cmocka_unit_test_setup(sign_out_while_looking_for_the_server, start),
