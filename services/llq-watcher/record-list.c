@@ -40,10 +40,12 @@ void record_list_remove(ldns_rr_list *list, const ldns_rr *rr)
 
 void record_list_add(ldns_rr_list *list, const ldns_rr *rr)
 {
+	size_t most =
+		ldns_rr_get_type(rr) == LDNS_RR_TYPE_PTR ? RECORD_LIST_MAX : RECORD_LIST_OWN_MAX;
 	ldns_rr *copy;
 
 	record_list_remove(list, rr);
-	if (ldns_rr_list_rr_count(list) >= RECORD_LIST_MAX)
+	if (ldns_rr_list_rr_count(list) >= most || ldns_rr_uncompressed_size(rr) > RECORD_SIZE_MAX)
 		return;
 	copy = ldns_rr_clone(rr);
 	if (copy && !ldns_rr_list_push_rr(list, copy))

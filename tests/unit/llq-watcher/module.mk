@@ -66,3 +66,8 @@ tests_fuzz_fuzz_service_view_SOURCES = tests/fuzz/fuzz-service-view.c $(FUZZ_MAI
 tests_fuzz_fuzz_service_view_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS)
 tests_fuzz_fuzz_service_view_LDADD = libllqwatcher-core.la
 tests_fuzz_fuzz_service_view_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+
+UNIT_TESTS += tests/unit/llq-watcher/test-record-list
+tests_unit_llq_watcher_test_record_list_SOURCES = tests/unit/llq-watcher/test-record-list.c
+tests_unit_llq_watcher_test_record_list_CFLAGS = $(llq_watcher_test_cflags)
+tests_unit_llq_watcher_test_record_list_LDADD = $(llq_watcher_test_libs)
