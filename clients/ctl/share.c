@@ -339,7 +339,7 @@ static enum ctl_status unshare_named(struct ctl *ctl, json_object *state, struct
 	json_object *service;
 	size_t n;
 
-	if (!arguments_number(request->what, UINT64_MAX, &number) &&
+	if ((request->from_lan || !arguments_number(request->what, UINT64_MAX, &number)) &&
 	    !service_type_of(request->what, request->type, &port))
 		return not_a_type("unshare", request->what);
 	if (request->from_lan)

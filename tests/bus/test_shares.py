@@ -250,6 +250,7 @@ def test_misuse_is_explained(published, zone):
             (("unshare",), "which service"),
             (("unshare", "ssh"), "not shared"),
             (("unshare", "7"), "not shared"),
+            (("unshare", "7", "--from-lan"), "not a service known here"),
             (("unshare", "ssh", "--all"), "not both"),
             (("shares", "x"), "too many")):
         assert words in ctl(published, *arguments, status=2), arguments
