@@ -29,7 +29,7 @@ static const char help[] =
 	"\n"
 	"  status             who this host is, its network, mapping, lease, peers and keys\n"
 	"  hosts              the account's other hosts\n"
-	"  services           what the account's hosts share: ssh, printers, ...\n"
+	"  services           what the account's other hosts share: ssh, printers, ...\n"
 	"  watch              every change as it happens, until Ctrl-C\n"
 	"  trace              the last network change as a timeline across the daemons\n"
 	"    --generation N     another change\n"
@@ -158,11 +158,16 @@ static int take_common_options(struct ctl *ctl, int argc, char **argv)
 	return n;
 }
 
+static bool wants_help(const char *argument)
+{
+	return argument && (!strcmp(argument, "--help") || !strcmp(argument, "-h"));
+}
+
 static enum ctl_status run(struct ctl *ctl, int argc, char **argv)
 {
 	if (argc < 2)
 		return ctl_misuse("a command is missing");
-	if (!strcmp(argv[1], "help") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+	if (!strcmp(argv[1], "help") || wants_help(argv[1]) || wants_help(argv[2])) {
 		fputs(help, stdout);
 		return CTL_DONE;
 	}

@@ -79,7 +79,7 @@ enum ctl_status ctl_services_command(struct ctl *ctl, int argc, char **argv)
 	for (size_t i = 0; i < n; i++)
 		show_service(ctl, values_element(state, "services", i), time(NULL));
 	if (n == 0)
-		puts("no host of the account shares a service");
+		puts("no other host of the account shares a service");
 	json_object_put(state);
 	return CTL_DONE;
 }

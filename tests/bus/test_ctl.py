@@ -106,6 +106,7 @@ def test_help_and_version(host):
     for word in "status", "hosts", "services", "watch", "trace", "sign-in", "sign-out", "set-name", "--json", "Exit status":
         assert word in text
     assert ctl(host, "--help").stdout == text
+    assert ctl(host, "share", "--help").stdout == text
     assert re.fullmatch(r"homeward \d+\.\d+\.\d+\n", ctl(host, "--version").stdout)
 
 

@@ -65,7 +65,7 @@ def test_it_changes_and_goes(host, zone, identity):
     host.wait_for(lambda: (services(host)[0]["Host"], services(host)[0]["Port"]) == ("laptop", 2222))
     zone.event(*SSH, [INSTANCE])
     host.wait_for(lambda: services(host) == [])
-    assert "no host of the account shares" in host.homewardctl("services").stdout
+    assert "no other host of the account shares" in host.homewardctl("services").stdout
     zone.records[INSTANCE, "SRV"] = ["0 0 22 desktop"]
     zone.event(*SSH, added=[INSTANCE])
     host.wait_for(lambda: services(host) and services(host)[0]["Live"])
