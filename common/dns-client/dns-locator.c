@@ -50,6 +50,7 @@ struct dns_locator {
 	size_t n_resolvers, n_tried, resolver;
 	struct in_addr answering; /* the resolver that answered last; 0.0.0.0: none did */
 	struct sockaddr_in first; /* the server asked for the services */
+	bool of_first;            /* it is asked for the TLSA record of another one, too */
 	char words[160];
 	int error; /* for `later` */
 	uint64_t server_time;
@@ -90,7 +91,7 @@ static struct sockaddr_in server_of_step(const struct dns_locator *locator, enum
 		server.sin_addr = locator->resolvers[locator->resolver];
 		return server;
 	}
-	if (step == STEP_TLSA) {
+	if (step == STEP_TLSA && !locator->of_first) {
 		server.sin_addr = locator->servers.items[locator->server].address.sin_addr;
 		if (server.sin_addr.s_addr != locator->first.sin_addr.s_addr)
 			return server;
@@ -109,8 +110,10 @@ static bool is_brief(const struct dns_locator *locator, enum step step)
 	case STEP_SERVICE:
 		return locator->name + 1 < locator->n_names;
 	case STEP_ADDRESS:
-	case STEP_TLSA:
 		return true;
+	case STEP_TLSA:
+		return server_of_step(locator, step).sin_addr.s_addr !=
+		       locator->first.sin_addr.s_addr;
 	}
 	return false;
 }
@@ -427,16 +430,6 @@ static void take_address(struct dns_locator *locator, const struct dns_message *
 	ask_about_servers(locator);
 }
 
-static void take_tlsa(struct dns_locator *locator, const struct dns_message *response)
-{
-	struct dns_server *server = &locator->servers.items[locator->server];
-
-	if (response)
-		server_list_read_tlsa(response, locator->asked, &server->trust.tlsa);
-	locator->server++;
-	ask_about_servers(locator);
-}
-
 /* Whether another resolver of the system was asked instead. */
 static bool try_next_resolver(struct dns_locator *locator)
 {
@@ -463,6 +456,31 @@ static void describe_failure(struct dns_locator *locator, const struct dns_excha
 			 rcode_words(result->response));
 		describe(locator, what, locator->members);
 	}
+}
+
+/* Only who says that there is no such record leaves it to the authorities; silence may be
+ * somebody's who would like that. A server that answers no questions is spoken for by the one that
+ * named it. */
+static void take_tlsa(struct dns_locator *locator, const struct dns_exchange_result *result)
+{
+	struct dns_server *server = &locator->servers.items[locator->server];
+
+	if (result->error < 0 && !locator->of_first &&
+	    server_of_step(locator, STEP_TLSA).sin_addr.s_addr != locator->first.sin_addr.s_addr) {
+		locator->of_first = true;
+		ask_or_fail(locator, STEP_TLSA, locator->asked, LDNS_RR_TYPE_TLSA);
+		return;
+	}
+	locator->of_first = false;
+	if (result->error < 0) {
+		describe_failure(locator, result);
+		locator->server_time = result->server_time;
+		report(locator, result->error);
+		return;
+	}
+	server_list_read_tlsa(result->response, locator->asked, &server->trust.tlsa);
+	locator->server++;
+	ask_about_servers(locator);
 }
 
 static bool is_failure(const struct dns_locator *locator, const struct dns_exchange_result *result)
@@ -495,7 +513,7 @@ static void on_answer(void *userdata, const struct dns_exchange_result *result)
 	if (locator->step == STEP_ADDRESS)
 		return take_address(locator, result->response);
 	if (locator->step == STEP_TLSA)
-		return take_tlsa(locator, result->response);
+		return take_tlsa(locator, result);
 	if (is_failure(locator, result))
 		return on_failure(locator, result);
 	if (locator->step < STEP_SERVICE)
@@ -544,6 +562,7 @@ int dns_locator_start(struct dns_locator *locator, const struct dns_locator_targ
 	locator->key = target->key;
 	locator->words[0] = 0;
 	locator->server_time = 0;
+	locator->of_first = false;
 	forget_names(locator);
 	if (config->address.s_addr) {
 		ask_for_services(locator, config->address, config->port ?: DNS_PORT);

@@ -7,7 +7,8 @@
  * the system's resolvers, first the one that answered last. Of it, signed: the SRV records of the
  * services below the account, in the order given, and the addresses of their targets; where such an
  * address is not to be had, the server asked stands in. Then for TLS, unless the configuration has
- * pins, the TLSA record of each server, asked of that server itself and signed.
+ * pins, the TLSA record of each server, asked of that server itself and signed; where it does not
+ * answer, of the first one; without any answer the search has failed.
  *
  * All that goes over the network in the clear: it is what a stranger may know, and changes nothing.
  */

@@ -7,8 +7,9 @@
  *  1. pins of the configuration (RFC 7858 §4.2): SHA-256 over the server's public key;
  *  2. TLSA records 3 1 1 (RFC 6698) from an answer that was signed with this host's TSIG key: who
  *     knows that key is the account's server, so a self-signed certificate needs no configuration;
- *  3. the system's certificate authorities, and a dNSName of the certificate that is the name of
- *     the SRV record's target (RFC 9525; the common name never counts).
+ *  3. where such an answer has no TLSA record, the system's certificate authorities, and a dNSName
+ *     of the certificate that is the name of the SRV record's target (RFC 9525; the common name
+ *     never counts).
  *
  * With the first two, as RFC 7671 §5.1 has it for 3 1 1, names and dates in the certificate say
  * nothing. There is no fourth: a server is never taken unchecked.

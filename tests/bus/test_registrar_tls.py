@@ -114,6 +114,28 @@ def test_a_certificate_nobody_vouches_for(host, zone):
     assert not [r for r in zone.requests if r.message.opcode() == dns.opcode.UPDATE]
 
 
+def test_no_word_about_the_certificate(host, zone):
+    """Who keeps the word from us does not leave it to the authorities."""
+    take = zone.take_query
+    zone.take_query = lambda message: None if message.question[0].rdtype == dns.rdatatype.TLSA else take(message)
+    start(host)
+    host.wait_for(("registrar", "State", "unreachable"), 40)
+    assert f"does not answer for _{zone.tls.port}._tcp.ns." in get(host, "Reason") and not zone.tls.connections
+    zone.take_query = take
+    wait_state(host, "published")
+
+
+def test_a_tls_server_that_answers_no_questions(host, zone):
+    other = TlsServer(host, lambda octets, source: zone._take(octets, source, "tls"), address="127.0.0.9")
+    zone.records["_dns-update-tls._udp", "SRV"] = ["0 0 8853 other"]
+    zone.records["other", "A"] = ["127.0.0.9"]
+    zone.records["_8853._tcp.other", "TLSA"] = ["3 1 1 " + other.digest.hex()]
+    start(host)
+    wait_state(host, "published")
+    assert get(host, "Published")[3] == "127.0.0.9:8853"
+    other.close()
+
+
 def test_a_wrong_certificate_and_a_server_that_is_not_there(host, zone):
     """Who shows a wrong certificate can keep us from the other servers, too."""
     zone.records["_dns-update-tls._udp", "SRV"] = [f"0 0 {zone.tls.port} ns", "1 0 9999 ns"]
