@@ -40,7 +40,8 @@ libdns_la_SOURCES = \
 	common/dns/dns-tsig.c common/dns/dns-tsig.h \
 	common/dns/dns-tsig-chain.c common/dns/dns-tsig-chain.h \
 	common/dns/dns-update.c common/dns/dns-update.h \
-	common/dns/host-names.h
+	common/dns/host-names.h \
+	common/dns/server-words.c common/dns/server-words.h
 libdns_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
 libdns_la_LIBADD = libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
 

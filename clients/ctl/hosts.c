@@ -25,7 +25,8 @@ static void show_host(const struct ctl *ctl, json_object *host, uint64_t now)
 	output_row(ctl, "host id", "%s", id);
 	text_relative(not_heard, now, heard);
 	if (not_heard)
-		output_row(ctl, "reached at", "%s (not heard since %s)", endpoint, heard);
+		output_row(ctl, "reached at", "%s (the zone's server was last heard %s)", endpoint,
+			   heard);
 	else
 		output_row(ctl, "reached at", "%s%s", endpoint,
 			   live ? "" : " (not in the zone now)");

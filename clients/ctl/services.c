@@ -29,7 +29,7 @@ static void show_service(const struct ctl *ctl, json_object *service, uint64_t n
 		output_row(ctl, "at", "not in the zone now");
 	if (not_heard) {
 		text_relative(not_heard, now, heard);
-		output_row(ctl, "as known", "%s; the zone's server is not heard since", heard);
+		output_row(ctl, "as known", "%s, when the zone's server was last heard", heard);
 	}
 	output_row(ctl, "first seen", "%s", since);
 	for (size_t i = 0; i < values_count(service, "text"); i++) {

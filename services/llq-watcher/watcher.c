@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "common/dns-client/dns-stream.h"
+#include "common/dns/server-words.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -298,18 +299,16 @@ static void describe_failure(struct watcher *watcher, int error, const char *fou
 			     size_t size)
 {
 	const char *name = watcher->held.names.account_domain;
+	uint64_t server_time = dns_locator_server_time(watcher->locator);
 
 	if (error == -ENOKEY || error == -EKEYREJECTED)
-		snprintf(words, size,
-			 "wrong password or unknown account: the server of %.90s does not accept "
-			 "this host's key; sign out and in again",
-			 name);
+		server_words_bad_key(name, words, size);
 	else if (error == -EACCES)
 		snprintf(words, size, "the server does not let this host read %.100s", name);
 	else if (error == -ETIME)
-		snprintf(words, size,
-			 "this host's clock and the server's differ by more than five minutes: "
-			 "set the clock");
+		server_words_clock(server_time ? (int64_t)(server_time - time_now(watcher).realtime)
+					       : 0,
+				   words, size);
 	else
 		snprintf(words, size, "%s; trying again", found);
 }

@@ -2,35 +2,11 @@
 #include "services/registrar/registrar-words.h"
 
 #include "common/dns/dns-message.h"
+#include "common/dns/server-words.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static void write_skew(int64_t ahead, char *words, size_t size)
-{
-	uint64_t seconds = ahead < 0 ? -(uint64_t)ahead : (uint64_t)ahead;
-	char much[64];
-
-	if (!ahead) {
-		snprintf(words, size,
-			 "this host's clock and the server's differ by more than five minutes: set "
-			 "the clock (timedatectl set-ntp true)");
-		return;
-	}
-	if (seconds < 2 * 3600)
-		snprintf(much, sizeof(much), "%" PRIu64 " min", (seconds + 30) / 60);
-	else if (seconds < 2 * 86400)
-		snprintf(much, sizeof(much), "%" PRIu64 " h %" PRIu64 " min", seconds / 3600,
-			 seconds / 60 % 60);
-	else
-		snprintf(much, sizeof(much), "%" PRIu64 " days", seconds / 86400);
-	snprintf(
-		words, size,
-		"this host's clock is %s %s the server's: set the clock (timedatectl set-ntp true)",
-		much, ahead > 0 ? "behind" : "ahead of");
-}
 
 enum registrar_result registrar_result_of_error(const char *account_domain, int error,
 						int64_t ahead, char *words, size_t size)
@@ -38,17 +14,14 @@ enum registrar_result registrar_result_of_error(const char *account_domain, int 
 	switch (error) {
 	case -ENOKEY:
 	case -EKEYREJECTED:
-		snprintf(words, size,
-			 "wrong password or unknown account: the server of %.90s does not accept "
-			 "this host's key; sign out and in again",
-			 account_domain);
+		server_words_bad_key(account_domain, words, size);
 		return REGISTRAR_RESULT_BAD_KEY;
 	case -EACCES:
 		snprintf(words, size, "the server does not let this host act for %s",
 			 account_domain);
 		return REGISTRAR_RESULT_REFUSED;
 	case -ETIME:
-		write_skew(ahead, words, size);
+		server_words_clock(ahead, words, size);
 		return REGISTRAR_RESULT_CLOCK;
 	/* Of the TLS connection, dns-stream.h; it has more words. */
 	case -EPERM:

@@ -203,7 +203,7 @@ def test_hosts(host, house):
     assert hosts[0]["name"] == "laptop.alice.members.example.org" and hosts[0]["live"] is True
     house["llq-watcher"].change("/org/homeward/Watcher1/host/laptop", "org.homeward.Watcher1.Host", Live=("b", False),
                                 NotHeardSince=("t", int(time.time()) - 600))
-    assert re.search(r"11.0.2.1:4500 \(not heard since 10 min ago\)", ctl(host, "hosts").stdout)
+    assert re.search(r"11.0.2.1:4500 \(the zone's server was last heard 10 min ago\)", ctl(host, "hosts").stdout)
     house["llq-watcher"].remove("/org/homeward/Watcher1/host/laptop")
     assert "no other host" in ctl(host, "hosts").stdout
     assert json.loads(ctl(host, "--json", "hosts").stdout) == []

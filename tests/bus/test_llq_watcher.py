@@ -211,6 +211,14 @@ def test_wrong_password_and_then_the_right_one(host, zone):
     host.wait_for(("llq-watcher", "State", "watching"), 30)
 
 
+def test_clocks_differ(host, zone):
+    zone.ahead = 600
+    start(host)
+    host.wait_for(("llq-watcher", "State", "retrying"))
+    assert get(host, "Reason") == ("this host's clock is 10 min behind the server's: set the clock "
+                                   "(timedatectl set-ntp true)")
+
+
 def test_orderly_end_says_goodbye(host, zone):
     watching(host, zone)
     assert host.stop_daemon("llq-watcher") == 0
