@@ -175,7 +175,10 @@ class Host(Namespace):
 
     def start_bus(self):
         """The system bus. Started by the constructor; again after stop_bus()."""
-        self.write("/run/lab/bus.conf", _BUS_CONFIG % self.policy)
+        # A copy: the daemon reads it again after it has become a user who may not see where the tree lies.
+        with open(self.policy, "rb") as file:
+            self.write("/run/lab/policy.conf", file.read())
+        self.write("/run/lab/bus.conf", _BUS_CONFIG % "/run/lab/policy.conf")
         socket_path = self.path("/run/dbus/system_bus_socket")
         if os.path.lexists(socket_path):
             os.unlink(socket_path)
