@@ -22,9 +22,11 @@
 #define RESTARTS_MAX 3
 #define LEASE_LEAST  60 /* seconds; what a confused server may grant */
 
-/* After each attempt, milliseconds until the next; after the last, until it is given up. */
-static const uint16_t intervals[] = { 500, 1500, 4000, 8000 };
-#define GIVE_UP_MSEC 14000 /* their sum */
+/* After each attempt, milliseconds until the next; after the last, until it is given up. Of a setup
+ * (RFC 8764 §5.1), and of a probe, which RFC 8764 does not know. */
+static const uint16_t setup_intervals[] = { 2000, 4000, 8000 };
+static const uint16_t probe_intervals[] = { 500, 1500, 4000, 8000 };
+#define GIVE_UP_MSEC 14000 /* the sum of either */
 /* Percent of the lease at which a refresh is sent (RFC 8764 §7.1), and when it is over. */
 static const uint8_t refresh_percents[] = { 80, 90, 95, 100 };
 
@@ -156,7 +158,7 @@ static void send_setup(struct llq_set *set, struct query *query, const struct ll
 	query->probe_at = UINT64_MAX;
 	query->n_events = 0;
 	query->last_event = 0;
-	query->due = time->now + intervals[0];
+	query->due = time->now + setup_intervals[0];
 	send_request(set, query, &llq, time);
 }
 
@@ -168,7 +170,7 @@ static void send_challenge_response(struct llq_set *set, struct query *query,
 			       .lease = query->lease };
 
 	query->phase = PHASE_RESPONSE;
-	query->due = time->now + intervals[0];
+	query->due = time->now + setup_intervals[0];
 	send_request(set, query, &llq, time);
 }
 
@@ -219,8 +221,8 @@ static bool is_server_gone(const struct llq_set *set, uint64_t now)
 
 static void on_setup_due(struct llq_set *set, struct query *query, const struct llq_time *time)
 {
-	if (query->n_sent < ARRAY_SIZE(intervals)) {
-		query->due = time->now + intervals[query->n_sent];
+	if (query->n_sent < ARRAY_SIZE(setup_intervals)) {
+		query->due = time->now + setup_intervals[query->n_sent];
 		resend(set, query);
 	} else if (is_server_gone(set, time->now)) {
 		fail(set, LLQ_STATUS_FAILED);
@@ -231,16 +233,16 @@ static void on_setup_due(struct llq_set *set, struct query *query, const struct 
 
 static void on_probe_due(struct llq_set *set, struct query *query, const struct llq_time *time)
 {
-	bool lost = query->outstanding && query->n_sent == ARRAY_SIZE(intervals);
+	bool lost = query->outstanding && query->n_sent == ARRAY_SIZE(probe_intervals);
 
 	if (lost && is_server_gone(set, time->now)) {
 		fail(set, LLQ_STATUS_FAILED);
 	} else if (lost || !query->outstanding) {
 		query->probing = true;
-		query->due = time->now + intervals[0];
+		query->due = time->now + probe_intervals[0];
 		send_refresh(set, query, query->lease, time);
 	} else {
-		query->due = time->now + intervals[query->n_sent];
+		query->due = time->now + probe_intervals[query->n_sent];
 		resend(set, query);
 	}
 }

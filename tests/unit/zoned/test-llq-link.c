@@ -260,8 +260,9 @@ static void run(struct world *world, uint64_t msec)
 			deliver(world, datagram);
 			break;
 		}
-		restart_client(world);
 		send_all(world);
+		/* Behind the tick, which may be when it gives up. */
+		restart_client(world);
 		if (moment->now >= end)
 			return;
 	}
