@@ -3,6 +3,7 @@
 /*
  * Each query:
  *   idle --start--> setup --challenge--> response --ACK and answers--> established
+ *   setup --ACK and answers at once, as a server may over TLS--> established
  *   setup, response --no answer for 14 s--> the set has failed
  *   established --80, 90, 95 % of the lease, or a probe--> refresh sent --ack--> established
  *   refresh --NO-SUCH-LLQ--> setup, and a probe of all others: the server forgot
@@ -520,6 +521,21 @@ static void on_error(struct llq_set *set, struct query *query, const struct llq_
 			  : LLQ_STATUS_REFUSED);
 }
 
+/* Over a stream the client's address needs no proof, so a server may leave out challenge and
+ * response. What has records is no challenge. */
+static bool is_ack_at_once(const struct llq_set *set, const struct llq_message *message)
+{
+	return set->stream && dns_message_count(message->dns, DNS_SECTION_ANSWER) > 0;
+}
+
+static void establish(struct llq_set *set, struct query *query, const struct llq_message *message,
+		      const struct llq_time *time)
+{
+	query->phase = PHASE_ESTABLISHED;
+	set_granted(set, query, message->llq.lease, time->now);
+	take_answers(set, query, message, true);
+}
+
 static void on_answer(struct llq_set *set, struct query *query, const struct llq_message *message,
 		      const struct llq_time *time)
 {
@@ -542,14 +558,15 @@ static void on_answer(struct llq_set *set, struct query *query, const struct llq
 			break;
 		query->id = llq->id;
 		query->lease = llq->lease;
-		send_challenge_response(set, query, time);
+		if (is_ack_at_once(set, message))
+			establish(set, query, message, time);
+		else
+			send_challenge_response(set, query, time);
 		return;
 	case PHASE_RESPONSE:
 		if (llq->opcode != DNS_LLQ_OPCODE_SETUP || llq->id != query->id)
 			break;
-		query->phase = PHASE_ESTABLISHED;
-		set_granted(set, query, llq->lease, time->now);
-		take_answers(set, query, message, true);
+		establish(set, query, message, time);
 		return;
 	case PHASE_ESTABLISHED:
 		if (llq->opcode != DNS_LLQ_OPCODE_REFRESH || llq->id != query->id)

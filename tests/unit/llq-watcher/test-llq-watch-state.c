@@ -202,6 +202,46 @@ static void lost_response_or_ack(void **state)
 	expect_records(RECORDS(FIRST));
 }
 
+/* A server may take a TLS connection for proof enough of the client's address. */
+static void ack_at_once(void **state)
+{
+	struct push_start start = { .key = &key };
+	struct got got;
+
+	watch_set_start_stream(set, WATCH_TRANSPORT_LLQ_TLS, &start, &now);
+	got = expect_setup();
+	got.llq.id = ID;
+	got.llq.lease = 7200;
+	acknowledge(&got, RECORDS(FIRST));
+	forget(&got);
+	assert_quiet();
+	assert_int_equal(watch_set_status(set), LLQ_STATUS_WATCHING);
+	expect_records(RECORDS(FIRST));
+	send_event(ID, RECORDS("-" FIRST, SECOND));
+	expect_ack(ID);
+	expect_records(RECORDS(SECOND));
+	/* Four steps as well. */
+	watch_set_start_stream(set, WATCH_TRANSPORT_LLQ_TLS, &start, &now);
+	got = expect_setup();
+	challenge(&got, ID, 900);
+	forget(&got);
+	got = expect_response(ID, 900);
+	acknowledge(&got, NO_RECORDS);
+	forget(&got);
+	expect_records(NO_RECORDS);
+	/* Over UDP there are always four: what comes in the second is not taken. */
+	watch_set_stop(set, &now);
+	forget(&(struct got){ .name = get().name });
+	watch_set_start(set, &key, &now);
+	got = expect_setup();
+	got.llq.id = ID;
+	acknowledge(&got, RECORDS(FIRST));
+	forget(&got);
+	got = expect_response(ID, 7200);
+	forget(&got);
+	expect_records(NO_RECORDS);
+}
+
 static void silent_server(void **state)
 {
 	struct got got;
@@ -647,6 +687,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lost_setup, setup, teardown),
 		cmocka_unit_test_setup_teardown(lost_challenge_comes_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(lost_response_or_ack, setup, teardown),
+		cmocka_unit_test_setup_teardown(ack_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(silent_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(event_adds_and_removes, setup, teardown),
 		cmocka_unit_test_setup_teardown(event_about_another_name_changes_nothing, setup,
