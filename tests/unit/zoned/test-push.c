@@ -500,6 +500,33 @@ static void fatal_errors(void **state)
 	assert_fatal(fixture);
 }
 
+/* RECONFIRM is taken and never answered: there is nobody to ask (RFC 8765 §6.5). */
+static void reconfirm(void **state)
+{
+	ldns_rr *rr = exchange_rr("desktop A 192.0.2.1");
+	struct fixture *fixture = *state;
+	struct dns_builder builder;
+	uint8_t buffer[128];
+
+	UPDATE(fixture, "desktop A 192.0.2.1");
+	bind_as(fixture, DESKTOP_KEY, 7);
+	assert_int_equal(subscribe(fixture, 1, "desktop", LDNS_RR_TYPE_A), 0);
+	fixture_clear_outbox(fixture);
+	dns_push_build_reconfirm(&builder, buffer, sizeof buffer, rr);
+	send_built(fixture, &builder);
+	assert_int_equal(fixture->outbox.n, 0);
+	assert_int_equal(authority_counters(fixture->authority)->push_reconfirms, 1);
+	assert_int_equal(authority_n_subscriptions(fixture->authority), 1);
+	assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_A), 1);
+	/* Of any type is not allowed. */
+	fixture_clear_outbox(fixture);
+	ldns_rr_set_type(rr, LDNS_RR_TYPE_ANY);
+	dns_push_build_reconfirm(&builder, buffer, sizeof buffer, rr);
+	send_built(fixture, &builder);
+	assert_fatal(fixture);
+	ldns_rr_free(rr);
+}
+
 static void silent_clients_are_dropped(void **state)
 {
 	static const struct dns_dso_keepalive wanted = { 10000, 20000 };
@@ -681,6 +708,7 @@ int main(void)
 		TEST(too_many),
 		TEST(unsubscribe),
 		TEST(fatal_errors),
+		TEST(reconfirm),
 		TEST(silent_clients_are_dropped),
 		TEST(account_goes),
 		TEST(account_is_changed),

@@ -231,11 +231,10 @@ static size_t size_of_answer(struct fixture *fixture, uint16_t edns, const char 
 static void answers_fit_what_the_client_takes(void **state)
 {
 	struct fixture *fixture = *state;
+	char text[256];
 	bool is_cut;
 
 	for (int i = 0; i < 20; i++) {
-		char text[128];
-
 		snprintf(text, sizeof text, "big TXT \"%050d\"", i);
 		fixture_add(fixture, FIXTURE_DOMAIN, 0, text);
 		snprintf(text, sizeof text, "medium TXT \"%010d\"", i);
@@ -245,6 +244,11 @@ static void answers_fit_what_the_client_takes(void **state)
 	assert_true(is_cut);
 	assert_in_range(size_of_answer(fixture, 600, "medium", &is_cut), 100, 600);
 	assert_true(is_cut);
+	/* Less than 512 means 512 (RFC 6891 §6.2.3). */
+	snprintf(text, sizeof text, "small TXT \"%0200d\"", 1);
+	fixture_add(fixture, FIXTURE_DOMAIN, 0, text);
+	assert_in_range(size_of_answer(fixture, 100, "small", &is_cut), 250, 512);
+	assert_false(is_cut);
 	assert_in_range(size_of_answer(fixture, 1232, "medium", &is_cut), 500, 1232);
 	assert_false(is_cut);
 	assert_in_range(size_of_answer(fixture, 65535, "big", &is_cut), 100, 1232);
