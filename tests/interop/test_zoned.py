@@ -32,12 +32,12 @@ KEY_FILE = "/run/alice.key"
 class Server:
     """A host that runs zoned, and the tools beside it."""
 
-    def __init__(self, host):
+    def __init__(self, host, config=CONFIG):
         self.host = host
         for tool in ("nsupdate", "dig", "kdig"):
             if host.run(["sh", "-c", f"command -v {tool}"], check=False).returncode:
                 pytest.skip(f"{tool} is not installed")
-        host.start_daemon("zoned", CONFIG, supervise=True)
+        host.start_daemon("zoned", config, supervise=True)
         self.zonectl("account", "add", "alice", "--password-fd", "0", input=PASSWORD + "\n")
         # As root: the key file is for the person who runs nsupdate.
         host.run(["/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", "account", "key", "alice",
@@ -142,6 +142,14 @@ def test_without_a_key_nothing_is_seen(server):
                                         check=False).stderr
     assert server.dig(ZONE, "SOA", "+short", key=False).startswith(f"ns.{ZONE}. ")
     assert server.dig(f"ns.{ZONE}", "A", "+short", key=False) == "127.0.0.1\n"
+
+
+def test_delv_reads_what_is_public(server):
+    """It has no keys for TSIG, and there are no signatures of DNSSEC for it to look at."""
+    answer = server.host.run(["delv", "@127.0.0.1", "-i", ZONE, "NS"]).stdout
+    assert re.search(rf"^{ZONE}\.\s+\d+\s+IN\s+NS\s+ns\.{ZONE}\.$", answer, re.M), answer
+    refused = server.host.run(["delv", "@127.0.0.1", "-i", ALICE, "NS"], check=False)
+    assert "IN" not in refused.stdout.split() and "REFUSED" in refused.stdout + refused.stderr
 
 
 def test_wrong_keys(server):
@@ -513,9 +521,9 @@ def test_example_configuration(make_host):
 # Long-lived queries ---------------------------------------------------------------------------------------
 
 class LlqClient:
-    def __init__(self, server, name, rdtype, *options):
+    def __init__(self, server, name, rdtype, *options, address="127.0.0.1"):
         self.process = server.host.popen(
-            ["/usr/bin/python3", os.path.join(os.path.dirname(__file__), "llq_client.py"), "127.0.0.1", ALICE,
+            ["/usr/bin/python3", os.path.join(os.path.dirname(__file__), "llq_client.py"), address, ALICE,
              server.secret, name, rdtype, *options], stdout=subprocess.PIPE)
 
     def read(self):
@@ -553,6 +561,16 @@ def test_llq_by_dnspython(server):
     while [True, f"{name}.", f"four.{ALICE}."] not in client.read()["changes"]:
         pass
     assert server.counters()["LiveLlqs"] == 1
+
+
+def test_answers_and_events_come_from_where_they_were_asked(server):
+    """zoned listens on all addresses; dig and a connected socket take answers of the one they asked."""
+    client = LlqClient(server, f"desktop.{ALICE}", "AAAA", address="127.0.0.5")
+    assert client.read()["ack"]["error"] == 0
+    server.nsupdate(f"update add desktop.{ALICE} 10 AAAA fd00::1")
+    assert client.read()["changes"] == [[True, f"desktop.{ALICE}.", "fd00::1"]]
+    assert server.host.run(["dig", "@127.0.0.6", "-k", KEY_FILE, "+norec", "+short", "+tries=1", f"desktop.{ALICE}", "AAAA"]
+                           ).stdout == "fd00::1\n"
 
 
 def test_llq_event_three_times(server):

@@ -8,14 +8,14 @@ import subprocess
 import pytest
 
 from homeward_lab import TOP, wait_until
-from test_zoned import ALICE, PASSWORD, ZONE, Server
+from test_zoned import ALICE, CONFIG, PASSWORD, ZONE, Server
 
 CLIENT = f"{TOP}/tests/interop/push_client.py"
 
 
 class StreamServer(Server):
-    def __init__(self, host):
-        super().__init__(host)
+    def __init__(self, host, config=CONFIG):
+        super().__init__(host, config)
         # Where the build's prefix has the state.
         self.certificate = re.search(r"made a certificate: (\S+)", host.log("zoned")).group(1)
 
@@ -285,6 +285,40 @@ def test_restart(server):
     client.subscribe(ALICE, "NS")
     assert client("push") == [f"+ {ALICE}. NS ns.{ZONE}. 3600"]
     client.close()
+
+
+IDLE_SCRIPT = """
+import socket, ssl, struct
+import dns.message
+query = dns.message.make_query("members.example.org", "NS").to_wire()
+for port in (53, 853):
+    stream = socket.create_connection(("127.0.0.1", port))
+    if port == 853:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        stream = context.wrap_socket(stream)
+    stream.settimeout(30)
+    octets = stream.makefile("rb")
+    for _ in range(2):
+        stream.sendall(struct.pack(">H", len(query)) + query)
+        assert len(octets.read(int.from_bytes(octets.read(2), "big"))) > 12
+    assert octets.read() == b"", port
+print("ended")
+"""
+
+
+def test_idle_connections_end(make_host):
+    """RFC 7766 §6.2.3, and how long that is by RFC 7828. Who subscribes is not idle."""
+    server = StreamServer(make_host("zone", bus=False), CONFIG + "[tcp]\nidle = 1\n[tls]\nidle = 1\n")
+    client = PushClient(server)
+    client.subscribe(f"host.{ALICE}", "A")
+    assert client("next")[0] == "keepalive"
+    assert server.host.run(["/usr/bin/python3", "-c", IDLE_SCRIPT]).stdout == "ended\n"
+    assert "TCP KEEPALIVE: 1.0 secs" in server.dig(ALICE, "NS", "+tcp", "+keepalive")
+    server.nsupdate(f"update add host.{ALICE} 10 A 192.0.2.1")
+    assert client("push") == [f"+ host.{ALICE}. A 192.0.2.1 10"]
+    client.close()
+    assert server.host.stop_daemon("zoned") == 0
 
 
 SLOW_SCRIPT = """
