@@ -164,7 +164,8 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 	struct zone *next;
 	uint16_t rcode;
 
-	if (!account)
+	/* It may have gone, or have been disabled and purged, while this waited. */
+	if (!account || account->is_disabled)
 		return LDNS_RCODE_REFUSED;
 	if (authority->follower && !follow_owns(authority, account))
 		return LDNS_RCODE_SERVFAIL;

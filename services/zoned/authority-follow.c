@@ -320,7 +320,7 @@ static int settle_leases(struct authority *authority, struct account *account,
 
 	for (size_t i = 0; i < account->base->n_records; i++) {
 		struct zone_record *record = account->base->records[i];
-		struct zone_record *next;
+		cleanup(zone_record_unrefp) struct zone_record *next = NULL;
 		bool is_known = record->writer || record->expires != ZONE_NEVER;
 		int r;
 
@@ -329,7 +329,6 @@ static int settle_leases(struct authority *authority, struct account *account,
 		r = zone_record_new_refreshed(record, expires, NULL, &next);
 		if (r >= 0)
 			r = zone_put(account->base, next);
-		zone_record_unref(next);
 		if (r < 0)
 			return r;
 	}

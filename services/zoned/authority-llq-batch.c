@@ -112,9 +112,11 @@ void authority_apply_llq(struct authority *authority, struct operation *operatio
 	struct account *account =
 		accounts_find_id(&authority->accounts, operation->request.account_id);
 
-	/* Removed while this waited. There is nobody to answer, and nothing to be looked at. */
-	if (!account) {
+	/* Removed or disabled while this waited. There is nothing to be looked at: the options are
+	 * still the client's words. */
+	if (!account || account->is_disabled) {
 		operation->rcode = LDNS_RCODE_REFUSED;
+		operation->n_llqs = 0;
 		return;
 	}
 	operation->begun = moment->now;
@@ -220,11 +222,15 @@ void authority_answer_llq(struct authority *authority, struct operation *operati
 
 	begin_llq_answer(&answer, operation);
 	for (size_t i = 0; operation->rcode == LDNS_RCODE_NOERROR && i < operation->n_llqs; i++) {
-		const struct dns_llq *option = &operation->llqs[i];
+		struct dns_llq *option = &operation->llqs[i];
 		const struct llq *llq = option->error == DNS_LLQ_ERROR_NONE
 						? llq_table_find(&authority->llqs, option->id)
 						: NULL;
 
+		/* It ended while the disk was waited for. Its client must set it up anew. */
+		if (!llq && option->error == DNS_LLQ_ERROR_NONE && option->lease)
+			*option = (struct dns_llq){ option->version, option->opcode,
+						    DNS_LLQ_ERROR_NO_SUCH_LLQ, option->id, 0 };
 		if (llq && operation->kind == OPERATION_LLQ_CONFIRM)
 			add_records(&answer, llq->known, llq->question->account->zone,
 				    operation->begun);
@@ -250,6 +256,20 @@ static int write_removed(struct llq_table *table, struct change_list *changes)
 	return r;
 }
 
+/* The one in its place goes with the same transaction: of two rows a restart would have to guess
+ * which is the newer. */
+static int write_replaced(const struct llq_table *table, const struct llq *llq,
+			  struct change_list *changes)
+{
+	const struct llq *old = llq_table_find_place(table, llq);
+	struct change change = { .kind = CHANGE_DELETE_LLQ };
+
+	if (!old || old->peer.connection)
+		return 0;
+	change.llq_id = old->id;
+	return change_list_append(changes, &change);
+}
+
 static int write_confirmed(struct authority *authority, struct operation *operation,
 			   const struct moment *moment, struct change_list *changes)
 {
@@ -261,6 +281,9 @@ static int write_confirmed(struct authority *authority, struct operation *operat
 
 		if (!llq || llq->peer.connection)
 			continue;
+		r = write_replaced(&authority->llqs, llq, changes);
+		if (r < 0)
+			return r;
 		r = llq_wire_to_storage(llq, moment, &change);
 		if (r >= 0)
 			r = change_list_append(changes, &change);

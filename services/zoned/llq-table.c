@@ -273,11 +273,18 @@ void llq_table_remove_question(struct llq_table *table, struct llq_question *que
 		llq_table_remove(table, llq, now);
 }
 
+struct llq *llq_table_find_place(const struct llq_table *table, const struct llq *llq)
+{
+	struct llq *found;
+
+	HASH_FIND(by_place, table->by_place, &llq->place, sizeof llq->place, found);
+	return found;
+}
+
 void llq_table_take_up(struct llq_table *table, struct llq *llq, uint64_t now)
 {
-	struct llq *old;
+	struct llq *old = llq_table_find_place(table, llq);
 
-	HASH_FIND(by_place, table->by_place, &llq->place, sizeof llq->place, old);
 	if (old)
 		llq_table_remove(table, old, now);
 	/* Without memory it cannot be replaced, and ends with its lease. */

@@ -72,6 +72,8 @@ struct llq_wish {
 };
 int llq_table_add(struct llq_table *table, struct account *account, const struct llq_wish *wish,
 		  uint64_t now, struct llq **ret);
+/* The live one that a new one would replace, or NULL. */
+struct llq *llq_table_find_place(const struct llq_table *table, const struct llq *llq);
 /* The new one is live; one that was in its place is removed. */
 void llq_table_take_up(struct llq_table *table, struct llq *llq, uint64_t now);
 /* Frees it; the storage keeps it. */

@@ -292,15 +292,46 @@ static void changes_wait_for_the_transaction(void **state)
 		-ENOENT);
 }
 
+/* What was sent before the account was disabled, and waits, is refused too: its records may have
+ * been purged in between. */
+static void disabled_while_an_update_waits(void **state)
+{
+	struct account_terms purged = terms(), enabled = terms();
+	struct fixture *fixture = *state;
+	struct exchange exchange;
+	size_t size;
+
+	purged.is_disabled = purged.is_purged = true;
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, "host A 192.0.2.1");
+	size = dns_builder_sign(&exchange.builder, fixture_key(FIXTURE_DOMAIN), NULL,
+				fixture->moment.date / 1000, NULL);
+	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, exchange.octets,
+			  size, &fixture->outbox);
+	assert_int_equal(authority_change_account(fixture->authority, FIXTURE_ACCOUNT, &purged,
+						  &fixture->moment),
+			 1);
+	fixture_work(fixture);
+	assert_int_equal(fixture->outbox.n, 1);
+	assert_int_equal(fixture->outbox.items[0].data[3] & 0xf, LDNS_RCODE_REFUSED);
+	assert_int_equal(change(fixture, &enabled), 1);
+	assert_int_equal(fixture_count(fixture, "host", LDNS_RR_TYPE_A), -1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(current_algorithms), TEST(old_algorithms_only_where_asked_for),
-		TEST(unknown_algorithm),  TEST(shortened_signatures),
-		TEST(new_key_at_once),    TEST(disabled_account),
-		TEST(purged_account),     TEST(changes_wait_for_the_transaction),
+		TEST(current_algorithms),
+		TEST(old_algorithms_only_where_asked_for),
+		TEST(unknown_algorithm),
+		TEST(shortened_signatures),
+		TEST(new_key_at_once),
+		TEST(disabled_account),
+		TEST(purged_account),
+		TEST(changes_wait_for_the_transaction),
+		TEST(disabled_while_an_update_waits),
 	};
 
 	return cmocka_run_group_tests_name("zoned accounts", tests, NULL, NULL);

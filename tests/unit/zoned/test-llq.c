@@ -60,6 +60,24 @@ static void talk(struct fixture *fixture, struct talk *talk)
 	exchange_clear(&exchange);
 }
 
+/* Sends it and does nothing else: it waits for a transaction. */
+static void post(struct fixture *fixture, const struct talk *talk)
+{
+	uint8_t option[DNS_OPTION_LLQ_SIZE];
+	struct writer writer = writer_init(option, sizeof option);
+	struct exchange exchange;
+	int size;
+
+	fixture_clear_outbox(fixture);
+	exchange_begin_query(&exchange, talk->name, talk->type);
+	dns_option_write_llq(&writer, &talk->llq);
+	dns_builder_add_edns(&exchange.builder, 0, 0, option, sizeof option);
+	size = dns_builder_sign(&exchange.builder, fixture_key(talk->key_name), NULL,
+				fixture->moment.date / 1000, NULL);
+	authority_receive(fixture->authority, &fixture->moment, &fixture->peer, exchange.octets,
+			  size, &fixture->outbox);
+}
+
 static struct talk first_step(struct fixture *fixture, const char *key_name, uint32_t lease)
 {
 	struct talk step = { key_name,
@@ -872,19 +890,8 @@ static void removed_account_gets_no_query(void **state)
 
 	for (int again = 0; again < 2; again++) {
 		struct talk step = first_step(fixture, DESKTOP_KEY, 5400);
-		uint8_t option[DNS_OPTION_LLQ_SIZE];
-		struct writer writer = writer_init(option, sizeof option);
-		struct exchange exchange;
-		int size;
 
-		fixture_clear_outbox(fixture);
-		exchange_begin_query(&exchange, step.name, step.type);
-		dns_option_write_llq(&writer, &step.llq);
-		dns_builder_add_edns(&exchange.builder, 0, 0, option, sizeof option);
-		size = dns_builder_sign(&exchange.builder, fixture_key(DESKTOP_KEY), NULL,
-					fixture->moment.date / 1000, NULL);
-		authority_receive(fixture->authority, &fixture->moment, &fixture->peer,
-				  exchange.octets, size, &fixture->outbox);
+		post(fixture, &step);
 		authority_unlist_accounts(fixture->authority);
 		authority_keep_listed(fixture->authority);
 		if (again)
@@ -897,6 +904,80 @@ static void removed_account_gets_no_query(void **state)
 		assert_int_equal(authority_n_llqs(fixture->authority), 0);
 		if (!again)
 			fixture_add_account(fixture);
+	}
+}
+
+static struct talk make_refresh(uint64_t id, uint32_t lease)
+{
+	return (struct talk){ DESKTOP_KEY,
+			      QUESTION,
+			      LDNS_RR_TYPE_PTR,
+			      { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_REFRESH, 0, id, lease } };
+}
+
+/* The same with a refresh: what it names has gone with the account. */
+static void removed_account_refreshes_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk step = make_refresh(set_up(fixture, DESKTOP_KEY, 5400), 5400);
+
+	for (int is_known = 0; is_known < 2; is_known++) {
+		post(fixture, &step);
+		authority_forget_account(fixture->authority, FIXTURE_ACCOUNT);
+		fixture_work(fixture);
+		assert_int_equal(fixture->outbox.n, 0);
+		assert_int_equal(authority_n_llqs(fixture->authority), 0);
+		fixture_add_account(fixture);
+		assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	}
+}
+
+/* Its client was given up between the begin of the transaction and its end: it must not be told
+ * that all is well. */
+static void given_up_during_its_refresh(void **state)
+{
+	struct fixture *fixture = *state;
+	struct change_list changes = {};
+	uint64_t id = set_up(fixture, DESKTOP_KEY, 5400);
+	cleanup(dns_message_freep) struct dns_message *message = NULL;
+	struct talk step = make_refresh(id, 5400);
+	struct dns_llq option;
+
+	change(fixture, true, PTR("one"));
+	fixture_sleep(fixture, 13999);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+	post(fixture, &step);
+	assert_int_equal(authority_begin(fixture->authority, &fixture->moment, &changes), 1);
+	fixture->moment.now++;
+	fixture->moment.date++;
+	authority_tick(fixture->authority, &fixture->moment, &fixture->outbox);
+	assert_int_equal(authority_n_llqs(fixture->authority), 0);
+	fixture_clear_outbox(fixture);
+	memory_storage_apply(&fixture->storage, &changes);
+	authority_finish(fixture->authority, &fixture->moment, true, &fixture->outbox);
+	assert_int_equal(fixture->outbox.n, 1);
+	assert_int_equal(dns_message_parse(fixture->outbox.items[0].data,
+					   fixture->outbox.items[0].size, &message),
+			 0);
+	assert_int_equal(dns_options_read_llqs(message->options, message->options_size, &option, 1),
+			 1);
+	assert_int_equal(option.error, DNS_LLQ_ERROR_NO_SUCH_LLQ);
+	assert_int_equal(option.id, id);
+	assert_int_equal(option.lease, 0);
+}
+
+/* Whichever row is read first: the older one is gone when the newer is there. */
+static void replaced_query_does_not_come_back(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t id;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	for (int i = 0; i < 8; i++) {
+		fixture->peer.remote.port++;
+		id = set_up(fixture, DESKTOP_KEY, 5400);
+		assert_int_equal(fixture->storage.n, 1);
+		assert_int_equal(fixture->storage.items[0].llq.id, id);
 	}
 }
 
@@ -1044,6 +1125,9 @@ int main(void)
 		TEST(refresh_does_not_acknowledge),
 		TEST(rest_of_a_big_set_outlives_a_restart),
 		TEST(removed_account_gets_no_query),
+		TEST(removed_account_refreshes_nothing),
+		TEST(given_up_during_its_refresh),
+		TEST(replaced_query_does_not_come_back),
 		TEST(disk_failure_makes_no_query),
 		TEST(events_go_down_the_stream),
 		TEST(ends_with_its_connection),
