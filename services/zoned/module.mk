@@ -50,6 +50,7 @@ services_zoned_zoned_SOURCES = \
 	services/zoned/config-check.c services/zoned/config-check.h \
 	services/zoned/main.c \
 	services/zoned/backend-dns.c services/zoned/backend-dns.h \
+	services/zoned/checkpointer.c services/zoned/checkpointer.h \
 	services/zoned/server-stream.c services/zoned/server-stream.h \
 	services/zoned/metrics-server.c services/zoned/metrics-server.h \
 	services/zoned/server-udp.c services/zoned/server-udp.h \

@@ -75,6 +75,8 @@ static const char *const statement_texts[N_STATEMENTS] = {
 struct storage {
 	sqlite3 *database;
 	sqlite3_stmt *statements[N_STATEMENTS];
+	int log_pages;
+	char *complaint; /* of the last commit that failed; NULL: SQLite's own last word */
 };
 
 int storage_to_errno(int result)
@@ -221,6 +223,7 @@ struct storage *storage_free(struct storage *storage)
 	for (size_t i = 0; i < N_STATEMENTS; i++)
 		sqlite3_finalize(storage->statements[i]);
 	sqlite3_close(storage->database);
+	free(storage->complaint);
 	free(storage);
 	return NULL;
 }
@@ -232,7 +235,7 @@ void storage_set_patience(struct storage *storage, unsigned int msec)
 
 const char *storage_error(struct storage *storage)
 {
-	return sqlite3_errmsg(storage->database);
+	return storage->complaint ?: sqlite3_errmsg(storage->database);
 }
 
 static int put_record(struct storage *storage, int64_t account, const struct stored_record *record)
@@ -369,19 +372,60 @@ static int execute(struct storage *storage, const char *text)
 	return storage_to_errno(sqlite3_exec(storage->database, text, NULL, NULL, NULL));
 }
 
+static int write_changes(struct storage *storage, const struct change_list *changes)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < changes->n; i++)
+		r = write_change(storage, &changes->items[i]);
+	return r < 0 ? r : execute(storage, "COMMIT");
+}
+
 int storage_commit(struct storage *storage, const struct change_list *changes)
 {
 	int r = execute(storage, "BEGIN IMMEDIATE");
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; r >= 0 && i < changes->n; i++)
-		r = write_change(storage, &changes->items[i]);
 	if (r >= 0)
-		r = execute(storage, "COMMIT");
-	if (r < 0)
+		r = write_changes(storage, changes);
+	free(storage->complaint);
+	storage->complaint = NULL;
+	if (r >= 0)
+		return r;
+	/* What failed, not what became of undoing it. */
+	storage->complaint = strdup(sqlite3_errmsg(storage->database));
+	if (!sqlite3_get_autocommit(storage->database))
 		execute(storage, "ROLLBACK");
 	return r;
+}
+
+/* The log --------------------------------------------------------------------------------------
+ */
+
+static int on_logged(void *userdata, sqlite3 *database, const char *name, int n_pages)
+{
+	struct storage *storage = userdata;
+
+	storage->log_pages = n_pages;
+	/* What is committed is so, whatever comes of this. */
+	if (n_pages >= STORAGE_LOG_PAGES_MAX)
+		(void)storage_checkpoint(storage);
+	return SQLITE_OK;
+}
+
+void storage_defer_checkpoints(struct storage *storage)
+{
+	sqlite3_wal_hook(storage->database, on_logged, storage);
+}
+
+int storage_log_pages(const struct storage *storage)
+{
+	return storage->log_pages;
+}
+
+int storage_checkpoint(struct storage *storage)
+{
+	return storage_to_errno(sqlite3_wal_checkpoint_v2(storage->database, NULL,
+							  SQLITE_CHECKPOINT_PASSIVE, NULL, NULL));
 }
 
 int storage_walk_records(struct storage *storage, int64_t account, storage_record_callback callback,

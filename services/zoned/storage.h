@@ -32,6 +32,21 @@ const char *storage_error(struct storage *storage);
  * Blocks on the disk: to be run as queued work, on a storage of its own. */
 int storage_commit(struct storage *storage, const struct change_list *changes);
 
+/*
+ * What is committed is in a log beside the database and goes into the database later, which costs
+ * two more waits for the disk. SQLite would do that within the COMMIT that makes the log a thousand
+ * pages long, and whoever waits for that one waits longer. After this it is for the caller to do,
+ * with storage_checkpoint() on another storage and thread, which keeps no commit waiting; beyond
+ * STORAGE_LOG_PAGES_MAX a commit does it itself.
+ */
+#define STORAGE_LOG_PAGES     1000 /* worth a checkpoint */
+#define STORAGE_LOG_PAGES_MAX 8192 /* 32 MiB */
+void storage_defer_checkpoints(struct storage *storage);
+/* How long the log was at the end of the last commit. */
+int storage_log_pages(const struct storage *storage);
+/* As far as it goes without waiting for anybody. Blocks on the disk. */
+int storage_checkpoint(struct storage *storage);
+
 /* The callbacks borrow what they get; a negative result stops the walk and is returned. */
 typedef int (*storage_record_callback)(void *userdata, const struct stored_record *record);
 typedef int (*storage_llq_callback)(void *userdata, const struct stored_llq *llq);

@@ -5,6 +5,7 @@
 #include "common/dns/dns-options.h"
 #include "services/zoned/account-loader.h"
 #include "services/zoned/backend-dns.h"
+#include "services/zoned/checkpointer.h"
 #include "services/zoned/metrics-server.h"
 #include "services/zoned/server-stream.h"
 #include "services/zoned/socket-address.h"
@@ -36,6 +37,7 @@ struct zoned {
 	struct storage *reader;          /* the loop's own; its reads touch no disk that waits */
 	struct storage *writer;          /* the thread's, while a transaction is under way */
 	struct transaction *transaction; /* under way, or NULL */
+	struct checkpointer *checkpointer;
 	struct server_udp *udp;
 	struct server_stream *streams;
 	struct metrics_server *metrics;
@@ -130,6 +132,8 @@ static void finish(struct zoned *zoned, int result)
 	send_all(zoned, &outbox);
 	stop_if_done(zoned);
 	schedule(zoned);
+	if (authority_n_waiting(zoned->authority) == 0)
+		checkpointer_consider(zoned->checkpointer, storage_log_pages(zoned->writer));
 }
 
 static void on_committed(void *userdata)
@@ -451,6 +455,15 @@ static int open_sockets(struct zoned *zoned)
 	return r;
 }
 
+/* The third connection to the database. */
+static int open_checkpointer(struct zoned *zoned, char **ret_message)
+{
+	struct storage *storage;
+	int r = storage_open(zoned->config->database, STORAGE_EXISTING, &storage, ret_message);
+
+	return r < 0 ? r : checkpointer_new(zoned->loop, storage, &zoned->checkpointer);
+}
+
 static int open_storage(struct zoned *zoned)
 {
 	cleanup(freep) char *message = NULL;
@@ -460,10 +473,13 @@ static int open_storage(struct zoned *zoned)
 	if (r >= 0)
 		r = storage_open(zoned->config->database, STORAGE_EXISTING, &zoned->reader,
 				 &message);
+	if (r >= 0)
+		r = open_checkpointer(zoned, &message);
 	if (r < 0) {
 		log_error("%s", message ?: strerror(-r));
 		return r;
 	}
+	storage_defer_checkpoints(zoned->writer);
 	r = storage_last_record_id(zoned->reader, &last_record);
 	if (r >= 0) {
 		authority_set_last_record_id(zoned->authority, last_record);
@@ -633,6 +649,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 	loop_timer_free(zoned->work_timer);
 	loop_timer_free(zoned->accounts_timer);
 	storage_free(zoned->reader);
+	checkpointer_free(zoned->checkpointer);
 	/* Stopped without waiting for the disk: the thread keeps what it uses. */
 	if (zoned->transaction)
 		zoned->transaction->zoned = NULL;

@@ -121,6 +121,14 @@ static int find_llq(void *userdata, const struct stored_llq *llq)
 	return 0;
 }
 
+static sqlite3 *open_raw(const char *path)
+{
+	sqlite3 *database;
+
+	assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+	return database;
+}
+
 static void append_record(struct change_list *list, int64_t account, int64_t id, int64_t expires,
 			  const char *writer)
 {
@@ -459,14 +467,6 @@ static void not_a_database(void **state)
 	unlink(other.path);
 }
 
-static sqlite3 *open_raw(const char *path)
-{
-	sqlite3 *database;
-
-	assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
-	return database;
-}
-
 /* A file of every earlier version, with an account and a record in it, becomes one of today. */
 static void old_versions(void **state)
 {
@@ -515,6 +515,74 @@ static void newer_version(void **state)
 	assert_non_null(strstr(message, "newer version"));
 }
 
+/* What is said is what went wrong, not that nothing was left to be undone. */
+static void failure_is_told(void **state)
+{
+	struct place *place = *state;
+	sqlite3 *other = open_raw(place->path);
+	struct change_list changes = {};
+
+	add_account(place->storage, "alice.z");
+	append_record(&changes, 1, 1, 0, "key");
+	storage_set_patience(place->storage, 0);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(storage_commit(place->storage, &changes), -EBUSY);
+	assert_string_equal(storage_error(place->storage), "database is locked");
+	sqlite3_close(other);
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+}
+
+static void commit_some(struct storage *storage, int64_t first, int n)
+{
+	struct change_list changes = {};
+
+	for (int i = 0; i < n; i++)
+		append_record(&changes, 1, first + i, 0, "key");
+	assert_int_equal(storage_commit(storage, &changes), 0);
+	change_list_clear(&changes);
+}
+
+static off_t size_of_file(const char *path)
+{
+	struct stat status;
+
+	assert_int_equal(stat(path, &status), 0);
+	return status.st_size;
+}
+
+/* The log grows until somebody else empties it, and never beyond its bound. */
+static void log_is_emptied_elsewhere(void **state)
+{
+	struct place *place = *state;
+	struct place other = *place;
+	int64_t id = 1;
+	off_t before;
+
+	assert_int_equal(open_storage(&other, STORAGE_EXISTING), 0);
+	add_account(place->storage, "alice.z");
+	storage_defer_checkpoints(place->storage);
+	commit_some(place->storage, id++, 1);
+	assert_int_equal(storage_checkpoint(other.storage), 0);
+	before = size_of_file(place->path);
+	while (storage_log_pages(place->storage) < STORAGE_LOG_PAGES + 100)
+		commit_some(place->storage, id += 100, 100);
+	assert_int_equal(size_of_file(place->path), before);
+	assert_int_equal(storage_checkpoint(other.storage), 0);
+	assert_true(size_of_file(place->path) > before);
+	commit_some(place->storage, id += 100, 1);
+	assert_in_range(storage_log_pages(place->storage), 1, 100);
+	/* Nobody empties it. */
+	before = size_of_file(place->path);
+	while (size_of_file(place->path) == before) {
+		commit_some(place->storage, id += 2000, 2000);
+		assert_in_range(storage_log_pages(place->storage), 1, STORAGE_LOG_PAGES_MAX + 2000);
+	}
+	commit_some(place->storage, id += 5000, 1);
+	assert_in_range(storage_log_pages(place->storage), 1, 100);
+	storage_free(other.storage);
+}
+
 static int find_any(void *userdata, const struct stored_record *record)
 {
 	struct found *found = userdata;
@@ -531,8 +599,16 @@ static int find_any(void *userdata, const struct stored_record *record)
 /* Commits one batch of records after the other, and says by a pipe when each is durable. */
 static void commit_for_ever(struct place *place, int64_t id, int pipe)
 {
-	for (;;) {
+	struct place other = *place;
+
+	storage_defer_checkpoints(place->storage);
+	if (open_storage(&other, STORAGE_EXISTING) < 0)
+		_exit(1);
+	for (unsigned int n = 0;; n++) {
 		struct change_list changes = {};
+
+		if (n % 8 == 7 && storage_checkpoint(other.storage) < 0)
+			_exit(1);
 
 		for (int i = 0; i < BATCH; i++)
 			append_record(&changes, 1, id++, 0, "key");
@@ -618,6 +694,8 @@ int main(void)
 		TEST(records_and_queries),
 		TEST(changes_of_a_removed_account),
 		TEST(removals),
+		TEST(failure_is_told),
+		TEST(log_is_emptied_elsewhere),
 		TEST(killed_while_it_writes),
 		TEST(two_at_once),
 		TEST(no_such_file),
