@@ -458,6 +458,10 @@ int authority_resume(struct authority *authority, const struct moment *moment, i
 	struct follower *follower = authority->follower;
 
 	update_batch_clear(&authority->updates);
+	/* The answer to the first try was lost with its connection, and the second one found what
+	 * the first had done. */
+	if (outcome == -EAGAIN && follow_has_arrived(authority))
+		outcome = 0;
 	if (outcome == -EAGAIN && ++follower->n_attempts < FOLLOW_ATTEMPTS_MAX)
 		return stage_and_plan(authority, moment, changes);
 	if (outcome < 0) {

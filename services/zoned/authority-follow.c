@@ -436,7 +436,8 @@ static void drop_bases(struct authority *authority)
 	}
 }
 
-int follow_stage(struct authority *authority, const struct moment *moment, bool may_claim)
+/* The accounts as the primary has them, as far as something was learnt about them. */
+static int make_bases(struct authority *authority)
 {
 	struct follower *follower = authority->follower;
 	int r = 0;
@@ -444,6 +445,19 @@ int follow_stage(struct authority *authority, const struct moment *moment, bool 
 	drop_bases(authority);
 	for (size_t i = 0; r >= 0 && i < follower->n_learnt; i++)
 		r = apply_learnt(authority, &follower->learnt[i], follower->sequence + i);
+	return r;
+}
+
+bool follow_has_arrived(struct authority *authority)
+{
+	return make_bases(authority) >= 0 && follow_is_published(authority);
+}
+
+int follow_stage(struct authority *authority, const struct moment *moment, bool may_claim)
+{
+	struct follower *follower = authority->follower;
+	int r = make_bases(authority);
+
 	if (r >= 0 && may_claim)
 		r = begin_unclaimed(authority, moment);
 	for (struct account *account = follower->based; r >= 0 && account;

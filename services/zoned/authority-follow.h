@@ -35,6 +35,8 @@ bool follow_is_fixed(const struct authority *authority, const struct account *ac
  * account is taken here; and what is left when it is settled. */
 int follow_stage(struct authority *authority, const struct moment *moment, bool may_claim);
 bool follow_owns(const struct authority *authority, const struct account *account);
+/* Whether the primary has all that is staged, by what was learnt. */
+bool follow_has_arrived(struct authority *authority);
 void follow_settle(struct authority *authority, bool durable);
 /* When there is something for a transaction. */
 uint64_t follow_next_work(const struct authority *authority, uint64_t now);
@@ -50,6 +52,8 @@ bool follow_is_public(const struct authority *authority, const struct name_key *
 /* authority-publish.c: the UPDATEs for what is staged beyond what the primary has. 1: there are
  * some; 0: none; -EMSGSIZE: an account's change that no message can hold; -ENOMEM. */
 int follow_plan_updates(struct authority *authority, bool one_each, struct update_batch *batch);
+/* Whether there would be none. */
+bool follow_is_published(const struct authority *authority);
 /* NOTIFY from the primary, signed or from its address. */
 void follow_receive_notify(struct authority *authority, struct request *request,
 			   const struct moment *moment, struct outbox *outbox);

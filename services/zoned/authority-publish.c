@@ -156,6 +156,15 @@ static int write_message(struct authority *authority, const struct account *firs
 	return r < 0 ? r : append_message(batch, octets, builder.writer.position);
 }
 
+bool follow_is_published(const struct authority *authority)
+{
+	for (const struct account *account = authority->staged; account;
+	     account = account->next_staged)
+		if (measure(account))
+			return false;
+	return true;
+}
+
 int follow_plan_updates(struct authority *authority, bool one_each, struct update_batch *batch)
 {
 	const struct account *first = NULL;

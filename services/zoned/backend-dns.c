@@ -520,6 +520,12 @@ void backend_dns_notified(struct backend_dns *backend)
 	step(backend);
 }
 
+void backend_dns_look(struct backend_dns *backend)
+{
+	/* Not within a callback of ours. */
+	loop_timer_set(backend->timer, loop_now(backend->loop));
+}
+
 bool backend_dns_is_reachable(const struct backend_dns *backend)
 {
 	/* One that was closed for being idle is made anew at once. */

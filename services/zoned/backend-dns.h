@@ -38,6 +38,8 @@ struct backend_dns *backend_dns_free(struct backend_dns *backend);
 
 /* The primary says that its zone changed. */
 void backend_dns_notified(struct backend_dns *backend);
+/* What wants_whole() says may have changed. */
+void backend_dns_look(struct backend_dns *backend);
 bool backend_dns_is_reachable(const struct backend_dns *backend);
 /* While the zone is being followed a transaction would begin with what is old. */
 bool backend_dns_may_begin(const struct backend_dns *backend);

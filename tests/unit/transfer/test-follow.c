@@ -16,6 +16,7 @@ struct primary {
 	unsigned int n_refused; /* by a prerequisite */
 	const char *meanwhile;  /* another node adds this before the next UPDATE comes */
 	bool is_down;
+	bool is_told_twice; /* an answer is lost: the UPDATE comes again, and finds itself */
 };
 
 static struct zone_record *make_record(const char *text)
@@ -97,13 +98,13 @@ static int publish(struct fixture *fixture)
 	if (primary->meanwhile)
 		change_at_primary(fixture, NULL, primary->meanwhile);
 	primary->meanwhile = NULL;
-	for (size_t i = 0; i < batch->n; i++) {
+	for (size_t i = 0; i < batch->n << primary->is_told_twice; i++) {
+		const struct octets *update = &batch->items[i % batch->n];
 		cleanup(zone_freep) struct zone *next = NULL, *before = NULL;
 		struct dns_message *message;
 
 		assert_int_equal(zone_new_copy(primary->zone, &next), 0);
-		assert_int_equal(
-			dns_message_parse(batch->items[i].data, batch->items[i].size, &message), 0);
+		assert_int_equal(dns_message_parse(update->data, update->size, &message), 0);
 		assert_int_equal(message->opcode, LDNS_PACKET_UPDATE);
 		primary->n_updates++;
 		if (update_apply(primary->zone, next, message, &grant, 0) != LDNS_RCODE_NOERROR) {
@@ -225,6 +226,37 @@ static void change_meanwhile(void **state)
 	stop(&fixture);
 }
 
+/* The prerequisite of the client would fail at what its own UPDATE has made. */
+static void answer_is_lost(void **state)
+{
+	struct exchange exchange;
+	struct fixture fixture;
+	struct primary primary;
+	ldns_rdf *name;
+
+	start(&fixture, &primary);
+	sync_up(&fixture);
+	primary.is_told_twice = true;
+	exchange_begin_update(&exchange);
+	name = exchange_name("desktop");
+	dns_builder_add_empty_rr(&exchange.builder, DNS_SECTION_ANSWER, name, LDNS_RR_TYPE_ANY,
+				 LDNS_RR_CLASS_NONE);
+	ldns_rdf_deep_free(name);
+	exchange_add(&exchange, "desktop A 192.0.2.1");
+	exchange_add_lease(&exchange, 1800);
+	assert_int_equal(fixture_send(&fixture, &exchange, DESKTOP_KEY), 0);
+	exchange_clear(&exchange);
+	assert_int_equal(primary.n_refused, 1);
+	primary.is_told_twice = false;
+	/* With the lease that was granted. */
+	fixture_sleep(&fixture, 1799000);
+	assert_int_equal(fixture_count(&fixture, "desktop", LDNS_RR_TYPE_A), 1);
+	fixture_sleep(&fixture, 2000);
+	assert_int_equal(fixture_count(&fixture, "desktop", LDNS_RR_TYPE_A), -1);
+	assert_false(has(&fixture, "desktop." ALICE ". 10 A 192.0.2.1"));
+	stop(&fixture);
+}
+
 static void primary_is_down(void **state)
 {
 	struct fixture fixture;
@@ -343,10 +375,15 @@ static void differences_that_do_not_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(account_is_claimed), cmocka_unit_test(lease_ends),
-		cmocka_unit_test(change_meanwhile),   cmocka_unit_test(primary_is_down),
-		cmocka_unit_test(account_moves),      cmocka_unit_test(restart_keeps_leases),
-		cmocka_unit_test(storage_fails),      cmocka_unit_test(differences_that_do_not_fit),
+		cmocka_unit_test(account_is_claimed),
+		cmocka_unit_test(lease_ends),
+		cmocka_unit_test(change_meanwhile),
+		cmocka_unit_test(primary_is_down),
+		cmocka_unit_test(account_moves),
+		cmocka_unit_test(restart_keeps_leases),
+		cmocka_unit_test(answer_is_lost),
+		cmocka_unit_test(storage_fails),
+		cmocka_unit_test(differences_that_do_not_fit),
 	};
 
 	return cmocka_run_group_tests_name("follow", tests, NULL, NULL);
