@@ -405,7 +405,8 @@ static int write_all(struct authority *authority, const struct moment *moment,
 	for (operation = authority->under_way.first; operation; operation = operation->next)
 		if (operation->kind != OPERATION_UPDATE)
 			authority_apply_llq(authority, operation, moment);
-	if (write_zones(authority, moment, changes) < 0 ||
+	if (authority_write_clock(authority, moment, changes) < 0 ||
+	    write_zones(authority, moment, changes) < 0 ||
 	    authority_stage_llqs(authority, moment, changes) < 0) {
 		struct outbox none = {};
 
@@ -493,7 +494,7 @@ uint64_t authority_next_work(const struct authority *authority, const struct mom
 	/* While a transaction is under way nothing can start; its end asks again. */
 	if (authority->is_busy)
 		return ZONE_NEVER;
-	if (authority->waiting.n)
+	if (authority->waiting.n || authority_clock_has_stepped(authority, moment))
 		due = moment->now;
 	if (authority->follower && follow_next_work(authority, moment->now) < due)
 		due = follow_next_work(authority, moment->now);
@@ -574,6 +575,7 @@ static void settle_zones(struct authority *authority, const struct moment *momen
 void authority_finish(struct authority *authority, const struct moment *moment, bool durable,
 		      struct outbox *outbox)
 {
+	authority_settle_clock(authority, durable);
 	settle_zones(authority, moment, durable, outbox);
 	if (authority->follower)
 		follow_settle(authority, durable);

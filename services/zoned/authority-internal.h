@@ -82,7 +82,10 @@ struct authority {
 	int64_t last_record_id;
 	uint16_t event_ids[LLQ_EVENT_IDS]; /* made together */
 	uint64_t n_event_ids;              /* given out */
-	uint64_t removals_forgotten;       /* when old ones were last removed from the storage */
+	bool has_clock;
+	int64_t clock_lead;          /* what stored dates are ahead of moment.now by */
+	int64_t clock_step;          /* and how much more after the transaction under way */
+	uint64_t removals_forgotten; /* when old ones were last removed from the storage */
 	struct authority_counters counters;
 };
 
@@ -156,6 +159,17 @@ uint64_t authority_next_work(const struct authority *authority, const struct mom
 void operation_queue_init(struct operation_queue *queue);
 void operation_queue_clear(struct operation_queue *queue);
 void request_clear(struct request *request);
+
+/* authority-clock.c: what becomes of stored dates when the clock is set ---------------------------
+ */
+
+/* What was loaded is by the clock of this moment. */
+void authority_begin_clock(struct authority *authority, const struct moment *moment);
+bool authority_clock_has_stepped(const struct authority *authority, const struct moment *moment);
+/* Before anything else is written with a date. 0 or -ENOMEM. */
+int authority_write_clock(struct authority *authority, const struct moment *moment,
+			  struct change_list *changes);
+void authority_settle_clock(struct authority *authority, bool durable);
 
 /* authority-llq.c: messages of long-lived queries ------------------------------------------------
  */

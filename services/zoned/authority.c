@@ -343,6 +343,7 @@ int authority_complete_account(struct authority *authority, int64_t id, const st
 
 	if (!account)
 		return -ENOENT;
+	authority_begin_clock(authority, moment);
 	apex = ldns_rdf2str(account->zone->apex);
 	if (!apex || !server)
 		return -ENOMEM;

@@ -22,6 +22,7 @@ enum change_kind {
 	CHANGE_CLEAR_JOURNAL,
 	CHANGE_PUT_REMOVAL,
 	CHANGE_FORGET_REMOVALS,
+	CHANGE_MOVE_DATES, /* of everything there is, in all accounts */
 };
 
 /* Expiry of a record without a lease. */
@@ -92,6 +93,7 @@ struct change {
 	union {
 		int64_t record_id;
 		uint64_t llq_id;
+		int64_t msec;   /* MOVE_DATES */
 		int64_t before; /* FORGET_REMOVALS: those of an earlier date */
 		struct stored_record record;
 		struct stored_llq llq;

@@ -6,6 +6,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/authority.c services/zoned/authority.h services/zoned/authority-internal.h \
 	services/zoned/authority-account.c \
 	services/zoned/authority-batch.c \
+	services/zoned/authority-clock.c \
 	services/zoned/authority-llq.c \
 	services/zoned/authority-llq-batch.c \
 	services/zoned/authority-llq-events.c \

@@ -25,6 +25,9 @@ enum statement {
 	STATEMENT_WALK_JOURNAL,
 	STATEMENT_PUT_REMOVAL,
 	STATEMENT_FORGET_REMOVALS,
+	STATEMENT_MOVE_RECORDS,
+	STATEMENT_MOVE_LLQS,
+	STATEMENT_MOVE_REMOVALS,
 	STATEMENT_WALK_RECORDS,
 	STATEMENT_WALK_LLQS,
 	STATEMENT_WALK_REMOVALS,
@@ -61,6 +64,9 @@ static const char *const statement_texts[N_STATEMENTS] = {
 		" SELECT ?1, ?2, ?3, ?4, ?5, ?6"
 		" WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?1)",
 	[STATEMENT_FORGET_REMOVALS] = "DELETE FROM llq_removals WHERE date < ?1",
+	[STATEMENT_MOVE_RECORDS] = "UPDATE records SET expires = expires + ?1 WHERE expires <> 0",
+	[STATEMENT_MOVE_LLQS] = "UPDATE llqs SET expires = expires + ?1",
+	[STATEMENT_MOVE_REMOVALS] = "UPDATE llq_removals SET date = date + ?1",
 	[STATEMENT_WALK_RECORDS] = "SELECT id, owner, type, ttl, data, expires, writer FROM "
 				   "records WHERE account = ?1",
 	[STATEMENT_WALK_LLQS] = "SELECT id, name, type, key_name, remote, local, lease, expires, "
@@ -305,7 +311,7 @@ static int put_removal(struct storage *storage, int64_t account,
 }
 
 /* By id or by date. */
-static int delete_by_number(struct storage *storage, enum statement which, int64_t number)
+static int run_with_number(struct storage *storage, enum statement which, int64_t number)
 {
 	sqlite3_stmt *statement = get_statement(storage, which);
 
@@ -340,13 +346,22 @@ static int delete_journal(struct storage *storage, int64_t account, uint32_t ser
 	return run(statement);
 }
 
+static int move_dates(struct storage *storage, int64_t msec)
+{
+	int r = run_with_number(storage, STATEMENT_MOVE_RECORDS, msec);
+
+	if (r >= 0)
+		r = run_with_number(storage, STATEMENT_MOVE_LLQS, msec);
+	return r < 0 ? r : run_with_number(storage, STATEMENT_MOVE_REMOVALS, msec);
+}
+
 static int write_change(struct storage *storage, const struct change *change)
 {
 	switch (change->kind) {
 	case CHANGE_PUT_RECORD:
 		return put_record(storage, change->account, &change->record);
 	case CHANGE_DELETE_RECORD:
-		return delete_by_number(storage, STATEMENT_DELETE_RECORD, change->record_id);
+		return run_with_number(storage, STATEMENT_DELETE_RECORD, change->record_id);
 	case CHANGE_PUT_LLQ:
 		return put_llq(storage, change->account, &change->llq);
 	case CHANGE_REFRESH_LLQ:
@@ -354,15 +369,17 @@ static int write_change(struct storage *storage, const struct change *change)
 	case CHANGE_PUT_REMOVAL:
 		return put_removal(storage, change->account, &change->removal);
 	case CHANGE_FORGET_REMOVALS:
-		return delete_by_number(storage, STATEMENT_FORGET_REMOVALS, change->before);
+		return run_with_number(storage, STATEMENT_FORGET_REMOVALS, change->before);
+	case CHANGE_MOVE_DATES:
+		return move_dates(storage, change->msec);
 	case CHANGE_DELETE_LLQ:
-		return delete_by_number(storage, STATEMENT_DELETE_LLQ, (int64_t)change->llq_id);
+		return run_with_number(storage, STATEMENT_DELETE_LLQ, (int64_t)change->llq_id);
 	case CHANGE_PUT_JOURNAL:
 		return put_journal(storage, change->account, &change->journal);
 	case CHANGE_DELETE_JOURNAL:
 		return delete_journal(storage, change->account, change->serial);
 	case CHANGE_CLEAR_JOURNAL:
-		return delete_by_number(storage, STATEMENT_CLEAR_JOURNAL, change->account);
+		return run_with_number(storage, STATEMENT_CLEAR_JOURNAL, change->account);
 	}
 	return -EINVAL;
 }

@@ -22,6 +22,7 @@ static bool is_same(const struct change *put, const struct change *change)
 		return put->kind == CHANGE_PUT_JOURNAL;
 	case CHANGE_PUT_REMOVAL:
 	case CHANGE_FORGET_REMOVALS:
+	case CHANGE_MOVE_DATES:
 		break;
 	}
 	return false;
@@ -59,6 +60,20 @@ static void forget_removals(struct memory_storage *storage, int64_t before)
 	}
 }
 
+static void move_dates(struct memory_storage *storage, int64_t msec)
+{
+	for (size_t i = 0; i < storage->n; i++) {
+		struct change *put = &storage->items[i];
+
+		if (put->kind == CHANGE_PUT_RECORD && put->record.expires != STORED_NEVER)
+			put->record.expires += msec;
+		else if (put->kind == CHANGE_PUT_LLQ)
+			put->llq.expires += msec;
+		else if (put->kind == CHANGE_PUT_REMOVAL)
+			put->removal.date += msec;
+	}
+}
+
 static void put(struct memory_storage *storage, const struct change *change)
 {
 	storage->items = reallocarray(storage->items, storage->n + 1, sizeof *storage->items);
@@ -78,6 +93,9 @@ static void apply_one(struct memory_storage *storage, const struct change *chang
 		break;
 	case CHANGE_FORGET_REMOVALS:
 		forget_removals(storage, change->before);
+		break;
+	case CHANGE_MOVE_DATES:
+		move_dates(storage, change->msec);
 		break;
 	case CHANGE_PUT_RECORD:
 	case CHANGE_PUT_LLQ:

@@ -402,6 +402,45 @@ static void removals(void **state)
 	assert_int_equal(found.n, 1);
 }
 
+/* All but those of records without a lease. */
+static void dates_move(void **state)
+{
+	struct change move = { .kind = CHANGE_MOVE_DATES, .msec = -5000 };
+	struct change removal = { .kind = CHANGE_PUT_REMOVAL, .account = 1 };
+	struct place *place = *state;
+	struct change_list changes = {};
+	struct found before = {}, found = {};
+
+	add_account(place->storage, "alice.z");
+	append_record(&changes, 1, 1, 0, "key");
+	append_llq(&changes, 1, 5, 8);
+	removal.removal.date = 1700000000000;
+	octets_copy("\001a\001z", 5, &removal.removal.owner);
+	octets_copy("\xc0\0\x02\x01", 4, &removal.removal.data);
+	change_list_append(&changes, &removal);
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+	assert_int_equal(storage_walk_llqs(place->storage, 1, find_llq, &before), 0);
+	change_list_append(&changes, &move);
+	/* Already by the new clock. */
+	append_record(&changes, 1, 3, 1700000000000, "key");
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+	assert_int_equal(storage_walk_llqs(place->storage, 1, find_llq, &found), 0);
+	assert_true(found.llq.expires == before.llq.expires - 5000);
+	assert_int_equal(storage_walk_removals(place->storage, 1, find_removal, &found), 0);
+	assert_true(found.removal.date == 1699999995000);
+	found.n = 0;
+	assert_int_equal(storage_walk_records(place->storage, 1, find_record, &found), 0);
+	assert_int_equal(found.n, 2);
+	assert_true(found.record.expires == 1700000000000);
+	change_list_append(&changes, &move);
+	assert_int_equal(storage_commit(place->storage, &changes), 0);
+	change_list_clear(&changes);
+	assert_int_equal(storage_walk_records(place->storage, 1, find_record, &found), 0);
+	assert_true(found.record.expires == 1699999995000);
+}
+
 /* What belongs to an account that somebody removed meanwhile vanishes; the rest is written. */
 static void changes_of_a_removed_account(void **state)
 {
@@ -694,6 +733,7 @@ int main(void)
 		TEST(records_and_queries),
 		TEST(changes_of_a_removed_account),
 		TEST(removals),
+		TEST(dates_move),
 		TEST(failure_is_told),
 		TEST(log_is_emptied_elsewhere),
 		TEST(killed_while_it_writes),

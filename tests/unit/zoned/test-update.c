@@ -573,6 +573,36 @@ static void lease_outlives_a_restart(void **state)
 	assert_int_equal(fixture_serial(fixture), 4);
 }
 
+/* The clock is set, once forwards and once backwards, before the restart. */
+static void lease_outlives_a_set_clock(void **state)
+{
+	static const int64_t steps[] = { 86400000, -86400000 };
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		assert_int_equal(fixture_add(fixture, DESKTOP_KEY, 1800, "desktop A 192.0.2.1"), 0);
+		assert_int_equal(fixture_add(fixture, FIXTURE_DOMAIN, 0, "stays A 192.0.2.1"), 0);
+		fixture_sleep(fixture, 1000);
+		/* What cannot be written at first is written later. */
+		fixture->fails_to_commit = true;
+		fixture->moment.date += steps[i];
+		fixture_work(fixture);
+		fixture->fails_to_commit = false;
+		fixture_sleep(fixture, 2000);
+		/* By the new clock already. */
+		assert_int_equal(fixture_add(fixture, LAPTOP_KEY, 1800, "laptop A 192.0.2.1"), 0);
+		fixture_restart(fixture);
+		assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_A), 1);
+		assert_int_equal(fixture_count(fixture, "laptop", LDNS_RR_TYPE_A), 1);
+		fixture_sleep(fixture, 1797000);
+		assert_int_equal(fixture_count(fixture, "desktop", LDNS_RR_TYPE_A), -1);
+		assert_int_equal(fixture_count(fixture, "laptop", LDNS_RR_TYPE_A), 1);
+		fixture_sleep(fixture, 3000);
+		assert_int_equal(fixture_count(fixture, "laptop", LDNS_RR_TYPE_A), -1);
+		assert_int_equal(fixture_count(fixture, "stays", LDNS_RR_TYPE_A), 1);
+	}
+}
+
 static void lease_ends_while_we_are_down(void **state)
 {
 	struct fixture *fixture = *state;
@@ -946,6 +976,7 @@ int main(void)
 		TEST(lease_ended_is_never_answered),
 		TEST(refresh_is_no_change),
 		TEST(lease_outlives_a_restart),
+		TEST(lease_outlives_a_set_clock),
 		TEST(lease_ends_while_we_are_down),
 		TEST(lease_does_not_wait_for_the_clock),
 		TEST(disk_failure_changes_nothing),
