@@ -3,8 +3,16 @@
 
 #include "common/base/log.h"
 
+/* This long without a transaction is a pause. */
+#define PAUSE_MSEC 100
+
 struct checkpointer {
 	struct loop *loop;
+	struct loop_timer *timer;
+	bool is_waiting; /* for a pause: the timer runs */
+	bool was_busy;   /* there was a transaction since it began to run */
+	int log_pages;
+	int pages_done;          /* of them, carried over: there were so many when that began */
 	struct storage *storage; /* the thread's, while a checkpoint is under way */
 	struct checkpoint *checkpoint;
 };
@@ -14,32 +22,6 @@ struct checkpoint {
 	struct storage *storage;
 	int result;
 };
-
-int checkpointer_new(struct loop *loop, struct storage *storage, struct checkpointer **ret)
-{
-	struct checkpointer *checkpointer = calloc(1, sizeof *checkpointer);
-
-	if (!checkpointer) {
-		storage_free(storage);
-		return -ENOMEM;
-	}
-	checkpointer->loop = loop;
-	checkpointer->storage = storage;
-	*ret = checkpointer;
-	return 0;
-}
-
-struct checkpointer *checkpointer_free(struct checkpointer *checkpointer)
-{
-	if (!checkpointer)
-		return NULL;
-	if (checkpointer->checkpoint)
-		checkpointer->checkpoint->checkpointer = NULL;
-	else
-		storage_free(checkpointer->storage);
-	free(checkpointer);
-	return NULL;
-}
 
 static void work(void *userdata)
 {
@@ -63,13 +45,10 @@ static void on_done(void *userdata)
 	free(checkpoint);
 }
 
-void checkpointer_consider(struct checkpointer *checkpointer, int log_pages)
+static void start(struct checkpointer *checkpointer)
 {
-	struct checkpoint *checkpoint;
+	struct checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
 
-	if (checkpointer->checkpoint || log_pages < STORAGE_LOG_PAGES)
-		return;
-	checkpoint = calloc(1, sizeof *checkpoint);
 	if (!checkpoint)
 		return;
 	checkpoint->checkpointer = checkpointer;
@@ -79,4 +58,73 @@ void checkpointer_consider(struct checkpointer *checkpointer, int log_pages)
 		return;
 	}
 	checkpointer->checkpoint = checkpoint;
+	checkpointer->pages_done = checkpointer->log_pages;
+}
+
+static void wait_for_pause(struct checkpointer *checkpointer)
+{
+	checkpointer->is_waiting = true;
+	checkpointer->was_busy = false;
+	loop_timer_set_delay(checkpointer->timer, PAUSE_MSEC);
+}
+
+static void on_timer(void *userdata)
+{
+	struct checkpointer *checkpointer = userdata;
+
+	checkpointer->is_waiting = false;
+	if (checkpointer->log_pages < STORAGE_LOG_PAGES)
+		return;
+	if (checkpointer->was_busy || checkpointer->checkpoint)
+		wait_for_pause(checkpointer);
+	else if (checkpointer->log_pages > checkpointer->pages_done)
+		start(checkpointer);
+}
+
+void checkpointer_committed(struct checkpointer *checkpointer, int log_pages)
+{
+	/* It was all carried over, and started anew. */
+	if (log_pages < checkpointer->log_pages)
+		checkpointer->pages_done = 0;
+	checkpointer->log_pages = log_pages;
+	checkpointer->was_busy = true;
+	if (log_pages < STORAGE_LOG_PAGES)
+		return;
+	if (!checkpointer->checkpoint && log_pages >= checkpointer->pages_done + STORAGE_LOG_PAGES)
+		start(checkpointer);
+	if (!checkpointer->is_waiting)
+		wait_for_pause(checkpointer);
+}
+
+int checkpointer_new(struct loop *loop, struct storage *storage, struct checkpointer **ret)
+{
+	struct checkpointer *checkpointer = calloc(1, sizeof *checkpointer);
+	int r;
+
+	if (!checkpointer) {
+		storage_free(storage);
+		return -ENOMEM;
+	}
+	checkpointer->loop = loop;
+	checkpointer->storage = storage;
+	r = loop_timer_new(loop, on_timer, checkpointer, &checkpointer->timer);
+	if (r < 0) {
+		checkpointer_free(checkpointer);
+		return r;
+	}
+	*ret = checkpointer;
+	return 0;
+}
+
+struct checkpointer *checkpointer_free(struct checkpointer *checkpointer)
+{
+	if (!checkpointer)
+		return NULL;
+	if (checkpointer->checkpoint)
+		checkpointer->checkpoint->checkpointer = NULL;
+	else
+		storage_free(checkpointer->storage);
+	loop_timer_free(checkpointer->timer);
+	free(checkpointer);
+	return NULL;
 }

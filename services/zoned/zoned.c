@@ -135,8 +135,7 @@ static void finish(struct zoned *zoned, int result)
 	/* It is in a transaction that what was learnt turns out not to fit. */
 	if (zoned->backend && authority_wants_whole(zoned->authority))
 		backend_dns_look(zoned->backend);
-	if (authority_n_waiting(zoned->authority) == 0)
-		checkpointer_consider(zoned->checkpointer, storage_log_pages(zoned->writer));
+	checkpointer_committed(zoned->checkpointer, storage_log_pages(zoned->writer));
 }
 
 static void on_committed(void *userdata)
