@@ -39,6 +39,7 @@ struct account {
 	struct llq_question *llq_questions;
 	struct llq_owner *llq_owners;
 	struct removals *removals; /* while it is read from the storage */
+	size_t n_removals;         /* written since they were last trimmed */
 
 	/* Connections that are bound to one of its keys, and what they are subscribed to: see
 	 * session.h. */

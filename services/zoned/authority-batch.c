@@ -197,7 +197,7 @@ struct writing {
 	struct authority *authority;
 	struct change_list *changes;
 	const struct moment *moment;
-	const struct account *account;
+	struct account *account;
 	bool has_removals;
 };
 
@@ -235,6 +235,7 @@ static int write_removal(struct writing *writing, const struct zone_record *reco
 	if (!llq_table_find_question(writing->account, &name, record->type))
 		return 0;
 	writing->has_removals = true;
+	writing->account->n_removals++;
 	removal->serial = zone_serial(writing->account->staged);
 	removal->date = writing->moment->date;
 	removal->type = record->type;
@@ -299,6 +300,8 @@ static int write_zones(struct authority *authority, const struct moment *moment,
 		writing.account = account;
 		zone_adopt_ids(account->zone, account->staged);
 		r = zone_diff(account->zone, account->staged, write_zone_change, &writing);
+		if (r >= 0)
+			r = authority_trim_removals(account, moment, changes);
 		if (r >= 0)
 			r = authority_write_journal(account, changes);
 	}

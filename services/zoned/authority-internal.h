@@ -204,6 +204,18 @@ void authority_answer_llq(struct authority *authority, struct operation *operati
 /* When staging has something to do of its own. */
 uint64_t authority_next_llq_work(const struct authority *authority);
 
+/* Up to which version of its zone the client knows what is gone: the present one, unless it has
+ * still to be told. */
+uint32_t authority_llq_serial(const struct llq *llq);
+
+/* authority-llq-removals.c -----------------------------------------------------------------------
+ */
+
+/* When there are many removals of this account: forgets those that no client needs. Before changes
+ * to its queries are written. 0 or -ENOMEM. */
+int authority_trim_removals(struct account *account, const struct moment *moment,
+			    struct change_list *changes);
+
 /* authority-llq-events.c: telling
  * ------------------------------------------------------------------ */
 

@@ -291,8 +291,7 @@ static int write_confirmed(struct authority *authority, struct operation *operat
 	return r;
 }
 
-/* Up to when the client knows everything: until now, unless it has still to be told. */
-static uint32_t current_serial(const struct llq *llq)
+uint32_t authority_llq_serial(const struct llq *llq)
 {
 	return llq->known == llq->question->current && !llq->event
 		       ? zone_serial(llq->question->account->zone)
@@ -319,7 +318,7 @@ static int write_refreshed(struct authority *authority, struct operation *operat
 				.lease = option->lease,
 				.expires = lease_to_date(moment,
 							 lease_end(moment->now, option->lease)),
-				.serial = current_serial(llq),
+				.serial = authority_llq_serial(llq),
 			};
 		}
 		r = change_list_append(changes, &change);

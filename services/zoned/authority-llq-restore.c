@@ -91,6 +91,7 @@ int authority_add_removal(struct authority *authority, int64_t id,
 	removals->items[removals->n].serial = removal->serial;
 	removals->items[removals->n++].record = record;
 	account->removals = removals;
+	account->n_removals++;
 	return 0;
 }
 

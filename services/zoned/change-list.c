@@ -59,6 +59,7 @@ void change_clear(struct change *change)
 	case CHANGE_DELETE_JOURNAL:
 	case CHANGE_CLEAR_JOURNAL:
 	case CHANGE_FORGET_REMOVALS:
+	case CHANGE_TRIM_REMOVALS:
 	case CHANGE_MOVE_DATES:
 		break;
 	}

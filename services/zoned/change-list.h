@@ -22,7 +22,8 @@ enum change_kind {
 	CHANGE_CLEAR_JOURNAL,
 	CHANGE_PUT_REMOVAL,
 	CHANGE_FORGET_REMOVALS,
-	CHANGE_MOVE_DATES, /* of everything there is, in all accounts */
+	CHANGE_TRIM_REMOVALS, /* of the account, up to and with `serial` */
+	CHANGE_MOVE_DATES,    /* of everything there is, in all accounts */
 };
 
 /* Expiry of a record without a lease. */

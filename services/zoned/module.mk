@@ -10,6 +10,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/authority-llq.c \
 	services/zoned/authority-llq-batch.c \
 	services/zoned/authority-llq-events.c \
+	services/zoned/authority-llq-removals.c \
 	services/zoned/authority-llq-restore.c \
 	services/zoned/authority-receive.c \
 	services/zoned/authority-push.c \

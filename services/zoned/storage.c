@@ -25,6 +25,7 @@ enum statement {
 	STATEMENT_WALK_JOURNAL,
 	STATEMENT_PUT_REMOVAL,
 	STATEMENT_FORGET_REMOVALS,
+	STATEMENT_TRIM_REMOVALS,
 	STATEMENT_MOVE_RECORDS,
 	STATEMENT_MOVE_LLQS,
 	STATEMENT_MOVE_REMOVALS,
@@ -64,6 +65,9 @@ static const char *const statement_texts[N_STATEMENTS] = {
 		" SELECT ?1, ?2, ?3, ?4, ?5, ?6"
 		" WHERE EXISTS (SELECT 1 FROM accounts WHERE id = ?1)",
 	[STATEMENT_FORGET_REMOVALS] = "DELETE FROM llq_removals WHERE date < ?1",
+	/* Serials go round (RFC 1982). */
+	[STATEMENT_TRIM_REMOVALS] = "DELETE FROM llq_removals WHERE account = ?1"
+				    " AND ((?2 - serial) & 4294967295) < 2147483648",
 	[STATEMENT_MOVE_RECORDS] = "UPDATE records SET expires = expires + ?1 WHERE expires <> 0",
 	[STATEMENT_MOVE_LLQS] = "UPDATE llqs SET expires = expires + ?1",
 	[STATEMENT_MOVE_REMOVALS] = "UPDATE llq_removals SET date = date + ?1",
@@ -335,9 +339,10 @@ static int put_journal(struct storage *storage, int64_t account, const struct st
 	return run(statement);
 }
 
-static int delete_journal(struct storage *storage, int64_t account, uint32_t serial)
+static int run_with_serial(struct storage *storage, enum statement which, int64_t account,
+			   uint32_t serial)
 {
-	sqlite3_stmt *statement = get_statement(storage, STATEMENT_DELETE_JOURNAL);
+	sqlite3_stmt *statement = get_statement(storage, which);
 
 	if (!statement)
 		return -EIO;
@@ -377,7 +382,11 @@ static int write_change(struct storage *storage, const struct change *change)
 	case CHANGE_PUT_JOURNAL:
 		return put_journal(storage, change->account, &change->journal);
 	case CHANGE_DELETE_JOURNAL:
-		return delete_journal(storage, change->account, change->serial);
+		return run_with_serial(storage, STATEMENT_DELETE_JOURNAL, change->account,
+				       change->serial);
+	case CHANGE_TRIM_REMOVALS:
+		return run_with_serial(storage, STATEMENT_TRIM_REMOVALS, change->account,
+				       change->serial);
 	case CHANGE_CLEAR_JOURNAL:
 		return run_with_number(storage, STATEMENT_CLEAR_JOURNAL, change->account);
 	}

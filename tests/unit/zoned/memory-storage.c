@@ -22,6 +22,7 @@ static bool is_same(const struct change *put, const struct change *change)
 		return put->kind == CHANGE_PUT_JOURNAL;
 	case CHANGE_PUT_REMOVAL:
 	case CHANGE_FORGET_REMOVALS:
+	case CHANGE_TRIM_REMOVALS:
 	case CHANGE_MOVE_DATES:
 		break;
 	}
@@ -60,6 +61,16 @@ static void forget_removals(struct memory_storage *storage, int64_t before)
 	}
 }
 
+static void trim_removals(struct memory_storage *storage, uint32_t serial)
+{
+	for (size_t i = storage->n; i > 0; i--) {
+		struct change *put = &storage->items[i - 1];
+
+		if (put->kind == CHANGE_PUT_REMOVAL && (int32_t)(serial - put->removal.serial) >= 0)
+			remove_item(storage, put);
+	}
+}
+
 static void move_dates(struct memory_storage *storage, int64_t msec)
 {
 	for (size_t i = 0; i < storage->n; i++) {
@@ -93,6 +104,9 @@ static void apply_one(struct memory_storage *storage, const struct change *chang
 		break;
 	case CHANGE_FORGET_REMOVALS:
 		forget_removals(storage, change->before);
+		break;
+	case CHANGE_TRIM_REMOVALS:
+		trim_removals(storage, change->serial);
 		break;
 	case CHANGE_MOVE_DATES:
 		move_dates(storage, change->msec);

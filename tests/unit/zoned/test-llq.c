@@ -981,6 +981,45 @@ static void replaced_query_does_not_come_back(void **state)
 	}
 }
 
+static int count_removals(const struct fixture *fixture)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < fixture->storage.n; i++)
+		n += fixture->storage.items[i].kind == CHANGE_PUT_REMOVAL;
+	return n;
+}
+
+/* A record changes all the time: what all clients know to be gone is forgotten, and nothing else.
+ */
+static void removals_are_bounded(void **state)
+{
+	struct fixture *fixture = *state;
+	struct event event;
+
+	set_up(fixture, DESKTOP_KEY, 5400);
+	for (int i = 0; i < 3000; i++) {
+		/* The same words at the same time are a replay. */
+		fixture_sleep(fixture, 1000);
+		change(fixture, i % 2 == 0, PTR("one"));
+		event = take_event(fixture, DESKTOP_KEY);
+		if (i < 2999)
+			acknowledge_well(fixture, DESKTOP_KEY, &event);
+		if (i == 2060)
+			assert_in_range(count_removals(fixture), 1, 10);
+	}
+	assert_in_range(count_removals(fixture), 1, 1024);
+	/* The last one has not been acknowledged. */
+	free(event.octets.data);
+	fixture_restart(fixture);
+	fixture_clear_outbox(fixture);
+	assert_true(fixture_sleep_until_sent(fixture, 1));
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_removed, 1);
+	assert_int_equal(event.n_added, 0);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 /* Over TCP and TLS
@@ -1127,6 +1166,7 @@ int main(void)
 		TEST(removed_account_gets_no_query),
 		TEST(removed_account_refreshes_nothing),
 		TEST(given_up_during_its_refresh),
+		TEST(removals_are_bounded),
 		TEST(replaced_query_does_not_come_back),
 		TEST(disk_failure_makes_no_query),
 		TEST(events_go_down_the_stream),

@@ -400,6 +400,18 @@ static void removals(void **state)
 	assert_true(found.removal.date == 1700000000002);
 	assert_int_equal(storage_walk_removals(place->storage, 77, find_removal, &found), 0);
 	assert_int_equal(found.n, 1);
+	/* Serials go round: 0xFFFFFFFF is before 1. */
+	for (int i = 0; i < 2; i++) {
+		struct change trim = { .kind = CHANGE_TRIM_REMOVALS, .account = 1 };
+
+		trim.serial = i == 0 ? 0xFFFFFFFE : 1;
+		change_list_append(&changes, &trim);
+		assert_int_equal(storage_commit(place->storage, &changes), 0);
+		change_list_clear(&changes);
+		found.n = 0;
+		assert_int_equal(storage_walk_removals(place->storage, 1, find_removal, &found), 0);
+		assert_int_equal(found.n, i == 0);
+	}
 }
 
 /* All but those of records without a lease. */
