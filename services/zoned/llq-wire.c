@@ -11,6 +11,7 @@
 struct event_writer {
 	struct dns_builder *builder;
 	struct zone *reached; /* may be NULL */
+	size_t n_written;
 	enum zone_change
 		kind; /* removals go first: a changed address is gone before the new one comes */
 };
@@ -29,8 +30,11 @@ static int write_change(void *userdata, enum zone_change kind, struct zone_recor
 		dns_builder_add_rr(event->builder, DNS_SECTION_ANSWER, record->rr);
 	if (event->builder->writer.failed) {
 		dns_builder_rewind(event->builder, &mark);
-		return -ENOSPC;
+		/* What does not even fit an empty event will never get there, and must not stand in
+		 * the way of others. */
+		return event->reached && event->n_written == 0 ? 0 : -ENOSPC;
 	}
+	event->n_written++;
 	if (!event->reached)
 		return 0;
 	if (kind != ZONE_CHANGE_REMOVED)
@@ -44,7 +48,7 @@ static int write_text(struct llq_event_text *text, const struct dns_tsig_key *ke
 		      struct zone *reached)
 {
 	const struct llq_question *question = text->question;
-	struct event_writer event = { &text->builder, reached, ZONE_CHANGE_REMOVED };
+	struct event_writer event = { &text->builder, reached, 0, ZONE_CHANGE_REMOVED };
 	int r;
 
 	dns_builder_init(&text->builder, text->octets,
@@ -70,7 +74,7 @@ static int write_part(struct llq_event_text *text, const struct dns_tsig_key *ke
 		r = write_text(text, key, reached);
 	if (r < 0 && r != -ENOSPC)
 		return r;
-	/* A record that does not even fit an empty event will never get there. */
+	/* Nothing is left but what does not fit an empty event. */
 	if (!zone_records_differ(text->known->records, text->known->n, reached->records,
 				 reached->n_records))
 		return -EMSGSIZE;

@@ -981,6 +981,45 @@ static void replaced_query_does_not_come_back(void **state)
 	}
 }
 
+/* A record larger than any event is not told, but all the others of its set are. */
+static void huge_record_hides_no_other(void **state)
+{
+	struct fixture *fixture = *state;
+	struct talk step = { DESKTOP_KEY,
+			     "notes",
+			     LDNS_RR_TYPE_TXT,
+			     { DNS_LLQ_VERSION, DNS_LLQ_OPCODE_SETUP, 0, 0, 5400 } };
+	struct exchange exchange;
+	char text[1600] = "notes TXT \"a\"", part[208] = "";
+	struct event event;
+
+	talk(fixture, &step);
+	talk(fixture, &step);
+	memset(part, 'x', 200);
+	for (int i = 0; i < 7; i++)
+		sprintf(text + strlen(text), " \"%s\"", part);
+	exchange_begin_update(&exchange);
+	exchange_add(&exchange, text);
+	exchange_add(&exchange, "notes TXT \"b\"");
+	fixture_clear_outbox(fixture);
+	assert_int_equal(fixture_send(fixture, &exchange, FIXTURE_DOMAIN), 0);
+	exchange_clear(&exchange);
+	fixture_clear_outbox(fixture);
+	/* The event went out beside the answer: it is sent again. */
+	fixture_sleep(fixture, 2000);
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_added, 1);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	change(fixture, false, "notes TXT \"b\"");
+	event = take_event(fixture, DESKTOP_KEY);
+	assert_int_equal(event.n_removed, 1);
+	assert_int_equal(event.n_added, 0);
+	acknowledge_well(fixture, DESKTOP_KEY, &event);
+	fixture_sleep(fixture, 20000);
+	assert_int_equal(fixture->outbox.n, 0);
+	assert_int_equal(authority_n_llqs(fixture->authority), 1);
+}
+
 static int count_removals(const struct fixture *fixture)
 {
 	int n = 0;
@@ -1167,6 +1206,7 @@ int main(void)
 		TEST(removed_account_refreshes_nothing),
 		TEST(given_up_during_its_refresh),
 		TEST(removals_are_bounded),
+		TEST(huge_record_hides_no_other),
 		TEST(replaced_query_does_not_come_back),
 		TEST(disk_failure_makes_no_query),
 		TEST(events_go_down_the_stream),
