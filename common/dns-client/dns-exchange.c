@@ -127,7 +127,8 @@ static bool take_answer(struct dns_exchange *exchange, const uint8_t *data, size
 	struct dns_tsig tsig = { 0 };
 	int r;
 
-	if (dns_message_parse(data, size, &response) < 0 || !answers(exchange, response)) {
+	/* The records are looked at when the server has vouched for them. */
+	if (dns_message_parse_outline(data, size, &response) < 0 || !answers(exchange, response)) {
 		exchange->n_dropped++;
 		return false;
 	}
@@ -143,6 +144,13 @@ static bool take_answer(struct dns_exchange *exchange, const uint8_t *data, size
 	if (r > 0 && response->flags & DNS_FLAG_TC && !exchange->tcp) {
 		start_tcp(exchange);
 		return true;
+	}
+	if (r > 0) {
+		response = dns_message_free(response);
+		if (dns_message_parse(data, size, &response) < 0) {
+			exchange->n_dropped++;
+			return false;
+		}
 	}
 	result.error = r > 0 ? 0 : r;
 	result.server_time = r == -ETIME ? dns_tsig_other_time(&tsig) : 0;

@@ -461,12 +461,17 @@ static void take_answers(struct llq_set *set, struct query *query,
 	}
 }
 
-static bool verify(struct llq_set *set, const struct llq_message *message, const uint8_t *data,
-		   const struct dns_tsig_mac *prior, const struct llq_time *time)
+/* The message is whole only after this. */
+static bool verify(struct llq_set *set, struct llq_message *message, const uint8_t *data,
+		   size_t size, const struct dns_tsig_mac *prior, const struct llq_time *time)
 {
 	if (dns_tsig_verify(data, &message->tsig, set->key, prior, time->realtime, 0) !=
 	    DNS_TSIG_RESULT_OK) {
 		set->counts.unverified++;
+		return false;
+	}
+	if (llq_wire_read_records(data, size, message) < 0) {
+		set->counts.malformed++;
 		return false;
 	}
 	set->heard++;
@@ -589,8 +594,8 @@ static bool is_repetition(const struct query *query, const struct dns_tsig *tsig
 	return false;
 }
 
-static void on_event(struct llq_set *set, const struct llq_message *event, const uint8_t *data,
-		     const struct llq_time *time)
+static void on_event(struct llq_set *set, struct llq_message *event, const uint8_t *data,
+		     size_t data_size, const struct llq_time *time)
 {
 	struct query *query =
 		find(set, ldns_rr_owner(event->question), ldns_rr_get_type(event->question));
@@ -602,7 +607,7 @@ static void on_event(struct llq_set *set, const struct llq_message *event, const
 		set->counts.unexpected++;
 		return;
 	}
-	if (!verify(set, event, data, NULL, time))
+	if (!verify(set, event, data, data_size, NULL, time))
 		return;
 	/* Events come one by one (the next only after our acknowledgement), so an older one than
 	 * the last is somebody's recording. */
@@ -653,9 +658,9 @@ void llq_set_receive(struct llq_set *set, const struct llq_time *time, const uin
 		return;
 	}
 	if (message.has_llq && message.llq.opcode == DNS_LLQ_OPCODE_EVENT) {
-		on_event(set, &message, data, time);
+		on_event(set, &message, data, size, time);
 	} else if ((query = find_outstanding(set, &message))) {
-		if (verify(set, &message, data, &query->mac, time))
+		if (verify(set, &message, data, size, &query->mac, time))
 			on_answer(set, query, &message, time);
 	} else {
 		set->counts.unexpected++;

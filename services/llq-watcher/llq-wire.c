@@ -31,7 +31,8 @@ int llq_wire_read(const uint8_t *data, size_t size, struct llq_message *ret)
 	struct llq_message message = { 0 };
 	int r;
 
-	r = dns_message_parse(data, size, &message.dns);
+	/* Whoever can write the server's address on an envelope gets this far. */
+	r = dns_message_parse_outline(data, size, &message.dns);
 	if (r < 0)
 		return r;
 	r = dns_options_read_llqs(message.dns->options, message.dns->options_size, &message.llq, 1);
@@ -49,6 +50,19 @@ int llq_wire_read(const uint8_t *data, size_t size, struct llq_message *ret)
 		return r < 0 ? r : -ENOKEY;
 	}
 	*ret = message;
+	return 0;
+}
+
+int llq_wire_read_records(const uint8_t *data, size_t size, struct llq_message *message)
+{
+	struct dns_message *dns;
+	int r = dns_message_parse(data, size, &dns);
+
+	if (r < 0)
+		return r;
+	llq_wire_clear(message);
+	message->dns = dns;
+	message->question = dns_message_rr(dns, DNS_SECTION_QUESTION, 0);
 	return 0;
 }
 

@@ -23,7 +23,7 @@ int llq_wire_write_request(const struct llq_request *request, const struct dns_t
 
 /* A message from the server. */
 struct llq_message {
-	struct dns_message *dns; /* owned */
+	struct dns_message *dns; /* owned; without records until llq_wire_read_records() */
 	const ldns_rr *question; /* in `dns` */
 	bool has_llq;            /* an error answer may have none */
 	struct dns_llq llq;
@@ -32,6 +32,8 @@ struct llq_message {
 /* -EBADMSG: malformed, no response, or not one question and at most one LLQ option. -ENOKEY: not
  * signed. */
 int llq_wire_read(const uint8_t *data, size_t size, struct llq_message *ret);
+/* The records of a message that has been verified. 0, -EBADMSG or -ENOMEM. */
+int llq_wire_read_records(const uint8_t *data, size_t size, struct llq_message *message);
 void llq_wire_clear(struct llq_message *message);
 
 /* The acknowledgement of an event (RFC 8764 §6.3): a response with its ID, question and option,
