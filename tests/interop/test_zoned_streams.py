@@ -105,13 +105,17 @@ def test_where_tls_is(server):
 def test_what_is_not_spoken(server):
     """TLS 1.3 and 1.2 with AEAD, ALPN dot; nothing older or weaker, and no renegotiation."""
     assert "New, TLSv1.3" in server.openssl("-tls1_3", "-alpn", "dot").stdout
+    for group in ("X25519", "P-256", "P-384"):
+        assert "New, TLSv1.3" in server.openssl("-tls1_3", "-groups", group).stdout
     assert "ALPN protocol: dot" in server.openssl("-alpn", "h2,dot").stdout
     assert "no application protocol" in server.openssl("-alpn", "h2").stderr
     good = server.openssl("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256").stdout
     assert "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" in good and "Compression: NONE" in good
     assert "Extended master secret: yes" in good
     for options in (["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA256"], ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA"],
-                    ["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"], ["-tls1", "-cipher", "DEFAULT@SECLEVEL=0"]):
+                    ["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"], ["-tls1", "-cipher", "DEFAULT@SECLEVEL=0"],
+                    # Whoever makes the server do this does so for next to nothing.
+                    ["-tls1_3", "-groups", "ffdhe8192"], ["-tls1_3", "-groups", "ffdhe2048"], ["-tls1_3", "-groups", "P-521"]):
         assert "Cipher is (NONE)" in server.openssl(*options).stdout, options
     refused = server.openssl("-tls1_2", input="R\n")
     assert "no renegotiation" in refused.stderr
