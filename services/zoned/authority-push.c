@@ -247,7 +247,9 @@ static struct session *match(struct push_change *change)
 			struct session *session = s->session;
 			uint32_t n = session->n_matched, *matched = session->matched;
 
-			if (!push_matches(s, record->type) || (n && matched[n - 1] == i))
+			/* After Retry Delay nothing more is said (RFC 8490 §6.6.1). */
+			if (session->dso.is_ending || !push_matches(s, record->type) ||
+			    (n && matched[n - 1] == i))
 				continue;
 			if (n % 16 == 0)
 				matched = reallocarray(matched, n + 16, sizeof *matched);

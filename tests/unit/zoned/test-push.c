@@ -641,6 +641,9 @@ static void server_goes(void **state)
 	/* They do not all come back at once. */
 	assert_int_not_equal(delays[0], delays[1]);
 	assert_int_equal(authority_n_sessions(fixture->authority), 2);
+	/* What changes before they have gone they learn where they go to. */
+	UPDATE(fixture, "desktop A 192.0.2.1");
+	assert_string_equal(pushed(fixture, 0), "nothing");
 	authority_connection_closed(fixture->authority, &(struct peer){ .connection = 7 });
 	fixture_clear_outbox(fixture);
 	fixture_sleep(fixture, 5000);
