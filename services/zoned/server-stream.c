@@ -21,8 +21,10 @@
 #define VANISHED_MSEC  60000
 /* How long answers may take that a client still waits for after its last question. */
 #define FINISHED_MSEC 5000
-/* Octets that wait in all buffers of all connections. */
-#define OCTETS_MAX (128 << 20)
+/* Octets that wait in all buffers of all connections, and of those from one address that nobody's
+ * key is bound to: more than these one stranger cannot take from the others. */
+#define OCTETS_MAX             (128 << 20)
+#define OCTETS_PER_ADDRESS_MAX (16 << 20)
 /* A connection's number is its place and, above that, a number that no other has had there. */
 #define PLACE_BITS 20
 #define PLACES_MAX (1u << PLACE_BITS)
@@ -53,6 +55,7 @@ struct stream_class {
 struct stream_address {
 	uint8_t key[10]; /* transport, family, and the address or its first half */
 	uint32_t n;
+	size_t n_octets;               /* in the buffers of all of them */
 	struct connection_list silent; /* those that may have to make room for others */
 	UT_hash_handle hh;
 };
@@ -327,8 +330,8 @@ static void free_connection(struct connection *connection)
 	unlist_connection(connection);
 	class_of(connection)->n--;
 	due_heap_remove(&server->due, &connection->due);
-	leave_address(server, connection->address);
 	connection_close(connection);
+	leave_address(server, connection->address);
 	server->places[place] = NULL;
 	server->free_places[server->n_free++] = place;
 	if (server->callbacks->closed)
@@ -337,11 +340,16 @@ static void free_connection(struct connection *connection)
 	resume_listening(server);
 }
 
-bool stream_account(struct server_stream *server, ssize_t n)
+bool stream_account(struct connection *connection, ssize_t n)
 {
-	if (n > 0 && server->n_octets + n > OCTETS_MAX)
+	struct server_stream *server = connection->server;
+	struct stream_address *address = connection->address;
+
+	if (n > 0 && (server->n_octets + n > OCTETS_MAX ||
+		      (!connection->is_kept && address->n_octets + n > OCTETS_PER_ADDRESS_MAX)))
 		return false;
 	server->n_octets += n;
+	address->n_octets += n;
 	return true;
 }
 

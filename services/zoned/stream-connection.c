@@ -67,14 +67,15 @@ static void keep(struct connection *connection, uint8_t **buffer, uint32_t *n, c
 {
 	uint8_t *copy = size ? malloc(size) : NULL;
 
-	if (size && (!copy || !stream_account(connection->server, size))) {
+	if (size && (!copy || !stream_account(connection, size))) {
+		stream_counters(connection->server)->overflowed++;
 		free(copy);
 		stream_break(connection);
 		return;
 	}
 	if (size)
 		memcpy(copy, data, size);
-	stream_account(connection->server, -(ssize_t)*n);
+	stream_account(connection, -(ssize_t)*n);
 	free(*buffer);
 	*buffer = copy;
 	*n = size;
@@ -85,7 +86,7 @@ static void drop_written(struct connection *connection, size_t n)
 	struct server_stream *server = connection->server;
 
 	connection->n_out -= n;
-	stream_account(server, -(ssize_t)n);
+	stream_account(connection, -(ssize_t)n);
 	stream_touch(connection);
 	if (connection->n_out) {
 		connection->stuck_since = stream_now(server);
@@ -133,12 +134,12 @@ static bool queue(struct connection *connection, const uint8_t *data, size_t siz
 	size_t n = connection->n_out;
 	uint8_t *out = connection->out;
 
-	if (!stream_account(connection->server, size))
+	if (!stream_account(connection, size))
 		return false;
 	if (capacity_for(n + size) > capacity_for(n))
 		out = realloc(out, capacity_for(n + size));
 	if (!out) {
-		stream_account(connection->server, -(ssize_t)size);
+		stream_account(connection, -(ssize_t)size);
 		return false;
 	}
 	memcpy(out + n, data, size);
@@ -313,7 +314,7 @@ void connection_close(struct connection *connection)
 	loop_io_free(connection->io);
 	SSL_free(connection->ssl);
 	close_fd(connection->fd);
-	stream_account(connection->server, -(ssize_t)(connection->n_in + connection->n_out));
+	stream_account(connection, -(ssize_t)(connection->n_in + connection->n_out));
 	free(connection->in);
 	free(connection->out);
 }

@@ -61,9 +61,9 @@ struct stream_counters *stream_counters(struct server_stream *server);
 void stream_touch(struct connection *connection);
 /* When something may be due sooner than it was. */
 void stream_reschedule(struct connection *connection);
-/* Memory of all connections' buffers grows or shrinks. False: there is too much of it, and this
- * connection must go. */
-bool stream_account(struct server_stream *server, ssize_t n);
+/* The memory of this connection's buffers grows or shrinks. False: there is too much of all
+ * connections', or, unless it is kept, of its address'; it must go. */
+bool stream_account(struct connection *connection, ssize_t n);
 void stream_handshake_done(struct connection *connection);
 /* Frees it soon: it may be in use further up the stack. */
 void stream_break(struct connection *connection);

@@ -372,6 +372,41 @@ def test_many_connections_from_one_address(server):
     hostile.wait(10)
 
 
+GREEDY_SCRIPT = """
+import select, socket, struct, sys
+question = struct.pack("!6H", 7, 0, 1, 0, 0, 0) + b"".join(
+    bytes([len(label)]) + label.encode() for label in sys.argv[1].split(".")) + b"\\0" + struct.pack("!2H", 6, 1)
+flood = (struct.pack("!H", len(question)) + question) * 1000
+sent = {}
+for _ in range(120):
+    stream = socket.socket()
+    # So that little stays in the kernels.
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    stream.connect(("127.0.0.1", 53))
+    stream.setblocking(False)
+    sent[stream] = 0
+while ready := select.select([], list(sent), [], 1)[1]:
+    for stream in ready:
+        try:
+            sent[stream] += stream.send(flood[sent[stream] % len(flood):])
+        except OSError:
+            del sent[stream]
+print("begun", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_answers_that_one_address_does_not_take(server):
+    """They end with what one address may leave waiting, long before there is no memory for others."""
+    greedy = server.host.popen(["/usr/bin/python3", "-c", GREEDY_SCRIPT, ZONE], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert greedy.stdout.readline() == b"begun\n"
+    assert server.counters()["StreamsOverflowed"] > 0
+    assert server.dig(ALICE, "NS", "+tls", "+short") == f"ns.{ZONE}.\n"
+    greedy.stdin.close()
+    assert greedy.wait(10) == 0
+
+
 def test_tshark_reads_it(server):
     host = server.host
     if host.run(["sh", "-c", "command -v tcpdump tshark"], check=False).returncode:
