@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#define LISTENERS     2
-#define CLIENTS       16
+#define LISTENERS 2
+#define CLIENTS   16
+/* The others are kept for the socket: it is the administrator who asks there. */
+#define HTTP_CLIENTS  12
 #define PATIENCE_MSEC 5000
 #define HEADER_SIZE   512
 
@@ -131,10 +133,11 @@ static void on_client(void *userdata, int error, int events)
 static int add_client(struct listener *listener, int fd, struct client **ret)
 {
 	struct metrics_server *server = listener->server;
+	size_t n_places = listener->path ? CLIENTS : HTTP_CLIENTS;
 	struct client **place = NULL, *client;
 	int r;
 
-	for (size_t i = 0; i < CLIENTS; i++)
+	for (size_t i = 0; i < n_places; i++)
 		if (!server->clients[i])
 			place = &server->clients[i];
 	client = place ? calloc(1, sizeof *client) : NULL;
@@ -227,6 +230,7 @@ int metrics_server_listen_local(struct metrics_server *server, const char *path)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	cleanup(close_fdp) int fd = -1;
 	cleanup(freep) char *copy = strdup(path);
+	struct stat status;
 	mode_t mask;
 	int r;
 
@@ -234,6 +238,9 @@ int metrics_server_listen_local(struct metrics_server *server, const char *path)
 		return -ENOMEM;
 	if (strlen(path) >= sizeof address.sun_path)
 		return -ENAMETOOLONG;
+	/* A wrong word in the configuration is no reason to lose a file. */
+	if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+		return -EEXIST;
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)

@@ -18,7 +18,7 @@ struct metrics_server;
 int metrics_server_new(struct loop *loop, metrics_callback callback, void *userdata,
 		       struct metrics_server **ret);
 struct metrics_server *metrics_server_free(struct metrics_server *server);
-/* 0 or a negative errno. What is at `path` is replaced. */
+/* 0 or a negative errno. A socket at `path` is replaced; -EEXIST for anything else there. */
 int metrics_server_listen_local(struct metrics_server *server, const char *path);
 int metrics_server_listen(struct metrics_server *server, const struct endpoint *endpoint);
 
