@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,11 +55,20 @@ static bool set_up(SSL_CTX *context)
 	       SSL_CTX_set1_groups_list(context, GROUPS) == 1;
 }
 
+/* What an administrator can make something of: OpenSSL's own would begin with numbers. */
+static const char *words_for(unsigned long error)
+{
+	if (ERR_SYSTEM_ERROR(error))
+		return strerror(ERR_GET_REASON(error));
+	if (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE)
+		return "this is not in PEM, or of something else";
+	return ERR_reason_error_string(error) ?: "OpenSSL does not say why";
+}
+
 int tls_context_new(const char *certificate, const char *key, SSL_CTX **ret, char **ret_message)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 	const char *complaint = NULL;
-	char reason[128] = "";
 
 	*ret_message = NULL;
 	if (!context || !set_up(context)) {
@@ -74,9 +84,7 @@ int tls_context_new(const char *certificate, const char *key, SSL_CTX **ret, cha
 		*ret = context;
 		return 0;
 	}
-	if (ERR_peek_error())
-		ERR_error_string_n(ERR_peek_error(), reason, sizeof reason);
-	if (asprintf(ret_message, "cannot use %s: %s", complaint, reason) < 0)
+	if (asprintf(ret_message, "cannot use %s: %s", complaint, words_for(ERR_peek_error())) < 0)
 		*ret_message = NULL;
 	SSL_CTX_free(context);
 	ERR_clear_error();

@@ -128,6 +128,9 @@ static int check(const struct zoned_config *config, const char *path, char **ret
 		complaint = "[tls] certificate and private-key belong together";
 	else if (config->tls.port == config->port)
 		complaint = "[tls] port is that of [listen]: TLS needs one of its own";
+	else if (config->metrics.port &&
+		 (config->metrics.port == config->port || config->metrics.port == config->tls.port))
+		complaint = "[metrics] port is that of [listen] or [tls]: it needs one of its own";
 	else if (config->backend.type == BACKEND_DNS && !config->backend.primary.family)
 		complaint = "[backend] primary is missing: the address of the server";
 	else if (config->backend.type == BACKEND_DNS && !config->backend.key_file)

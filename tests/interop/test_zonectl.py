@@ -249,6 +249,10 @@ def test_odd_http(server):
     server.host.run(["/usr/bin/python3", "-c", """
 import socket, time
 silent = [socket.create_connection(("127.0.0.1", 9399)) for _ in range(40)]
+local = socket.socket(socket.AF_UNIX); local.settimeout(3)
+# Nor do they keep the administrator out at all.
+local.connect("/usr/local/var/lib/homeward/zoned/zone.db.metrics")
+assert local.recv(1) == b"#"
 assert silent[0].recv(1) == b""
 """], timeout=30)
     assert code() == "200"
@@ -273,6 +277,9 @@ def test_check_config(make_host):
                          (CONFIG + "[listen]\nport = 0\n", "checked.conf:9:"),
                          (CONFIG + "[metrics]\naddress = nowhere\n", "checked.conf:9:"),
                          (CONFIG + "[tls]\ncertificate = /nowhere.pem\nprivate-key = /nowhere.key\n", "/nowhere.pem"),
+                         (CONFIG + "[tls]\ncertificate = /nowhere.pem\nprivate-key = /nowhere.key\n", ": No such file"),
+                         (CONFIG + "[tls]\ncertificate = /etc/passwd\nprivate-key = /etc/passwd\n", "not in PEM"),
+                         (CONFIG + "[metrics]\nport = 853\n", "[metrics] port"),
                          (CONFIG + "[transfer]\nkeys = /nowhere.key\n", "/nowhere.key")):
         bad = check_config(host, text)
         assert bad.returncode == 1 and wanted in bad.stderr and not bad.stdout, (bad.stdout, bad.stderr)
