@@ -61,10 +61,15 @@ services_zoned_zoned_SOURCES = \
 	services/zoned/storage-account.c services/zoned/storage-account.h \
 	services/zoned/transfer-settings.c services/zoned/transfer-settings.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
+	services/zoned/stream-address.c services/zoned/stream-address.h \
 	services/zoned/stream-connection.c services/zoned/stream-connection.h \
+	services/zoned/stream-list.c services/zoned/stream-list.h \
+	services/zoned/stream-places.c services/zoned/stream-places.h \
 	services/zoned/tls-context.c services/zoned/tls-context.h \
 	services/zoned/tls-credentials.c services/zoned/tls-credentials.h \
-	services/zoned/zoned.c services/zoned/zoned.h \
+	services/zoned/zoned.c services/zoned/zoned.h services/zoned/zoned-internal.h \
+	services/zoned/zoned-listen.c \
+	services/zoned/zoned-work.c \
 	services/zoned/zoned-config.c services/zoned/zoned-config.h \
 	services/zoned/zoned-metrics.c services/zoned/zoned-metrics.h
 services_zoned_zoned_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(LDNS_CFLAGS) $(SQLITE_CFLAGS) $(SSL_CFLAGS)
@@ -79,6 +84,8 @@ services_zoned_zonectl_SOURCES = \
 	services/zoned/tls-credentials.c services/zoned/tls-credentials.h \
 	services/zoned/zonectl.c services/zoned/zonectl.h \
 	services/zoned/zonectl-account.c \
+	services/zoned/zonectl-commands.c services/zoned/zonectl-commands.h \
+	services/zoned/zonectl-common.c \
 	services/zoned/zonectl-export.c \
 	services/zoned/zonectl-status.c \
 	services/zoned/zonectl-tls.c \

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/server-stream.h"
 
-#include "common/base/hash.h"
 #include "services/zoned/socket-address.h"
+#include "services/zoned/stream-address.h"
 #include "services/zoned/stream-connection.h"
+#include "services/zoned/stream-places.h"
 #include "services/zoned/tls-context.h"
 
 #include <assert.h>
@@ -25,9 +26,6 @@
  * key is bound to: more than these one stranger cannot take from the others. */
 #define OCTETS_MAX             (128 << 20)
 #define OCTETS_PER_ADDRESS_MAX (16 << 20)
-/* A connection's number is its place and, above that, a number that no other has had there. */
-#define PLACE_BITS 20
-#define PLACES_MAX (1u << PLACE_BITS)
 /* Not DUE_NEVER: a connection is always in the heap, so that it can be moved there without memory.
  */
 #define LATER_THAN_ALL (DUE_NEVER - 1)
@@ -39,25 +37,11 @@ struct listener {
 	struct loop_io *io;
 };
 
-/* Connections in the order in which they were used last, the longest silent one first. */
-struct connection_list {
-	struct connection_link *first, *last;
-	size_t n;
-};
-
 struct stream_class {
 	struct stream_limits limits;
 	size_t n;
 	struct connection_list handshaking;
 	struct connection_list silent;
-};
-
-struct stream_address {
-	uint8_t key[10]; /* transport, family, and the address or its first half */
-	uint32_t n;
-	size_t n_octets;               /* in the buffers of all of them */
-	struct connection_list silent; /* those that may have to make room for others */
-	UT_hash_handle hh;
 };
 
 struct server_stream {
@@ -71,10 +55,7 @@ struct server_stream {
 	struct stream_class classes[N_TRANSPORTS];
 	struct stream_counters counters;
 	struct stream_address *addresses;
-	struct connection **places;
-	uint32_t *free_places;
-	uint32_t n_places, n_free;
-	uint64_t n_accepted;
+	struct stream_places places;
 	struct due_heap due;
 	struct loop_timer *timer;
 	uint64_t timer_due;
@@ -123,46 +104,21 @@ static struct connection_list *list_of(const struct connection *connection)
 					  : &class_of(connection)->silent;
 }
 
-static void list_append(struct connection_list *list, struct connection_link *link)
-{
-	link->next = NULL;
-	link->previous = list->last;
-	if (list->last)
-		list->last->next = link;
-	else
-		list->first = link;
-	list->last = link;
-	list->n++;
-}
-
-static void list_remove(struct connection_list *list, struct connection_link *link)
-{
-	if (link->previous)
-		link->previous->next = link->next;
-	else
-		list->first = link->next;
-	if (link->next)
-		link->next->previous = link->previous;
-	else
-		list->last = link->previous;
-	list->n--;
-}
-
 /* Into the lists of what may be closed to make room, at the end of who was used just now. */
 static void list_connection(struct connection *connection)
 {
 	if (connection->is_kept)
 		return;
-	list_append(list_of(connection), &connection->of_all);
-	list_append(&connection->address->silent, &connection->of_address);
+	connection_list_append(list_of(connection), &connection->of_all);
+	connection_list_append(&connection->address->silent, &connection->of_address);
 }
 
 static void unlist_connection(struct connection *connection)
 {
 	if (connection->is_kept)
 		return;
-	list_remove(list_of(connection), &connection->of_all);
-	list_remove(&connection->address->silent, &connection->of_address);
+	connection_list_remove(list_of(connection), &connection->of_all);
+	connection_list_remove(&connection->address->silent, &connection->of_address);
 }
 
 /* Time -------------------------------------------------------------------------------------------
@@ -237,78 +193,12 @@ void stream_handshake_done(struct connection *connection)
 	list_connection(connection);
 }
 
-/* Addresses --------------------------------------------------------------------------------------
- */
-
-static struct stream_address *take_address(struct server_stream *server, const struct peer *peer)
-{
-	const struct endpoint *remote = &peer->remote;
-	uint8_t key[sizeof server->addresses->key] = { peer->transport, remote->family };
-	struct stream_address *address;
-
-	memcpy(key + 2, remote->address, remote->family == 4 ? 4 : 8);
-	HASH_FIND(hh, server->addresses, key, sizeof key, address);
-	if (!address) {
-		address = calloc(1, sizeof *address);
-		if (!address)
-			return NULL;
-		memcpy(address->key, key, sizeof key);
-		HASH_ADD(hh, server->addresses, key, sizeof key, address);
-		if (!hash_has(&address->hh)) {
-			free(address);
-			return NULL;
-		}
-	}
-	address->n++;
-	return address;
-}
-
-static void leave_address(struct server_stream *server, struct stream_address *address)
-{
-	if (!address || --address->n > 0)
-		return;
-	HASH_DEL(server->addresses, address);
-	free(address);
-}
-
 /* Connections ------------------------------------------------------------------------------------
  */
 
-/* Finds a place and the number that goes with it. 0 or -ENOMEM. */
-static int take_place(struct server_stream *server, struct connection *connection)
-{
-	uint32_t place;
-
-	if (server->n_free == 0) {
-		uint32_t n = server->n_places ? server->n_places * 2 : 64;
-		struct connection **places;
-		uint32_t *free_places;
-
-		if (n > PLACES_MAX)
-			return -ENOMEM;
-		places = reallocarray(server->places, n, sizeof *places);
-		if (!places)
-			return -ENOMEM;
-		server->places = places;
-		free_places = reallocarray(server->free_places, n, sizeof *free_places);
-		if (!free_places)
-			return -ENOMEM;
-		server->free_places = free_places;
-		while (server->n_places < n) {
-			server->places[server->n_places] = NULL;
-			server->free_places[server->n_free++] = server->n_places++;
-		}
-	}
-	place = server->free_places[--server->n_free];
-	server->places[place] = connection;
-	connection->peer.connection = ++server->n_accepted << PLACE_BITS | place;
-	return 0;
-}
-
 static struct connection *find_connection(const struct server_stream *server, uint64_t number)
 {
-	uint32_t place = number & (PLACES_MAX - 1);
-	struct connection *connection = place < server->n_places ? server->places[place] : NULL;
+	struct connection *connection = stream_places_find(&server->places, number);
 
 	return connection && connection->peer.connection == number ? connection : NULL;
 }
@@ -325,15 +215,13 @@ static void resume_listening(struct server_stream *server)
 static void free_connection(struct connection *connection)
 {
 	struct server_stream *server = connection->server;
-	uint32_t place = connection->peer.connection & (PLACES_MAX - 1);
 
 	unlist_connection(connection);
 	class_of(connection)->n--;
 	due_heap_remove(&server->due, &connection->due);
 	connection_close(connection);
-	leave_address(server, connection->address);
-	server->places[place] = NULL;
-	server->free_places[server->n_free++] = place;
+	stream_address_leave(&server->addresses, connection->address);
+	stream_places_leave(&server->places, connection->peer.connection);
 	if (server->callbacks->closed)
 		server->callbacks->closed(server->userdata, &connection->peer);
 	free(connection);
@@ -403,7 +291,7 @@ static bool admit(struct connection *connection)
 {
 	struct server_stream *server = connection->server;
 	struct stream_class *class = class_of(connection);
-	struct stream_address *address = take_address(server, &connection->peer);
+	struct stream_address *address = stream_address_take(&server->addresses, &connection->peer);
 
 	connection->address = address;
 	if (!address)
@@ -436,7 +324,9 @@ static int open_connection(struct connection *connection)
 	if (r >= 0)
 		r = loop_io_new(server->loop, connection->fd, UV_READABLE, connection_on_events,
 				connection, &connection->io);
-	return r < 0 ? r : take_place(server, connection);
+	return r < 0 ? r
+		     : stream_places_take(&server->places, connection,
+					  &connection->peer.connection);
 }
 
 /* Takes the descriptor over if it succeeds. */
@@ -464,7 +354,7 @@ static int add_connection(struct listener *listener, int fd, const struct sockad
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &vanished_msec, sizeof vanished_msec);
 	r = open_connection(connection);
 	if (r < 0) {
-		leave_address(server, connection->address);
+		stream_address_leave(&server->addresses, connection->address);
 		due_heap_remove(&server->due, &connection->due);
 		loop_io_free(connection->io);
 		SSL_free(connection->ssl);
@@ -552,8 +442,7 @@ struct server_stream *server_stream_free(struct server_stream *server)
 	due_heap_clear(&server->due);
 	loop_timer_free(server->timer);
 	SSL_CTX_free(server->context);
-	free(server->places);
-	free(server->free_places);
+	stream_places_clear(&server->places);
 	free(server);
 	return NULL;
 }

@@ -5,6 +5,7 @@
  * connection know each other; nothing else includes this. */
 #include "common/base/due-heap.h"
 #include "services/zoned/server-stream.h"
+#include "services/zoned/stream-list.h"
 
 #define STREAM_LENGTH_SIZE 2
 #define STREAM_INPUT_SIZE  (STREAM_LENGTH_SIZE + 65535)
@@ -14,11 +15,7 @@
 /* And who does not take what comes by itself, not as an answer, is cut off. */
 #define STREAM_OUTPUT_LIMIT (1 << 20)
 
-struct stream_address; /* of server-stream.c */
-
-struct connection_link {
-	struct connection_link *previous, *next;
-};
+struct stream_address;
 
 struct connection {
 	struct server_stream *server;
