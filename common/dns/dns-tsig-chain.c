@@ -39,20 +39,22 @@ static EVP_MAC_CTX *begin_digest(const struct dns_tsig_key *key, const struct dn
 	return NULL;
 }
 
-static bool finish_digest(EVP_MAC_CTX *context, uint64_t time_signed, uint16_t fudge,
-			  struct dns_tsig_mac *ret)
+static bool finish_digest(EVP_MAC_CTX *context, const struct dns_tsig_key *key,
+			  uint64_t time_signed, uint16_t fudge, struct dns_tsig_mac *ret)
 {
 	uint8_t octets[TIMERS_SIZE];
 	struct writer timers = writer_init(octets, sizeof octets);
-	size_t size = 0;
+	size_t size = 0, mac_size = 0;
 
 	writer_unsigned(&timers, time_signed, 6);
 	writer_u16(&timers, fudge);
 	if (!EVP_MAC_update(context, octets, sizeof octets) ||
 	    !EVP_MAC_final(context, ret->octets, &size, sizeof ret->octets))
 		return false;
-	ret->size = size;
-	return true;
+	/* As much of it as the algorithm's name says. */
+	dns_tsig_digest_name(key->algorithm, &mac_size);
+	ret->size = mac_size;
+	return mac_size <= size;
 }
 
 int dns_tsig_sign_next(struct writer *message, const struct dns_tsig_key *key,
@@ -72,7 +74,7 @@ int dns_tsig_sign_next(struct writer *message, const struct dns_tsig_key *key,
 	tsig.original_id = message->data[0] << 8 | message->data[1];
 	digest = begin_digest(key, prior);
 	ok = digest && EVP_MAC_update(digest, message->data, message->position) &&
-	     finish_digest(digest, now, DNS_TSIG_FUDGE, &tsig.mac);
+	     finish_digest(digest, key, now, DNS_TSIG_FUDGE, &tsig.mac);
 	EVP_MAC_CTX_free(digest);
 	r = ok ? dns_tsig_append(message, &tsig) : -EIO;
 	if (r >= 0 && ret_mac)
@@ -134,7 +136,7 @@ static enum dns_tsig_result verify_next(struct dns_tsig_chain *chain, const uint
 	if (tsig->error || tsig->other_size)
 		return DNS_TSIG_RESULT_BADSIG;
 	if (!digest_signed(chain->digest, message, tsig) ||
-	    !finish_digest(chain->digest, tsig->time_signed, tsig->fudge, &mac) ||
+	    !finish_digest(chain->digest, chain->key, tsig->time_signed, tsig->fudge, &mac) ||
 	    mac.size != tsig->mac.size ||
 	    CRYPTO_memcmp(mac.octets, tsig->mac.octets, mac.size) != 0)
 		return DNS_TSIG_RESULT_BADSIG;

@@ -67,6 +67,27 @@ static void every_message_signed(void **state)
 	}
 }
 
+/* An algorithm whose name says that half of the MAC is sent: of each message's. */
+static void truncated_by_name(void **state)
+{
+	cleanup(dns_tsig_chain_freep) struct dns_tsig_chain *chain = NULL;
+	struct sender sender = {};
+	uint8_t buffer[512];
+
+	key.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256_128;
+	assert_int_equal(dns_tsig_chain_new(&key, &request_mac, &chain), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct writer writer = message(buffer, 7);
+		struct dns_tsig tsig;
+
+		sign(&sender, &writer, NOW);
+		assert_int_equal(dns_tsig_find(writer.data, writer.position, &tsig), 1);
+		assert_int_equal(tsig.mac.size, 16);
+		assert_int_equal(take(chain, &writer), DNS_TSIG_RESULT_OK);
+	}
+	key.algorithm = DNS_TSIG_ALGORITHM_HMAC_SHA256;
+}
+
 static void first_must_be_signed(void **state)
 {
 	cleanup(dns_tsig_chain_freep) struct dns_tsig_chain *chain = NULL;
@@ -187,6 +208,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_message_signed),  cmocka_unit_test(first_must_be_signed),
+		cmocka_unit_test(truncated_by_name),     cmocka_unit_test(first_must_be_signed),
 		cmocka_unit_test(unsigned_between),      cmocka_unit_test(tampered),
 		cmocka_unit_test(reordered_or_left_out), cmocka_unit_test(wrong_time),
 	};
