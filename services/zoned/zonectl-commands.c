@@ -209,3 +209,15 @@ const struct command *zonectl_find_command(char **words, int n_words, int *ret_n
 	}
 	return NULL;
 }
+
+bool zonectl_list_second_words(const char *word, char *ret, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && used < size; i++)
+		if (commands[i].words[1] && commands[i].summary &&
+		    strcmp(commands[i].words[0], word) == 0)
+			used += snprintf(ret + used, size - used, "%s%s", used ? ", " : "",
+					 commands[i].words[1]);
+	return used > 0;
+}

@@ -30,5 +30,7 @@ struct command {
 
 /* The command that the words begin with, and how many of them are its name; NULL: there is none. */
 const struct command *zonectl_find_command(char **words, int n_words, int *ret_n);
+/* What may stand behind this first word, as "add, passwd"; false: nothing begins so. */
+bool zonectl_list_second_words(const char *word, char *ret, size_t size);
 void zonectl_print_help(FILE *file);
 void zonectl_print_command_help(const struct command *command);

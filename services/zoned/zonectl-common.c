@@ -21,6 +21,20 @@ int zonectl_fail(const char *format, ...)
 	return ZONECTL_FAILED;
 }
 
+int zonectl_find_domain(const struct zoned_config *config, const char *account,
+			char ret[static ACCOUNT_DOMAIN_SIZE])
+{
+	int r = zoned_config_account_domain(config, account, ret);
+
+	if (r == -EADDRINUSE)
+		return zonectl_fail("%s is the name of the server itself", config->server_name);
+	if (r < 0)
+		return zonectl_fail("\"%s\" cannot be an account of %s: one word of letters, "
+				    "digits and hyphens",
+				    account, config->zone);
+	return ZONECTL_DONE;
+}
+
 int zonectl_open(const struct zonectl *ctl, enum storage_mode mode, struct storage **ret)
 {
 	const char *path = ctl->config.database;

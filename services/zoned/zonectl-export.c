@@ -46,9 +46,8 @@ static int collect(const struct zonectl *ctl, struct storage *storage, json_obje
 	for (int i = 0; !r && i < ctl->n_operands; i++) {
 		struct zonectl one = *ctl;
 
-		if (zoned_config_account_domain(&ctl->config, ctl->operands[i], one.domain) < 0)
-			return zonectl_fail("\"%s\" cannot be an account of %s", ctl->operands[i],
-					    ctl->config.zone);
+		if (zonectl_find_domain(&ctl->config, ctl->operands[i], one.domain))
+			return ZONECTL_FAILED;
 		r = zonectl_check(
 			&one, storage,
 			storage_find_account(storage, one.domain, export_account, accounts));
@@ -200,9 +199,8 @@ static int import_account(const struct zonectl *ctl, struct storage *storage, js
 	struct import import = { .key = key };
 	int r;
 
-	if (!domain || zoned_config_account_domain(&ctl->config, domain, one.domain) < 0)
-		return zonectl_fail("\"%s\" cannot be an account of %s", domain ?: "",
-				    ctl->config.zone);
+	if (zonectl_find_domain(&ctl->config, domain ?: "", one.domain))
+		return ZONECTL_FAILED;
 	if (!decode_key(get_text(object, "key"), key))
 		return zonectl_fail("the key of %s is not 32 octets in base64", domain);
 	if (storage_find_account(storage, one.domain, compare_key, &import) >= 0) {

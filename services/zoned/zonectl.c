@@ -56,10 +56,8 @@ static int run(const struct command *command, struct zonectl *ctl)
 	if (r < 0)
 		return zonectl_fail("%s", message ?: strerror(-r));
 	if ((command->operand == ACCOUNT || command->operand == MAYBE_ACCOUNT) && ctl->n_operands &&
-	    zoned_config_account_domain(&ctl->config, ctl->operands[0], ctl->domain) < 0)
-		return zonectl_fail(
-			"\"%s\" cannot be an account of %s: letters, digits and hyphens",
-			ctl->operands[0], ctl->config.zone);
+	    zonectl_find_domain(&ctl->config, ctl->operands[0], ctl->domain))
+		return ZONECTL_FAILED;
 	return command->run(ctl);
 }
 
@@ -120,6 +118,17 @@ static int take_option(struct zonectl *ctl, int option, const char *value)
 	return ZONECTL_DONE;
 }
 
+static int complain_of_words(char **words, int n)
+{
+	char others[100];
+
+	if (!zonectl_list_second_words(words[0], others, sizeof others))
+		return complain("there is no command \"%s\"", words[0]);
+	if (n == 1)
+		return complain("%s what? %s", words[0], others);
+	return complain("there is no \"%s %s\" but %s", words[0], words[1], others);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct rlimit no_core = { 0, 0 };
@@ -156,7 +165,7 @@ int main(int argc, char **argv)
 		return ZONECTL_DONE;
 	}
 	if (!command)
-		return complain("no such command");
+		return complain_of_words(argv + optind, argc - optind);
 	if (wants_help) {
 		zonectl_print_command_help(command);
 		return ZONECTL_DONE;

@@ -27,6 +27,9 @@ struct zonectl {
 
 /* Says what is wrong and returns ZONECTL_FAILED. */
 int zonectl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* As zoned_config_account_domain(), with words. */
+int zonectl_find_domain(const struct zoned_config *config, const char *account,
+			char ret[static ACCOUNT_DOMAIN_SIZE]);
 /* As storage_open(), with words. */
 int zonectl_open(const struct zonectl *ctl, enum storage_mode mode, struct storage **ret);
 /* What the storage functions returned, in words: ZONECTL_DONE for 0 and more. */

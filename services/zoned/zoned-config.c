@@ -308,5 +308,5 @@ int zoned_config_account_domain(const struct zoned_config *config, const char *a
 		return -EINVAL;
 	for (char *c = ret; *c; c++)
 		*c = tolower((unsigned char)*c);
-	return strcasecmp(ret, config->server_name) == 0 ? -EINVAL : 0;
+	return strcasecmp(ret, config->server_name) == 0 ? -EADDRINUSE : 0;
 }

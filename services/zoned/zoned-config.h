@@ -57,6 +57,6 @@ int zoned_config_make_options(const struct zoned_config *config, struct authorit
 void zoned_config_clear_options(struct authority_options *options);
 
 /* The domain of an account: "alice" or its full name becomes "alice.members.example.org". -EINVAL
- * for what cannot be an account. */
+ * for what cannot be an account, -EADDRINUSE for the name of the server. */
 int zoned_config_account_domain(const struct zoned_config *config, const char *account,
 				char ret[static ACCOUNT_DOMAIN_SIZE]);

@@ -169,6 +169,17 @@ def test_help_of_each_command(server):
         assert all(len(line) <= 100 for line in text.splitlines())
 
 
+def test_wrong_words(server):
+    for words, status, wanted in (((), 2, "Usage: zonectl"), (("acount", "list"), 2, 'there is no command "acount"'),
+                                  (("account",), 2, "account what? add, passwd, "), (("zone", "list"), 2, 'but show; see --help'),
+                                  (("account", "add"), 2, "the name of the account is missing"),
+                                  (("account", "show", "ns"), 1, f"ns.{ZONE} is the name of the server itself"),
+                                  (("account", "export", "a_b"), 1, f'"a_b" cannot be an account of {ZONE}'),
+                                  (("status", "--purge"), 2, "--purge does not go with this command")):
+        result = server.zonectl(*words, check=False)
+        assert result.returncode == status and wanted in result.stderr and not result.stdout, (words, result)
+
+
 def test_pin(server):
     pin = server.zonectl("tls", "pin").stdout.strip()
     assert re.fullmatch(r"sha256/[A-Za-z0-9+/]{43}=", pin)
