@@ -7,6 +7,8 @@
 
 /* Reads in a row before other descriptors get their turn. */
 #define READS_MAX 4
+/* Messages of one connection in a row: one read can hold thousands. */
+#define MESSAGES_MAX 64
 /* What is read at once: more than the record of TLS that holds the largest PUSH. */
 #define READ_SIZE STREAM_INPUT_SIZE
 
@@ -187,12 +189,22 @@ void connection_send(struct connection *connection, const uint8_t *data, size_t 
 	update_events(connection);
 }
 
-/* Hands over the messages that are complete in these octets, as long as their answers are taken.
- * Returns how many octets they were. */
+/* Whether the next message may be handed over. Otherwise it is held, until its answer would be
+ * taken, or others have had their turn. */
+static bool may_take(struct connection *connection, unsigned int n_taken)
+{
+	if (connection->n_out >= STREAM_OUTPUT_PAUSE)
+		flush(connection);
+	connection->is_held = connection->n_out >= STREAM_OUTPUT_PAUSE || n_taken == MESSAGES_MAX;
+	return !connection->is_held && !connection->is_broken;
+}
+
+/* Hands over the messages that are complete in these octets. Returns how many octets they were. */
 static size_t take_messages(struct connection *connection, const uint8_t *data, size_t size)
 {
 	void *userdata;
 	const struct server_callbacks *callbacks = stream_messages(connection->server, &userdata);
+	unsigned int n_taken = 0;
 	size_t position = 0;
 
 	connection->is_held = false;
@@ -202,12 +214,8 @@ static size_t take_messages(struct connection *connection, const uint8_t *data, 
 		const uint8_t *start = data + position;
 		size_t length = (size_t)start[0] << 8 | start[1];
 
-		if (size - position - STREAM_LENGTH_SIZE < length)
-			break;
-		if (connection->n_out >= STREAM_OUTPUT_PAUSE)
-			flush(connection);
-		connection->is_held = connection->n_out >= STREAM_OUTPUT_PAUSE;
-		if (connection->is_held || connection->is_broken)
+		if (size - position - STREAM_LENGTH_SIZE < length ||
+		    !may_take(connection, n_taken++))
 			break;
 		callbacks->receive(userdata, &connection->peer, start + STREAM_LENGTH_SIZE, length);
 		position += STREAM_LENGTH_SIZE + length;

@@ -36,8 +36,8 @@ struct connection {
 	uint32_t n_out;
 	bool is_handshaking : 1;
 	bool is_finished : 1; /* the client sends no more; what it asked is still answered */
-	bool is_held : 1;     /* `in` may hold complete messages that wait for `out` to be taken */
-	bool has_more : 1;    /* TLS has read more than it gave us */
+	bool is_held : 1;  /* `in` may hold complete messages that wait for `out` or their turn */
+	bool has_more : 1; /* TLS has read more than it gave us */
 	bool wants_write : 1; /* TLS has to write before it can read */
 	bool is_reading : 1;  /* messages are being handed over: answers wait for the last one */
 	bool is_kept : 1;
