@@ -13,9 +13,8 @@ from test_zoned import ALICE, CONFIG, PASSWORD, ZONE, LlqClient, Server, status
 
 
 @pytest.fixture
-def server(make_host, monkeypatch):
-    monkeypatch.setattr("test_zoned.CONFIG", CONFIG + "[metrics]\nport = 9399\n")
-    server = Server(make_host("zone", bus=False))
+def server(make_host):
+    server = Server(make_host("zone", bus=False), CONFIG + "[metrics]\nport = 9399\n")
     yield server
     assert server.host.stop_daemon("zoned") == 0
 
