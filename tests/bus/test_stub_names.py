@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The account's names for ordinary programs: llq-watcher's stub asked by dig, and the real systemd-resolved."""
 import ipaddress
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from fake_zone import ACCOUNT, CONFIG, HOST_ID, LABEL, SIGNED_OUT, FakeZone, fake_identity, fake_mapper
-from homeward_lab import resolved
+from homeward_lab import resolved, wait_until
 
 STUB, PORT = "127.0.0.62", "6281"
 OWN_ID = HOST_ID
@@ -201,13 +202,26 @@ def lookup(host, name=OTHER, server="127.0.0.53"):
     return short(host, name, "AAAA", server=server, port="53")
 
 
+def watch_calls(host):
+    """What is told to resolved from now on, in its order: a function that gives the members called."""
+    with open(host.path("/run/lab/calls"), "wb") as log:
+        host.popen(["dbus-monitor", "--system", "interface='org.freedesktop.resolve1.Manager'"], stdout=log, stderr=log)
+    # Its first lines say that it has begun.
+    wait_until(lambda: "NameAcquired" in host.read("/run/lab/calls"), 10, "dbus-monitor")
+    return lambda: re.findall(r"member=(\w*Link\w*)", host.read("/run/lab/calls"))
+
+
 def test_resolved_asks_the_stub(host, zone, tunnel):
     resolved.start_polkit(host)
     process = resolved.start_resolved(host)
+    calls = watch_calls(host)
     start(host)
     assert get(host, "Names") == "waiting" and "homeward0" in get(host, "NamesReason")
     tunnel.up()
     settings = wait_told(host)
+    # No server before it is known what it is for: till then it would be asked about everything.
+    told = host.wait_for(lambda: "SetLinkDNSEx" in calls() and calls(), 10)
+    assert told[0] == "SetLinkDomains" and "SetLinkDefaultRoute" in told[:told.index("SetLinkDNSEx")]
     assert all(routing_only for _, routing_only in settings["Domains"])
     assert not settings["DefaultRoute"] and settings["LLMNR"] == settings["MulticastDNS"] == "no"
     assert settings["DNSSEC"] == settings["DNSOverTLS"] == "no"
