@@ -8,6 +8,7 @@ libbase_la_SOURCES = \
 	common/base/due-heap.c common/base/due-heap.h \
 	common/base/hash.h \
 	common/base/log.c common/base/log.h \
+	common/base/terminal.c common/base/terminal.h \
 	common/base/wall-clock.c common/base/wall-clock.h \
 	common/wire/cursor.h
 libbase_la_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)

@@ -16,7 +16,7 @@ clients_ctl_homewardctl_SOURCES = \
 	clients/ctl/verdict.c clients/ctl/verdict.h \
 	clients/ctl/watch.c
 clients_ctl_homewardctl_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
-clients_ctl_homewardctl_LDADD = libctl-core.la $(JSONC_LIBS) $(SYSTEMD_LIBS)
+clients_ctl_homewardctl_LDADD = libctl-core.la libbase.la $(JSONC_LIBS) $(SYSTEMD_LIBS)
 
 # What needs no running bus: unit tests link it.
 noinst_LTLIBRARIES += libctl-core.la

@@ -2,82 +2,14 @@
 #include "clients/ctl/password.h"
 
 #include "common/base/cleanup.h"
+#include "common/base/terminal.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <termios.h>
 
 /* 1024 octets, the end of the line, and one too many. */
 #define PASSWORD_SIZE 1026
-
-/* A signal handler has no argument: what interrupted the typing. */
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-	interrupted = number;
-}
-
-/* One line, without its end. -EINTR when a signal came, -ENODATA at the end of the input. */
-static int read_line(int terminal, char *line, size_t size)
-{
-	size_t length = 0;
-
-	for (;;) {
-		char character;
-		ssize_t got = read(terminal, &character, 1);
-
-		if (got < 0)
-			return -errno;
-		if (!got && !length)
-			return -ENODATA;
-		if (!got || character == '\n')
-			break;
-		if (length < size - 1)
-			line[length++] = character;
-	}
-	line[length] = 0;
-	return (int)length;
-}
-
-/* The terminal is put right again before a signal that came meanwhile does its work. */
-static int ask(int terminal, const char *prompt, bool echo, char *line, size_t size)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct sigaction former[ARRAY_SIZE(signals)], action = { .sa_handler = on_signal };
-	struct termios before, quiet;
-	bool silenced = false;
-	int r;
-
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaction(signals[i], &action, &former[i]);
-	if (!echo && tcgetattr(terminal, &before) == 0) {
-		quiet = before;
-		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-		silenced = tcsetattr(terminal, TCSAFLUSH, &quiet) == 0;
-	}
-	if (!echo && !silenced)
-		r = -ENOTTY;
-	else
-		r = write(terminal, prompt, strlen(prompt)) < 0 ? -errno
-								: read_line(terminal, line, size);
-	if (silenced) {
-		tcsetattr(terminal, TCSAFLUSH, &before);
-		if (write(terminal, "\n", 1) < 0)
-			r = r < 0 ? r : -errno;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
-		sigaction(signals[i], &former[i], NULL);
-	if (interrupted) {
-		/* It may well end us, SIGQUIT even with a picture of our memory. */
-		explicit_bzero(line, size);
-		raise(interrupted);
-	}
-	return r;
-}
 
 /* To the end, or to one octet more than can be right, which identity then says. */
 static int read_all(int fd, char *password, size_t size)
@@ -114,8 +46,8 @@ enum ctl_status password_open(int given, int *ret_fd)
 		return ctl_complain(CTL_FAILED, "cannot hold the password: %s", strerror(errno));
 	if (isatty(from)) {
 		terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-		r = ask(terminal >= 0 ? terminal : from, "Password: ", false, password,
-			sizeof password);
+		r = terminal_ask(terminal >= 0 ? terminal : from, "Password: ", false, password,
+				 sizeof password);
 	} else {
 		r = read_all(from, password, sizeof password);
 	}
@@ -136,8 +68,8 @@ enum ctl_status password_ask_account(char *answer, size_t size)
 	if (!isatty(STDIN_FILENO))
 		return ctl_misuse("sign-in: which account?");
 	terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-	r = ask(terminal >= 0 ? terminal : STDIN_FILENO,
-		"Account (such as alice@members.example.org): ", true, answer, size);
+	r = terminal_ask(terminal >= 0 ? terminal : STDIN_FILENO,
+			 "Account (such as alice@members.example.org): ", true, answer, size);
 	return r >= 0 ? CTL_DONE
 		      : ctl_complain(CTL_FAILED, "cannot read from the terminal: %s", strerror(-r));
 }

@@ -6,7 +6,8 @@ UNIT_TESTS += \
 	tests/unit/common/test-keys \
 	tests/unit/common/test-loop \
 	tests/unit/common/test-neighbour \
-	tests/unit/common/test-network-route
+	tests/unit/common/test-network-route \
+	tests/unit/common/test-terminal
 endif
 
 tests_unit_common_test_loop_SOURCES = tests/unit/common/test-loop.c
@@ -36,3 +37,7 @@ tests_unit_common_test_cursor_LDADD = $(CMOCKA_LIBS)
 tests_unit_common_test_keys_SOURCES = tests/unit/common/test-keys.c
 tests_unit_common_test_keys_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_common_test_keys_LDADD = libkeys.la $(CMOCKA_LIBS)
+
+tests_unit_common_test_terminal_SOURCES = tests/unit/common/test-terminal.c
+tests_unit_common_test_terminal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_common_test_terminal_LDADD = libbase.la $(CMOCKA_LIBS)
