@@ -10,6 +10,19 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+/* What to do about it, where that is not plain. All addresses cannot be had when anybody has one of
+ * them. */
+static const char *advice(const struct zoned *zoned, int error)
+{
+	if (error != -EADDRINUSE)
+		return "";
+	return zoned->config->listen_addresses.n > 0
+		       ? "; another program has it"
+		       : "; another program has the port on one address at least, as "
+			 "systemd-resolved "
+			 "has 127.0.0.53: say in [listen] which addresses are yours";
+}
+
 static int listen_on(struct zoned *zoned, const struct endpoint *address, enum transport transport)
 {
 	static const char *const names[] = { "UDP", "TCP", "TLS" };
@@ -23,8 +36,8 @@ static int listen_on(struct zoned *zoned, const struct endpoint *address, enum t
 	else
 		r = server_stream_listen(zoned->streams, &endpoint, transport);
 	if (r < 0 && r != -EAFNOSUPPORT)
-		log_error("cannot listen on %s by %s: %s", endpoint_to_text(&endpoint, text),
-			  names[transport], strerror(-r));
+		log_error("cannot listen on %s by %s: %s%s", endpoint_to_text(&endpoint, text),
+			  names[transport], strerror(-r), advice(zoned, r));
 	else if (r >= 0)
 		log_info("listening on %s by %s", endpoint_to_text(&endpoint, text),
 			 names[transport]);

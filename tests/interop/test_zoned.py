@@ -507,6 +507,20 @@ def test_configuration_errors(make_host):
         assert result.returncode == 1 and wanted in result.stderr and result.stderr.count("\n") == 1, result.stderr
 
 
+def test_port_that_somebody_has(make_host):
+    host = make_host("zone", bus=False)
+    other = host.popen(["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--bind-interfaces",
+                        "--listen-address=127.0.0.53", "--no-resolv", "--pid-file=", "--user=root"])
+    host.wait_for(lambda: "127.0.0.53:53" in host.run(["ss", "-lnH"]).stdout)
+    for listen, wanted in (("", "say in [listen] which addresses are yours"),
+                           ("[listen]\naddress = 127.0.0.53\n", "another program has it")):
+        host.write("/etc/homeward/zoned.conf", "[zone]\nname = x.example\nserver-address = 1.2.3.4\n"
+                   "[paths]\ndatabase = /run/lab/zone.db\n" + listen)
+        result = host.run([host.program("zoned"), "--config", "/etc/homeward/zoned.conf"], check=False)
+        assert result.returncode == 1 and "cannot listen on " in result.stderr and wanted in result.stderr
+    other.end()
+
+
 def test_example_configuration(make_host):
     host = make_host("zone", bus=False)
     with open(os.path.join(TOP, "packaging/examples/zoned.conf")) as file:
