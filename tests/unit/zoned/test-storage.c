@@ -584,12 +584,20 @@ static void failure_is_told(void **state)
 	change_list_clear(&changes);
 }
 
+/* Records of some ten pages each. */
 static void commit_some(struct storage *storage, int64_t first, int n)
 {
+	static const uint8_t data[40000];
 	struct change_list changes = {};
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		struct octets *octets;
+
 		append_record(&changes, 1, first + i, 0, "key");
+		octets = &changes.items[changes.n - 1].record.data;
+		free(octets->data);
+		assert_int_equal(octets_copy(data, sizeof data, octets), 0);
+	}
 	assert_int_equal(storage_commit(storage, &changes), 0);
 	change_list_clear(&changes);
 }
@@ -626,7 +634,7 @@ static void log_is_emptied_elsewhere(void **state)
 	/* Nobody empties it. */
 	before = size_of_file(place->path);
 	while (size_of_file(place->path) == before) {
-		commit_some(place->storage, id += 2000, 2000);
+		commit_some(place->storage, id += 100, 100);
 		assert_in_range(storage_log_pages(place->storage), 1, STORAGE_LOG_PAGES_MAX + 2000);
 	}
 	commit_some(place->storage, id += 5000, 1);
