@@ -52,8 +52,9 @@ def test_updates_go_by_tls(host, zone):
     assert get(host, "Published")[3] == f"{ADDRESS}:{zone.tls.port}"
     assert asked(zone) == [("_dns-update-tls._udp", "SRV"), ("ns", "A"), (f"_{zone.tls.port}._tcp.ns", "TLSA")]
     # The network changed: a connection of its own, at once, to the server that is known.
+    n = len(zone.requests)
     move(mapper, 2, "198.51.100.7")
-    zone.wait_update(after=len(zone.requests))
+    zone.wait_update(after=n)
     host.wait_for(lambda: get(host, "Published")[0] == 2)
     assert zone.tls.n_connections == 2 and not in_clear(zone)
     host.stop_daemon("registrar")
