@@ -374,13 +374,13 @@ def test_zonectl(server):
             (("account", "passwd", "carol", "--password-fd", "0"), 1, "there is no account"),
             (("account", "disable", "carol"), 1, "there is no account"),
             (("account", "add", "a_b", "--password-fd", "0"), 1, "cannot be an account"),
-            (("account", "add", "ns", "--password-fd", "0"), 1, "cannot be an account"),
+            (("account", "add", "ns", "--password-fd", "0"), 1, "the name of the server itself"),
             (("account", "add", "bob.example.com", "--password-fd", "0"), 1, "cannot be an account"),
             (("account", "modify", "alice"), 1, "nothing to modify"),
             (("account", "add"), 2, "is missing"),
             (("account", "list", "alice"), 2, "one word too many"),
             (("account", "list", "--purge"), 2, "does not go with"),
-            (("account", "frobnicate"), 2, "no such command")):
+            (("account", "frobnicate"), 2, 'no "account frobnicate" but add')):
         result = server.zonectl(*words, check=False, input=PASSWORD)
         assert result.returncode == code and wanted in result.stderr, words
     empty = server.zonectl("account", "add", "dora", "--password-fd", "0", check=False, input="")
