@@ -7,7 +7,7 @@
  */
 #include "services/mapper/bus.h"
 
-#include "services/mapper/mapper-words.h"
+#include "services/mapper/bus-shown.h"
 #include "services/mapper/mapping-state.h"
 #include "services/mapper/wish-state.h"
 
@@ -22,42 +22,6 @@
 #define ROOT_PATH         HOMEWARD_OBJECT_ROOT "/Mapper1"
 #define ROOT_INTERFACE    "org.homeward.Mapper1"
 #define MAPPING_INTERFACE "org.homeward.Mapper1.Mapping"
-
-struct shown_network {
-	char state[16];
-	char reason[400];
-	uint64_t generation;
-	char interface[IFNAMSIZ];
-	char local_address[INET_ADDRSTRLEN];
-	char gateway[INET_ADDRSTRLEN];
-	char external_address[INET_ADDRSTRLEN];
-	char nat_kind[16];
-	char protocol[16];
-};
-
-struct shown_mapping {
-	char label[MAPPING_LABEL_LIMIT + 1];
-	uint64_t generation;
-	struct sockaddr_in internal, external;
-	char protocol[16];
-	uint64_t expires; /* seconds of CLOCK_REALTIME */
-	char state[16];
-	char last_error[200];
-};
-
-/* Of a structure of what is shown; a NULL name ends. */
-struct shown_property {
-	const char *name;
-	size_t offset, size;
-	bool bound; /* one that changes is announced with all others that are bound */
-};
-
-#define SHOWN(type, member, name, bound)                                                           \
-	{                                                                                          \
-		name, offsetof(struct type, member), sizeof(((struct type *)NULL)->member), bound  \
-	}
-
-#define SHOWN_LIMIT 12
 
 struct mapping_object {
 	struct mapping_object *next;
@@ -89,26 +53,6 @@ struct question {
 
 /* Announcing. */
 
-static void show_address(char *text, struct in_addr address)
-{
-	if (address.s_addr)
-		inet_ntop(AF_INET, &address, text, INET_ADDRSTRLEN);
-}
-
-static void fill_network(const struct mapper_state *state, struct shown_network *shown)
-{
-	memset(shown, 0, sizeof *shown);
-	strcpy(shown->state, words_state(state));
-	words_reason(state, shown->reason, sizeof shown->reason);
-	shown->generation = state->generation;
-	memcpy(shown->interface, state->network.interface, sizeof shown->interface);
-	show_address(shown->local_address, state->network.address);
-	show_address(shown->gateway, state->network.gateway);
-	show_address(shown->external_address, mapper_state_external(state));
-	strcpy(shown->nat_kind, words_nat_kind(mapper_state_nat_kind(state)));
-	strcpy(shown->protocol, words_protocol(state));
-}
-
 /* By the clock as it is now: it may have been set after the gateway granted the mapping. */
 static uint64_t expires_seconds(struct mapping_object *object)
 {
@@ -122,69 +66,10 @@ static uint64_t expires_seconds(struct mapping_object *object)
 
 static void fill_mapping(struct mapping_object *object, struct shown_mapping *shown)
 {
-	const struct mapping *mapping = object->mapping;
-
-	memset(shown, 0, sizeof *shown);
-	strcpy(shown->label, mapping->wish.label);
-	shown->generation = mapping->generation;
-	shown->internal = mapping->internal;
-	shown->external = mapping->external;
-	strcpy(shown->protocol, mapping->condition == MAPPING_MAPPED
-					? words_protocol(mapper_state_of(object->bus->mapper))
-					: "none");
-	object->expires_at = mapping->expires_at;
+	object->expires_at = object->mapping->expires_at;
+	shown_fill_mapping(mapper_state_of(object->bus->mapper), object->mapping, shown);
 	shown->expires = expires_seconds(object);
-	strcpy(shown->state, words_condition(mapping->condition));
-	snprintf(shown->last_error, sizeof shown->last_error, "%s",
-		 words_trouble(mapping->trouble));
 }
-
-/* The names of what differs between two structures, ended by NULL, into `names`. */
-static bool list_differences(const struct shown_property *properties, const void *former,
-			     const void *present, char **names)
-{
-	bool all_bound = false, is_different;
-	size_t n = 0;
-
-	for (const struct shown_property *property = properties; property->name; property++)
-		if (property->bound &&
-		    memcmp((const char *)former + property->offset,
-			   (const char *)present + property->offset, property->size) != 0)
-			all_bound = true;
-	for (const struct shown_property *property = properties; property->name; property++) {
-		is_different =
-			memcmp((const char *)former + property->offset,
-			       (const char *)present + property->offset, property->size) != 0;
-		if (is_different || (all_bound && property->bound))
-			names[n++] = (char *)property->name;
-	}
-	names[n] = NULL;
-	return n > 0;
-}
-
-static const struct shown_property network_properties[] = {
-	SHOWN(shown_network, state, "State", false),
-	SHOWN(shown_network, reason, "Reason", false),
-	SHOWN(shown_network, generation, "NetworkGeneration", false),
-	SHOWN(shown_network, interface, "PrimaryInterface", false),
-	SHOWN(shown_network, local_address, "LocalAddress", false),
-	SHOWN(shown_network, gateway, "Gateway", false),
-	SHOWN(shown_network, external_address, "ExternalAddress", false),
-	SHOWN(shown_network, nat_kind, "NatKind", false),
-	SHOWN(shown_network, protocol, "Protocol", false),
-	{},
-};
-
-static const struct shown_property mapping_properties[] = {
-	SHOWN(shown_mapping, generation, "Generation", true),
-	SHOWN(shown_mapping, internal, "Internal", true),
-	SHOWN(shown_mapping, external, "External", true),
-	SHOWN(shown_mapping, state, "State", true),
-	SHOWN(shown_mapping, protocol, "Protocol", false),
-	SHOWN(shown_mapping, expires, "Expires", false),
-	SHOWN(shown_mapping, last_error, "LastError", false),
-	{},
-};
 
 static void note_network(struct bus *bus, const struct shown_network *former)
 {
@@ -210,8 +95,8 @@ static void note_mapping(struct mapping_object *object, const struct shown_mappi
 	if (!strcmp(shown->state, former->state) && shown->generation == former->generation &&
 	    !memcmp(&shown->external, &former->external, sizeof shown->external))
 		return;
-	show_address(address, shown->external.sin_addr);
-	if (*address)
+	inet_ntop(AF_INET, &shown->external.sin_addr, address, sizeof address);
+	if (shown->external.sin_addr.s_addr)
 		timeline_note(timeline, shown->generation, "%s %s: %s:%u", shown->state,
 			      shown->label, address, ntohs(shown->external.sin_port));
 	else if (*shown->last_error)
@@ -221,12 +106,12 @@ static void note_mapping(struct mapping_object *object, const struct shown_mappi
 
 static void announce_mapping(struct mapping_object *object)
 {
-	char *names[SHOWN_LIMIT];
+	char *names[SHOWN_NAMES_LIMIT];
 	struct shown_mapping former = object->shown;
 
 	fill_mapping(object, &object->shown);
 	note_mapping(object, &former);
-	if (list_differences(mapping_properties, &former, &object->shown, names))
+	if (shown_compare_mappings(&former, &object->shown, names))
 		sd_bus_emit_properties_changed_strv(object->bus->connection, object->path,
 						    MAPPING_INTERFACE, names);
 }
@@ -274,11 +159,11 @@ static void remove_objects(struct bus *bus)
 void bus_announce(struct bus *bus)
 {
 	struct shown_network former = bus->shown;
-	char *names[SHOWN_LIMIT];
+	char *names[SHOWN_NAMES_LIMIT];
 
-	fill_network(mapper_state_of(bus->mapper), &bus->shown);
+	shown_fill_network(mapper_state_of(bus->mapper), &bus->shown);
 	note_network(bus, &former);
-	if (list_differences(network_properties, &former, &bus->shown, names))
+	if (shown_compare_networks(&former, &bus->shown, names))
 		sd_bus_emit_properties_changed_strv(bus->connection, ROOT_PATH, ROOT_INTERFACE,
 						    names);
 	for (struct mapping_object *object = bus->objects; object; object = object->next)
@@ -320,6 +205,59 @@ static int get_counters(sd_bus *connection, const char *path, const char *interf
 	struct bus *bus = userdata;
 
 	return bus_append_counters(reply, names, &mapper_state_of(bus->mapper)->counters);
+}
+
+static int get_uplinks(sd_bus *connection, const char *path, const char *interface,
+		       const char *property, sd_bus_message *reply, void *userdata,
+		       sd_bus_error *error)
+{
+	const struct shown_uplink *uplinks = userdata;
+	int r = sd_bus_message_open_container(reply, 'a', "(sssu)");
+
+	for (size_t i = 0; r >= 0 && i < SHOWN_UPLINKS_LIMIT && *uplinks[i].interface; i++)
+		r = sd_bus_message_append(reply, "(sssu)", uplinks[i].interface, uplinks[i].address,
+					  uplinks[i].gateway, uplinks[i].metric);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_result(sd_bus *connection, const char *path, const char *interface,
+		      const char *property, sd_bus_message *reply, void *userdata,
+		      sd_bus_error *error)
+{
+	const struct shown_result *result = userdata;
+
+	return sd_bus_message_append(reply, "(su)", result->protocol, result->code);
+}
+
+static int get_hops(sd_bus *connection, const char *path, const char *interface,
+		    const char *property, sd_bus_message *reply, void *userdata,
+		    sd_bus_error *error)
+{
+	const struct shown_hop *hops = userdata;
+	int r = sd_bus_message_open_container(reply, 'a', "(ssq)");
+
+	for (size_t i = 0; r >= 0 && i < SHOWN_HOPS_LIMIT && *hops[i].gateway; i++)
+		r = sd_bus_message_append(reply, "(ssq)", hops[i].gateway, hops[i].protocol,
+					  hops[i].port);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_packets(sd_bus *connection, const char *path, const char *interface,
+		       const char *property, sd_bus_message *reply, void *userdata,
+		       sd_bus_error *error)
+{
+	struct bus *bus = userdata;
+
+	return sd_bus_message_append(reply, "t", mapper_gateway_packets(bus->mapper));
+}
+
+static int get_packets_per_minute(sd_bus *connection, const char *path, const char *interface,
+				  const char *property, sd_bus_message *reply, void *userdata,
+				  sd_bus_error *error)
+{
+	struct bus *bus = userdata;
+
+	return sd_bus_message_append(reply, "u", mapper_gateway_packets_per_minute(bus->mapper));
 }
 
 static int get_timeline(sd_bus *connection, const char *path, const char *interface,
@@ -366,6 +304,15 @@ static const sd_bus_vtable mapping_vtable[] = {
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Protocol", "s", bus_property_text,
 			offsetof(struct mapping_object, shown.protocol),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Gateway", "s", bus_property_text,
+			offsetof(struct mapping_object, shown.gateway),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Lifetime", "u", NULL, offsetof(struct mapping_object, shown.lifetime),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Hops", "a(ssq)", get_hops, offsetof(struct mapping_object, shown.hops),
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("ResultCode", "u", NULL, offsetof(struct mapping_object, shown.result_code),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Expires", "t", get_expires, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("State", "s", bus_property_text,
@@ -543,6 +490,20 @@ static int method_add_mapping(sd_bus_message *call, void *userdata, sd_bus_error
 	return 1;
 }
 
+static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	struct bus *bus = userdata;
+	int r = mapper_check(bus->mapper);
+
+	if (r == -EBUSY)
+		return sd_bus_error_setf(error, HOMEWARD_ERROR_LIMITS_EXCEEDED,
+					 "asked again too soon: once in %d seconds is enough",
+					 MAPPER_CHECK_MSEC / 1000);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, NULL);
+}
+
 static int on_name_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
 {
 	const char *name, *former, *owner;
@@ -571,8 +532,23 @@ static const sd_bus_vtable root_vtable[] = {
 	NETWORK_PROPERTY("LocalAddress", "s", bus_property_text, local_address),
 	NETWORK_PROPERTY("Gateway", "s", bus_property_text, gateway),
 	NETWORK_PROPERTY("ExternalAddress", "s", bus_property_text, external_address),
+	NETWORK_PROPERTY("NetworkKind", "s", bus_property_text, network_kind),
+	NETWORK_PROPERTY("Uplinks", "a(sssu)", get_uplinks, uplinks),
+	NETWORK_PROPERTY("GatewayHardwareAddress", "s", bus_property_text,
+			 gateway_hardware_address),
 	NETWORK_PROPERTY("NatKind", "s", bus_property_text, nat_kind),
 	NETWORK_PROPERTY("Protocol", "s", bus_property_text, protocol),
+	NETWORK_PROPERTY("GatewayResult", "(su)", get_result, gateway_result),
+	NETWORK_PROPERTY("ReflexiveAddress", "s", bus_property_text, reflexive_address),
+	NETWORK_PROPERTY("StunServer", "s", bus_property_text, stun_server),
+	NETWORK_PROPERTY("NatMapping", "s", bus_property_text, nat_mapping),
+	NETWORK_PROPERTY("NatFiltering", "s", bus_property_text, nat_filtering),
+	NETWORK_PROPERTY("Verified", "s", bus_property_text, verified),
+	NETWORK_PROPERTY("Checked", "t", NULL, checked),
+	SD_BUS_PROPERTY("GatewayPackets", "t", get_packets, 0, 0),
+	SD_BUS_PROPERTY("GatewayPacketsPerMinute", "u", get_packets_per_minute, 0, 0),
+	SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_check,
+				SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("AddMapping",
 				SD_BUS_ARGS("s", label, "s", protocol, "q", internal_port, "q",
 					    external_port, "u", lifetime),
@@ -590,7 +566,7 @@ int bus_new(struct mapper *mapper, sd_bus *connection, struct bus **ret)
 		return -ENOMEM;
 	bus->mapper = mapper;
 	bus->connection = sd_bus_ref(connection);
-	fill_network(mapper_state_of(mapper), &bus->shown);
+	shown_fill_network(mapper_state_of(mapper), &bus->shown);
 	r = sd_bus_add_object_vtable(connection, &bus->root_slot, ROOT_PATH, ROOT_INTERFACE,
 				     root_vtable, bus);
 	if (r >= 0)

@@ -399,6 +399,18 @@ void mapper_state_on_announcement(struct mapper_state *state, struct in_addr sou
 	}
 }
 
+void mapper_state_reprove(struct mapper_state *state, uint64_t now)
+{
+	if (state->phase == GATEWAY_NOBODY || state->finishing)
+		return;
+	state->n_address_failures = 0;
+	/* One under way begins anew: after a sleep, its next repetition is far away. */
+	mapper_state_forget_request(state);
+	state->address_at = now;
+	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
+		mapping->ask_at = now;
+}
+
 void mapper_state_finish(struct mapper_state *state, uint64_t now)
 {
 	state->finishing = true;

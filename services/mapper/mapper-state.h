@@ -159,6 +159,10 @@ struct announcement;
 void mapper_state_on_announcement(struct mapper_state *state, struct in_addr source, int link,
 				  const struct announcement *announcement, uint64_t now);
 
+/* What is known is to be asked for again: after the machine slept, or because somebody wants to
+ * know. */
+void mapper_state_reprove(struct mapper_state *state, uint64_t now);
+
 /* Removes all mappings for good. */
 void mapper_state_finish(struct mapper_state *state, uint64_t now);
 /* Whether the gateway has confirmed or has had its chance. */

@@ -13,6 +13,19 @@ const char *words_state(const struct mapper_state *state)
 	return state->phase == GATEWAY_ASKING && !state->provisional ? "probing" : "ready";
 }
 
+const char *words_network_kind(const struct mapper_state *state)
+{
+	uint32_t address = ntohl(state->network.address.s_addr);
+
+	if (!state->network.link)
+		return "none";
+	if (address_is_private(state->network.address))
+		return "private";
+	if (address >> 22 == 0x64400000 >> 22)
+		return "shared";
+	return address >> 16 == 0xa9fe ? "link-local" : "public";
+}
+
 const char *words_nat_kind(enum nat_kind kind)
 {
 	switch (kind) {

@@ -6,6 +6,7 @@
 #include "services/mapper/gateway-natpmp.h"
 #include "services/mapper/mapping-state.h"
 #include "services/mapper/network-watch.h"
+#include "services/mapper/packet-count.h"
 #include "services/mapper/wish-state.h"
 
 #include "common/base/atomic-file.h"
@@ -29,6 +30,8 @@ struct mapper {
 	struct loop_timer *timer;
 	struct mapper_state state;
 	struct timeline timeline;
+	struct packet_count packets;
+	uint64_t checked_at; /* 0: nobody asked yet */
 
 	struct gateway_natpmp *natpmp;
 	uint32_t conversation; /* that `natpmp` is for */
@@ -51,6 +54,28 @@ struct timeline *mapper_timeline(struct mapper *mapper)
 uint64_t mapper_now(struct mapper *mapper)
 {
 	return loop_now(daemon_loop(mapper->daemon));
+}
+
+uint64_t mapper_gateway_packets(struct mapper *mapper)
+{
+	return mapper->packets.total;
+}
+
+unsigned int mapper_gateway_packets_per_minute(struct mapper *mapper)
+{
+	return packet_count_last_minute(&mapper->packets, mapper_now(mapper));
+}
+
+int mapper_check(struct mapper *mapper)
+{
+	uint64_t now = mapper_now(mapper);
+
+	if (mapper->checked_at && now - mapper->checked_at < MAPPER_CHECK_MSEC)
+		return -EBUSY;
+	mapper->checked_at = now;
+	mapper_state_reprove(&mapper->state, now);
+	mapper_carry_out(mapper);
+	return 0;
 }
 
 /* The last generation announced, so that it does not fall when we are restarted. */
@@ -162,6 +187,8 @@ static void send_request(struct mapper *mapper, const struct gateway_request *re
 	if (!mapper->natpmp)
 		return;
 	r = gateway_natpmp_send(mapper->natpmp, request);
+	if (r >= 0)
+		packet_count_add(&mapper->packets, 1, mapper_now(mapper));
 	if (r == -ECONNREFUSED)
 		mapper_state_on_unreachable(&mapper->state, mapper->conversation,
 					    mapper_now(mapper));

@@ -25,5 +25,11 @@ DEFINE_CLEANUP(struct mapper *, mapper_free)
 struct mapper_state *mapper_state_of(struct mapper *mapper);
 struct timeline *mapper_timeline(struct mapper *mapper);
 uint64_t mapper_now(struct mapper *mapper);
+/* All packets sent to gateways, and those of the last minute. */
+uint64_t mapper_gateway_packets(struct mapper *mapper);
+unsigned int mapper_gateway_packets_per_minute(struct mapper *mapper);
+/* Proves everything anew. 0, or -EBUSY: it was done less than MAPPER_CHECK_MSEC ago. */
+int mapper_check(struct mapper *mapper);
+#define MAPPER_CHECK_MSEC 10000
 /* To be called after each change of the state. */
 void mapper_carry_out(struct mapper *mapper);

@@ -8,11 +8,13 @@ libmapper_core_la_SOURCES = \
 	services/mapper/mapper-words.c services/mapper/mapper-words.h \
 	services/mapper/natpmp-wire.c services/mapper/natpmp-wire.h \
 	services/mapper/network-state.c services/mapper/network-state.h \
+	services/mapper/packet-count.c services/mapper/packet-count.h \
 	services/mapper/wish-state.c services/mapper/wish-state.h
 
 services_mapper_mapper_SOURCES = \
 	services/mapper/announcement-listener.c services/mapper/announcement-listener.h \
 	services/mapper/bus.c services/mapper/bus.h \
+	services/mapper/bus-shown.c services/mapper/bus-shown.h \
 	services/mapper/gateway-natpmp.c services/mapper/gateway-natpmp.h \
 	services/mapper/main.c \
 	services/mapper/mapper.c services/mapper/mapper.h \
