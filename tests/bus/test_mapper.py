@@ -1,22 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """mapper on a bus of its own, behind real gateways (nftables, miniupnpd) and behind one that the test plays itself."""
-import ctypes
 import os
 import resource
 import signal
 import socket
 import struct
 import subprocess
-import threading
 
 import pytest
 
 from homeward_lab import BusError, wait_until
-
-NAME = "org.homeward.Mapper1"
-PATH = "/org/homeward/Mapper1"
-MAPPING = NAME + ".Mapping"
-GROUP = ("224.0.0.1", 5350)
+from homeward_lab.mappings import MAPPING, NAME, PATH, Caller, mapping, socket_in, wait_mapping
+from homeward_lab.played import GROUP, PlayedGateway
 
 
 # Tools.
@@ -38,35 +33,6 @@ def words(host):
     return [(generation, text) for generation, _, text in get(host, "Timeline")]
 
 
-class Caller:
-    """A daemon that wants mappings."""
-
-    def __init__(self, host, user="homeward-tunnel"):
-        self.host = host
-        self.bus = host.connect_bus(user)
-        self.bus.add_match(f"type='signal',sender='{NAME}'")
-
-    def add(self, label="tunnel", protocol="udp", port=4500, external=0, lifetime=0):
-        return self.bus.call(NAME, PATH, NAME, "AddMapping", "ssqqu", label, protocol, port, external, lifetime)
-
-    def release(self, path):
-        self.bus.call(NAME, path, MAPPING, "Release")
-
-    def leave(self):
-        self.bus.close()
-
-
-def mapping(host, path):
-    return host.get_properties("mapper", path, MAPPING)
-
-
-def wait_mapping(host, path, state, external=None, timeout=20):
-    def holds():
-        seen = mapping(host, path)
-        return seen["State"] == state and (external is None or tuple(seen["External"]) == external) and seen
-    return wait_until(holds, timeout, f"{path} {state} {external}")
-
-
 def at_home(host, gateway):
     """Behind the gateway, mapper running and knowing it."""
     host.move(gateway)
@@ -74,61 +40,10 @@ def at_home(host, gateway):
     host.wait_for(("mapper", "ExternalAddress", gateway.wan_address))
 
 
-def socket_in(namespace, address=None, reuse=False):
-    """A datagram socket of ours that lives in the namespace's network."""
-    made = []
-
-    def make():
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open(f"/proc/{namespace.init_pid}/ns/net") as net:
-            assert libc.setns(net.fileno(), 0x40000000) == 0, os.strerror(ctypes.get_errno())
-        made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    made[0].settimeout(10)
-    if address:
-        made[0].bind(address)
-        made[0].setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address[0]))
-    return made[0]
-
-
-class PlayedGateway:
-    """NAT-PMP by the test's own hand, on a gateway whose port 5351 is free."""
-
-    def __init__(self, gateway):
-        self.address = gateway.lan_address
-        self.socket = socket_in(gateway, (gateway.lan_address, 5351))
-        self.peer = None
-
-    def receive(self):
-        octets, self.peer = self.socket.recvfrom(2048)
-        return octets
-
-    def expect(self, text):
-        assert self.receive().hex() == text
-
-    def send(self, octets):
-        self.socket.sendto(octets, self.peer)
-
-    def send_address(self, address, epoch=1000):
-        self.send(struct.pack("!BBHI4s", 0, 128, 0, epoch, socket.inet_aton(address)))
-
-    def send_map(self, internal, external, lifetime, epoch=1000, operation=1, result=0):
-        self.send(struct.pack("!BBHIHHI", 0, 128 + operation, result, epoch, internal, external, lifetime))
-
-    def announce(self, octets):
-        self.socket.sendto(octets, GROUP)
-
-    def close(self):
-        self.socket.close()
-
-
 @pytest.fixture
 def played(make_gateway):
     gateway = make_gateway(kind="plain")
     played = PlayedGateway(gateway)
-    played.gateway = gateway
     yield played
     played.close()
 

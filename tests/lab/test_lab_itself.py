@@ -10,6 +10,7 @@ import time
 import pytest
 
 from homeward_lab import USERS, BusError, Capture, wait_until
+from homeward_lab.played import PlayedGateway, PlayedIgd, natpmp_address, natpmp_map
 
 
 def ping(host, address, check=True):
@@ -169,3 +170,27 @@ def test_wire_check_sees_what_must_not_be(make_host, make_gateway):
                   "11.0.9.9 > 11.0.1.1 protocol 1", "77686174206973207468697", "nonce that was used before",
                   "malformed"):
         assert words in problems, problems
+
+
+def test_played_gateways(make_gateway, make_host):
+    """What a test plays is what real clients take for a gateway."""
+    gateway = make_gateway(kind="plain")
+    host = make_host("desktop", bus=False)
+    host.move(gateway)
+    igd = PlayedIgd(gateway, external="11.0.1.77")
+    played = PlayedGateway(gateway)
+    try:
+        said = host.run(["upnpc", "-a", host.address, "4500", "4501", "udp"]).stdout
+        assert "ExternalIPAddress = 11.0.1.77" in said and "is redirected to internal" in said
+        assert igd.mappings == {("UDP", 4501): (host.address, 4500)}
+        assert igd.searches
+        assert [action for _, _, action, _ in igd.calls if action][-1] == "GetSpecificPortMappingEntry"
+        igd.actions["AddPortMapping"] = lambda call: igd.fault(718, "ConflictInMappingEntry")
+        assert "718" in host.run(["upnpc", "-u", igd.location, "-a", host.address, "4500", "4502", "udp"]).stdout
+        played.serve(lambda octets: natpmp_address("11.0.1.77") if octets == bytes(2) else
+                     natpmp_map(4500, 4503, 60) if octets[:2] == b"\0\1" else None)
+        assert "Mapped public port 4503" in host.run(["natpmpc", "-a", "4500", "4500", "udp", "60", "-g",
+                                                      gateway.lan_address]).stdout
+    finally:
+        igd.close()
+        played.close()

@@ -7,6 +7,8 @@ daemons.py    programs, users, privileges of the house
 host.py       Host: a machine with homeward installed
 network.py    Internet, Gateway
 transfer.py   Transfer: one TCP connection watched closely
+mappings.py   what programs want of mapper, and whether it works
+played.py     gateways played octet by octet
 capture.py    Capture: what passed the internet, and whether it may
 lab.py        Lab: all of it, ready to use
 """

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Mappings as programs on a host want them from mapper, and as strangers on the internet find them.
+
+    path = Caller(host).add("tunnel", "udp", 4500)
+    external = wait_mapping(host, path, "mapped")["External"]
+    assert arrives(stranger, tuple(external), host, 4500)
+"""
+import ctypes
+import os
+import socket
+import threading
+
+from .namespace import wait_until
+
+NAME = "org.homeward.Mapper1"
+PATH = "/org/homeward/Mapper1"
+MAPPING = NAME + ".Mapping"
+
+
+class Caller:
+    """A daemon that wants mappings."""
+
+    def __init__(self, host, user="homeward-tunnel"):
+        self.host = host
+        self.bus = host.connect_bus(user)
+        self.bus.add_match(f"type='signal',sender='{NAME}'")
+
+    def add(self, label="tunnel", protocol="udp", port=4500, external=0, lifetime=0):
+        return self.bus.call(NAME, PATH, NAME, "AddMapping", "ssqqu", label, protocol, port, external, lifetime)
+
+    def release(self, path):
+        self.bus.call(NAME, path, MAPPING, "Release")
+
+    def leave(self):
+        self.bus.close()
+
+
+def mapping(host, path):
+    return host.get_properties("mapper", path, MAPPING)
+
+
+def wait_mapping(host, path, state, external=None, timeout=20):
+    """Until the mapping is in that state, with that endpoint if one is told; its properties."""
+    def holds():
+        seen = mapping(host, path)
+        return seen["State"] == state and (external is None or tuple(seen["External"]) == external) and seen
+    try:
+        return wait_until(holds, timeout, f"{path} {state} {external}")
+    except TimeoutError as late:
+        raise TimeoutError(f"{late}: {host.get_property('mapper', 'Reason')}") from None
+
+
+def in_network(namespace, make):
+    """What make() returns, called in a thread of ours that is in the namespace's network: its sockets stay there."""
+    made = []
+
+    def enter():
+        libc = ctypes.CDLL(None, use_errno=True)
+        with open(f"/proc/{namespace.init_pid}/ns/net") as net:
+            assert libc.setns(net.fileno(), 0x40000000) == 0, os.strerror(ctypes.get_errno())
+        made.append(make())
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    return made[0]
+
+
+def socket_in(namespace, address=None, kind=socket.SOCK_DGRAM):
+    """A socket of ours that lives in the namespace's network."""
+    made = in_network(namespace, lambda: socket.socket(socket.AF_INET, kind))
+    made.settimeout(10)
+    if kind == socket.SOCK_STREAM:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if address:
+        made.bind(address)
+        if kind == socket.SOCK_DGRAM:
+            made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address[0]))
+    return made
+
+
+def arrives(stranger, external, host, port, protocol="udp", timeout=2, tries=5):
+    """Whether what a stranger sends to `external` gets to that port of the host, and whether the answer gets back.
+    A lost datagram is sent again."""
+    word = os.urandom(8)
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket_in(host, (host.address, port), kind) as inside, socket_in(stranger, None, kind) as outside:
+        inside.settimeout(timeout)
+        outside.settimeout(timeout)
+        try:
+            if protocol == "tcp":
+                inside.listen(1)
+                outside.connect(external)
+                connection, _ = inside.accept()
+                with connection:
+                    connection.settimeout(timeout)
+                    outside.sendall(word)
+                    if connection.recv(64) != word:
+                        return False
+                    connection.sendall(word[::-1])
+                    return outside.recv(64) == word[::-1]
+            inside.settimeout(timeout / tries)
+            for _ in range(tries):
+                outside.sendto(word, external)
+                try:
+                    octets, peer = inside.recvfrom(64)
+                except TimeoutError:
+                    continue
+                if octets == word:
+                    inside.sendto(word[::-1], peer)
+                    answer, source = outside.recvfrom(64)
+                    return answer == word[::-1] and source == external
+        except OSError:
+            # Timed out, refused.
+            pass
+        return False
