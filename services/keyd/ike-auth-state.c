@@ -258,7 +258,7 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 		if (now >= sa->context->note_refusals_after) {
 			sa->context->note_refusals_after = now + IKE_REFUSAL_NOTES;
 			ike_actions_note(&sa->context->actions, "refused a peer at %s: %s",
-					 ike_endpoint_text(&sa->answer.to, address), reason);
+					 ike_endpoint_text(&sa->asked_from, address), reason);
 		}
 		refuse(sa, now, IKE_NOTIFY_AUTHENTICATION_FAILED);
 		return;
@@ -272,7 +272,7 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 	}
 	strcpy(sa->peer, name);
 	sa->authenticated = true;
-	sa->endpoint = sa->answer.to;
+	sa->endpoint = sa->asked_from;
 	sa->initial_contact = ike_chain_find_notify(chain, IKE_NOTIFY_INITIAL_CONTACT, &notify);
 	sa->child_error = choose_child(sa, chain, eui64);
 	if (sa->child_error == IKE_NOTIFY_INVALID_SYNTAX) {
@@ -309,6 +309,7 @@ static int add_own_proof(struct ike_sa *sa, struct ike_builder *inner, const uin
 		ike_builder_add_id(inner, IKE_PAYLOAD_IDR, sa->peer);
 	}
 	ike_builder_add_tagged(inner, IKE_PAYLOAD_AUTH, IKE_METHOD_SIGNATURE, auth, auth_size);
+	ike_sa_add_window(inner);
 	return 0;
 }
 

@@ -50,7 +50,7 @@ void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike
 	if (ended) {
 		sa->context->counters.deleted++;
 		ike_sa_remove_child(sa);
-		ike_blob_clear(&sa->request.message);
+		ike_requests_clear(&sa->requests);
 		ike_sa_set_state(sa, IKE_SA_CLOSED, now + IKE_CLOSED_LINGER);
 	} else if (sa->delete_wanted && sa->state == IKE_SA_ESTABLISHED) {
 		/* Without its one child an SA is of no use. */
@@ -79,7 +79,7 @@ void ike_informational_delete(struct ike_sa *sa, uint64_t now)
 		ike_sa_set_state(sa, IKE_SA_DELETING, now + IKE_DELETE_DEADLINE);
 	}
 	/* One request at a time: after the response to what is under way. */
-	sa->delete_wanted = sa->request.message.data;
+	sa->delete_wanted = ike_requests_waiting(&sa->requests);
 	if (sa->delete_wanted)
 		return;
 	ike_builder_begin_inner(&inner, buffer, sizeof buffer);

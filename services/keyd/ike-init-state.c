@@ -196,9 +196,7 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 	}
 	explicit_bzero(sa->private_key, sizeof sa->private_key);
 	*sa->failure = 0;
-	sa->heard = now;
-	sa->next_request_id = 1;
-	ike_blob_clear(&sa->request.message);
+	ike_sa_take_answer(sa, now, ike_requests_find(&sa->requests, 0));
 	if (!sa->peer_takes_sha256)
 		ike_sa_fail(sa, "it takes no signatures with SHA-256");
 	else if (ike_auth_ask_signature(sa, now) < 0)
@@ -343,7 +341,7 @@ struct ike_sa *ike_sa_respond(struct ike_context *context, uint64_t now,
 	sa->spi_initiator = header->spi_initiator;
 	sa->suite = suite;
 	sa->endpoint = *from;
-	sa->expected_id = 1;
+	sa->answers.expected_id = 1;
 	sa->state = IKE_SA_HALF_OPEN;
 	sa->timer = now + IKE_HALF_OPEN_LIMIT;
 	if (derive(sa, &content, data, size) < 0) {

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files of one IKE SA share: ike-sa-state.c (life, windows), ike-init-state.c,
- * ike-auth-state.c, ike-informational-state.c (the exchanges). */
+/* What the files of one IKE SA share: ike-sa-state.c (life), ike-exchange-state.c (messages),
+ * ike-init-state.c, ike-auth-state.c, ike-informational-state.c (the exchanges). */
 #include "services/keyd/ike-sa-state.h"
-
-int ike_blob_set(struct ike_blob *blob, const void *data, size_t size);
-void ike_blob_clear(struct ike_blob *blob);
 
 struct ike_sa *ike_sa_new(struct ike_context *context, uint64_t now, bool initiator);
 void ike_sa_set_state(struct ike_sa *sa, enum ike_sa_state state, uint64_t timer);
 /* The SA ends before it was established, for this reason. */
 void ike_sa_fail(struct ike_sa *sa, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void ike_sa_remove_child(struct ike_sa *sa);
+/* A request had no answer until its deadline. */
+void ike_sa_give_up(struct ike_sa *sa);
 
 /* Header of our next message in an exchange. */
 struct ike_header ike_sa_header(const struct ike_sa *sa, uint8_t exchange, bool response,
@@ -22,11 +21,22 @@ int ike_sa_request(struct ike_sa *sa, uint64_t now, uint8_t exchange, const uint
 		   size_t size, uint64_t deadline);
 int ike_sa_request_sealed(struct ike_sa *sa, uint64_t now, uint8_t exchange,
 			  struct ike_builder *inner, uint64_t deadline);
-/* Answers the request that was received last, and keeps the answer. */
+/* The request that was sent last and has no answer; NULL: none. */
+struct ike_request *ike_sa_last_request(struct ike_sa *sa);
+/* The answer to `request` came. */
+void ike_sa_take_answer(struct ike_sa *sa, uint64_t now, struct ike_request *request);
+void ike_sa_tick_requests(struct ike_sa *sa, uint64_t now);
+uint64_t ike_sa_requests_due(const struct ike_sa *sa);
+/* Answers the request with this number, and keeps the answer. */
+int ike_sa_answer_id(struct ike_sa *sa, uint32_t id, uint8_t exchange, struct ike_builder *inner);
+/* The same for the request that was received last. */
 int ike_sa_answer_sealed(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inner);
 /* Answers with one error notification. */
 void ike_sa_answer_error(struct ike_sa *sa, uint8_t exchange, enum ike_notify_type type,
 			 const void *data, size_t size);
+
+/* How many requests we take at once. */
+void ike_sa_add_window(struct ike_builder *builder);
 
 const uint8_t *ike_sa_own_key(const struct ike_sa *sa);
 const uint8_t *ike_sa_peer_key(const struct ike_sa *sa);

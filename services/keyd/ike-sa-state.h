@@ -11,18 +11,14 @@
  *   both       ESTABLISHED --our delete--> DELETING --response or time--> DEAD
  *              ESTABLISHED --its delete--> CLOSED (repeats its last response) --time--> DEAD
  *
- * Each direction has a window of one request with message IDs of its own (§2.2). A request of ours
- * is repeated octet by octet until its response or its deadline; a request of the peer that we have
- * answered is answered again with the same octets. What exchange does what is a table
- * (ike-sa-state.c), so another exchange is another row. Keys are wiped with the SA.
+ * Messages: ike-window-state.h and ike-exchange-state.c. Keys are wiped with the SA.
  */
 #include "services/keyd/ike-actions-state.h"
+#include "services/keyd/ike-round-trip-state.h"
+#include "services/keyd/ike-window-state.h"
 
-/* Milliseconds. The first repetitions come quickly because either end may be moving at that moment.
- */
-#define IKE_RETRANSMIT_FIRST 250
-#define IKE_RETRANSMIT_LAST  4000
-#define IKE_INIT_DEADLINE    120000
+/* Milliseconds. Repetitions: ike-round-trip-state.h. */
+#define IKE_INIT_DEADLINE 120000
 #define IKE_AUTH_DEADLINE                                                                          \
 	15000 /* the other side may have lost its half: then from the beginning                    \
 	       */
@@ -100,29 +96,6 @@ struct ike_context {
 	void *userdata;
 };
 
-struct ike_blob {
-	uint8_t *data;
-	size_t size;
-};
-
-/* Our request under way. */
-struct ike_request {
-	struct ike_blob message; /* data NULL: none */
-	uint32_t id;
-	uint8_t exchange;
-	uint64_t due; /* of the next repetition */
-	uint64_t deadline;
-	uint64_t delay;
-};
-
-/* The peer's last request. */
-struct ike_answer {
-	uint8_t hash[32];        /* of the request */
-	bool known;              /* there was one */
-	struct ike_blob message; /* data NULL: not answered yet */
-	struct sockaddr_in to;   /* where the request came from last */
-};
-
 struct ike_sa {
 	struct ike_sa *next; /* the manager's */
 	struct ike_context *context;
@@ -152,10 +125,13 @@ struct ike_sa {
 	uint16_t child_error;      /* responder: the notification instead of a child */
 	uint8_t child_proposal;    /* number of the chosen one */
 
-	struct ike_request request;
-	uint32_t next_request_id;
-	struct ike_answer answer;
-	uint32_t expected_id;
+	struct ike_requests requests;
+	struct ike_request answered; /* without its message: what the answer at hand is for */
+	struct ike_answers answers;
+	uint32_t asked_id; /* of the request at hand, and where it came from */
+	struct sockaddr_in asked_from;
+	struct ike_round_trip round_trip;
+	uint64_t retransmitted; /* requests sent again, ever */
 	struct ike_child child;
 
 	uint64_t retire_at;   /* ms; a newer SA has taken its place; UINT64_MAX: no */

@@ -7,13 +7,16 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-auth-state.c \
 	services/keyd/ike-auth.c services/keyd/ike-auth.h \
 	services/keyd/ike-crypto.c services/keyd/ike-crypto.h \
+	services/keyd/ike-exchange-state.c \
 	services/keyd/ike-informational-state.c \
 	services/keyd/ike-init-state.c \
 	services/keyd/ike-manager-state.c services/keyd/ike-manager-state.h \
 	services/keyd/ike-message-wire.c services/keyd/ike-message-wire.h \
 	services/keyd/ike-proposal-wire.c services/keyd/ike-proposal-wire.h \
+	services/keyd/ike-round-trip-state.c services/keyd/ike-round-trip-state.h \
 	services/keyd/ike-sa-internal.h \
-	services/keyd/ike-sa-state.c services/keyd/ike-sa-state.h
+	services/keyd/ike-sa-state.c services/keyd/ike-sa-state.h \
+	services/keyd/ike-window-state.c services/keyd/ike-window-state.h
 libkeyd_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libkeyd_core_la_LIBADD = libbase.la $(CRYPTO_LIBS)
 

@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	i = data[0] % ARRAY_SIZE(cases);
 	sa = fixture_sa(fixture, cases[i].initiator, cases[i].state);
-	sa->request.exchange = cases[i].exchange;
+	sa->requests.places[1].exchange = cases[i].exchange;
 	if (cases[i].state == IKE_SA_ESTABLISHED && cases[i].response)
 		sa->state = IKE_SA_DELETING;
 	give(sa, cases[i].exchange, cases[i].response, data + 1, size - 1);

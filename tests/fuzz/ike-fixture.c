@@ -126,13 +126,11 @@ struct ike_sa *fixture_sa(struct fixture *fixture, bool initiator, enum ike_sa_s
 		strcpy(sa->peer, FIXTURE_DESKTOP);
 		memcpy(sa->peer_host_id, fixture->desktop_id, 16);
 		sa->child = (struct ike_child){ .id = 1, .spi_in = 0x40000001, .initiator = true };
-		sa->request.id = 1;
-		sa->request.exchange = IKE_EXCHANGE_AUTH;
-		must(ike_blob_set(&sa->request.message, "request", 7) == 0);
-		sa->next_request_id = 1;
+		must(ike_requests_add(&sa->requests, 1, "request", 7));
+		sa->requests.places[1].exchange = IKE_EXCHANGE_AUTH;
 	} else {
 		sa->spi_initiator = 0x1122334455667788;
-		sa->expected_id = 1;
+		sa->answers.expected_id = 1;
 	}
 	sa->suite = suite;
 	sa->endpoint = fixture->from;

@@ -4,7 +4,8 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-conversation \
 	tests/unit/keyd/test-ike-crypto \
 	tests/unit/keyd/test-ike-message \
-	tests/unit/keyd/test-ike-proposal
+	tests/unit/keyd/test-ike-proposal \
+	tests/unit/keyd/test-ike-window
 endif
 
 keyd_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(CRYPTO_CFLAGS)
@@ -33,6 +34,10 @@ tests_unit_keyd_test_ike_message_LDADD = $(keyd_test_libs)
 tests_unit_keyd_test_ike_proposal_SOURCES = tests/unit/keyd/test-ike-proposal.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_proposal_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_proposal_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_window_SOURCES = tests/unit/keyd/test-ike-window.c tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_window_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_window_LDADD = $(keyd_test_libs)
 
 keyd_fuzz_fixture = tests/fuzz/ike-fixture.c tests/fuzz/ike-fixture.h $(keyd_test_account)
 FUZZ_TARGETS += tests/fuzz/fuzz-ike-auth tests/fuzz/fuzz-ike-message tests/fuzz/fuzz-ike-sealed

@@ -77,6 +77,22 @@ static void test_each_lost(void **state)
 	}
 }
 
+/* What a lost datagram costs: no more than a quarter of a second, and after the first exchange what
+ * the path takes. */
+static void test_cost_of_loss(void **state)
+{
+	for (unsigned int lost = 0; lost < 4; lost++) {
+		struct world *world = world_new();
+
+		world->network = lose_one;
+		world->userdata = &lost;
+		want(world_host(world, 0));
+		world_run_until(world, 4 * WORLD_DELAY + (lost < 2 ? 250 : 150));
+		assert_true(world_agrees(world));
+		world_free(world);
+	}
+}
+
 static unsigned int triple(struct world *world, struct datagram *datagram)
 {
 	return 3;
@@ -364,7 +380,7 @@ static unsigned int lose_all(struct world *world, struct datagram *datagram)
 	return 0;
 }
 
-/* Repetitions at 250 ms, 500 ms, ... and after two minutes an end with a reason. */
+/* Repetitions at 200 ms, 600 ms, ... and after two minutes an end with a reason. */
 static void test_silence(void **state)
 {
 	struct world *world = *state;
@@ -373,13 +389,13 @@ static void test_silence(void **state)
 	world->network = lose_all;
 	want(desktop);
 	assert_int_equal(world->n_sent, 1);
-	world_run_until(world, 249);
+	world_run_until(world, 199);
 	assert_int_equal(world->n_sent, 1);
-	world_run_until(world, 250);
+	world_run_until(world, 200);
 	assert_int_equal(world->n_sent, 2);
-	world_run_until(world, 750);
+	world_run_until(world, 600);
 	assert_int_equal(world->n_sent, 3);
-	world_run_until(world, 3750);
+	world_run_until(world, 3000);
 	assert_int_equal(world->n_sent, 5);
 	world_run_until(world, 119999);
 	assert_int_equal(desktop->n_failed, 0);
@@ -944,6 +960,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(test_negotiation),
 		test(test_each_lost),
+		cmocka_unit_test(test_cost_of_loss),
 		test(test_duplicates),
 		test(test_rough_network),
 		test(test_simultaneous),
