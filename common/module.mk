@@ -1,4 +1,4 @@
-noinst_LTLIBRARIES += libbase.la libdns.la libdnsclient.la libkeys.la libloop.la libnet.la
+noinst_LTLIBRARIES += libbase.la libdns.la libdnsclient.la libkeys.la libloop.la libnet.la libstun.la
 
 libbase_la_SOURCES = \
 	common/base/atomic-file.c common/base/atomic-file.h \
@@ -63,5 +63,7 @@ libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la $(SSL_LIBS)
 libnet_la_SOURCES = common/net/network-route.c common/net/network-route.h
 libnet_la_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
 libnet_la_LIBADD = $(MNL_LIBS)
+
+libstun_la_SOURCES = common/net/stun-wire.c common/net/stun-wire.h common/wire/cursor.h
 
 EXTRA_DIST += common/README

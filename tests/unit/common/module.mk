@@ -7,7 +7,9 @@ UNIT_TESTS += \
 	tests/unit/common/test-loop \
 	tests/unit/common/test-neighbour \
 	tests/unit/common/test-network-route \
+	tests/unit/common/test-stun-wire \
 	tests/unit/common/test-terminal
+FUZZ_TARGETS += tests/fuzz/fuzz-stun
 endif
 
 tests_unit_common_test_loop_SOURCES = tests/unit/common/test-loop.c
@@ -41,3 +43,12 @@ tests_unit_common_test_keys_LDADD = libkeys.la $(CMOCKA_LIBS)
 tests_unit_common_test_terminal_SOURCES = tests/unit/common/test-terminal.c
 tests_unit_common_test_terminal_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_common_test_terminal_LDADD = libbase.la $(CMOCKA_LIBS)
+
+tests_unit_common_test_stun_wire_SOURCES = tests/unit/common/test-stun-wire.c
+tests_unit_common_test_stun_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_common_test_stun_wire_LDADD = libstun.la $(CMOCKA_LIBS)
+
+tests_fuzz_fuzz_stun_SOURCES = tests/fuzz/fuzz-stun.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_stun_LDADD = libstun.la
+tests_fuzz_fuzz_stun_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+EXTRA_DIST += tests/fuzz/corpus/fuzz-stun
