@@ -15,6 +15,7 @@
  *
  * Times are milliseconds of one clock that never goes back; UINT64_MAX is never.
  */
+#include "services/mapper/nat-kind.h"
 #include "services/mapper/natpmp-wire.h"
 #include "services/mapper/network-state.h"
 
@@ -30,13 +31,6 @@ enum gateway_phase {
 	GATEWAY_ASKING,
 	GATEWAY_SPEAKING,
 	GATEWAY_MUTE, /* known not to speak NAT-PMP */
-};
-
-enum nat_kind {
-	NAT_UNKNOWN,
-	NAT_PUBLIC,
-	NAT_MAPPED,
-	NAT_DOUBLE,
 };
 
 enum mapping_condition {

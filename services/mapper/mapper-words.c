@@ -28,17 +28,7 @@ const char *words_network_kind(const struct mapper_state *state)
 
 const char *words_nat_kind(enum nat_kind kind)
 {
-	switch (kind) {
-	case NAT_UNKNOWN:
-		return "unknown";
-	case NAT_PUBLIC:
-		return "public";
-	case NAT_MAPPED:
-		return "nat";
-	case NAT_DOUBLE:
-		return "double-nat";
-	}
-	return "unknown";
+	return nat_kind_word(kind);
 }
 
 const char *words_protocol(const struct mapper_state *state)

@@ -6,6 +6,7 @@ libmapper_core_la_SOURCES = \
 	services/mapper/mapper-state.c services/mapper/mapper-state.h \
 	services/mapper/mapping-state.c services/mapper/mapping-state.h \
 	services/mapper/mapper-words.c services/mapper/mapper-words.h \
+	services/mapper/nat-kind-state.c services/mapper/nat-kind-state.h services/mapper/nat-kind.h \
 	services/mapper/natpmp-wire.c services/mapper/natpmp-wire.h \
 	services/mapper/network-state.c services/mapper/network-state.h \
 	services/mapper/packet-count.c services/mapper/packet-count.h \
