@@ -85,3 +85,9 @@ struct gateway_event {
 	/* ANSWER with trouble: do not repeat before, RESTARTED: wait; milliseconds. */
 	uint64_t delay;
 };
+
+struct speaker_counters {
+	uint64_t packets_sent; /* datagrams, and for TCP the requests */
+	uint64_t retransmissions, responses_accepted, responses_malformed, responses_foreign,
+		responses_unexpected;
+};

@@ -3,8 +3,8 @@
 
 #include "services/mapper/announcement-listener.h"
 #include "services/mapper/bus.h"
-#include "services/mapper/gateway-natpmp.h"
 #include "services/mapper/mapping-state.h"
+#include "services/mapper/natpmp-conversation.h"
 #include "services/mapper/network-watch.h"
 #include "services/mapper/packet-count.h"
 #include "services/mapper/wish-state.h"

@@ -7,18 +7,23 @@ libmapper_core_la_SOURCES = \
 	services/mapper/mapping-state.c services/mapper/mapping-state.h \
 	services/mapper/mapper-words.c services/mapper/mapper-words.h \
 	services/mapper/nat-kind-state.c services/mapper/nat-kind-state.h services/mapper/nat-kind.h \
+	services/mapper/natpmp-state.c services/mapper/natpmp-state.h \
 	services/mapper/natpmp-wire.c services/mapper/natpmp-wire.h \
 	services/mapper/network-state.c services/mapper/network-state.h \
 	services/mapper/packet-count.c services/mapper/packet-count.h \
+	services/mapper/speaker-state.c services/mapper/speaker-state.h \
 	services/mapper/wish-state.c services/mapper/wish-state.h
 
 services_mapper_mapper_SOURCES = \
 	services/mapper/announcement-listener.c services/mapper/announcement-listener.h \
 	services/mapper/bus.c services/mapper/bus.h \
 	services/mapper/bus-shown.c services/mapper/bus-shown.h \
-	services/mapper/gateway-natpmp.c services/mapper/gateway-natpmp.h \
+	services/mapper/gateway-event.h services/mapper/speaker.h \
+	services/mapper/gateway-natpmp.c \
+	services/mapper/gateway-socket.c services/mapper/gateway-socket.h \
 	services/mapper/main.c \
 	services/mapper/mapper.c services/mapper/mapper.h \
+	services/mapper/natpmp-conversation.c services/mapper/natpmp-conversation.h \
 	services/mapper/network-watch.c services/mapper/network-watch.h
 services_mapper_mapper_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
 services_mapper_mapper_LDADD = libmapper-core.la libloop.la libnet.la $(MNL_LIBS) $(NATPMP_LIBS)

@@ -21,12 +21,6 @@ struct speaker_gateway {
 	const char *known_location;
 };
 
-struct speaker_counters {
-	uint64_t packets_sent; /* datagrams, and for TCP the requests */
-	uint64_t retransmissions, responses_accepted, responses_malformed, responses_foreign,
-		responses_unexpected;
-};
-
 struct speaker;
 typedef void (*speaker_callback)(void *userdata, enum mapping_protocol protocol,
 				 const struct gateway_event *event);
