@@ -116,6 +116,26 @@ static int get_spis(sd_bus *bus, const char *path, const char *interface, const 
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int get_worn(sd_bus *bus, const char *path, const char *interface, const char *property,
+		    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct peer *peer = userdata;
+	int r = sd_bus_message_open_container(reply, 'a', "u");
+
+	for (const struct sa_pair *pair = peer->pairs; r >= 0 && pair; pair = pair->next)
+		if (pair->worn && !pair->retired)
+			r = sd_bus_message_append(reply, "u", pair->spi_in);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int get_silent(sd_bus *bus, const char *path, const char *interface, const char *property,
+		      sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct peer *peer = userdata;
+
+	return sd_bus_message_append(reply, "b", (int)peer->silent);
+}
+
 /* A moment of CLOCK_BOOTTIME as seconds of CLOCK_REALTIME. */
 static int get_last_received(sd_bus *bus, const char *path, const char *interface,
 			     const char *property, sd_bus_message *reply, void *userdata,
@@ -147,6 +167,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("State", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastError", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Spis", "au", get_spis, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Worn", "au", get_worn, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Silent", "b", get_silent, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastHandshake", "t", NULL, offsetof(struct peer, handshake_realtime),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastReceived", "t", get_last_received, 0, 0),
@@ -194,5 +216,5 @@ void bus_peer_changed(struct tunneld *tunneld, const struct peer *peer)
 	bus_peer_path(peer, path);
 	sd_bus_emit_properties_changed(daemon_bus(tunneld->daemon), path, INTERFACE, "Name",
 				       "Endpoint", "EndpointSource", "State", "LastError", "Spis",
-				       "LastHandshake", NULL);
+				       "Worn", "Silent", "LastHandshake", NULL);
 }

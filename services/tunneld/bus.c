@@ -155,6 +155,73 @@ static int remove_sa(sd_bus_message *message, void *userdata, sd_bus_error *ret_
 	return sd_bus_reply_method_return(message, NULL);
 }
 
+static int retire_sa(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	struct sa_pair *pair;
+	unsigned int todo;
+	uint32_t spi_in;
+	int r = sd_bus_message_read(message, "u", &spi_in);
+
+	if (r < 0)
+		return r;
+	pair = peer_table_find_spi(&tunneld->peers, spi_in);
+	if (pair) {
+		struct peer *peer = pair->peer;
+
+		r = peer_retire_pair(peer, loop_now(tunneld->loop), pair, &todo);
+		if (r < 0)
+			tunneld_remove_pair(tunneld, pair);
+		else
+			datapath_carry_out(tunneld, peer, todo);
+		tunneld_release_peer(tunneld, peer);
+	}
+	return sd_bus_reply_method_return(message, NULL);
+}
+
+static int limit_sa(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	uint64_t octets, packets;
+	struct sa_pair *pair;
+	uint32_t spi_in;
+	int r = sd_bus_message_read(message, "utt", &spi_in, &octets, &packets);
+
+	if (r < 0)
+		return r;
+	pair = peer_table_find_spi(&tunneld->peers, spi_in);
+	if (pair) {
+		pair->limit_octets = octets;
+		pair->limit_packets = packets;
+	}
+	return sd_bus_reply_method_return(message, NULL);
+}
+
+static int move_sa(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	struct sockaddr_in endpoint = { .sin_family = AF_INET };
+	struct sa_pair *pair;
+	const char *address;
+	uint32_t spi_in;
+	uint16_t port;
+	int r = sd_bus_message_read(message, "u(sq)", &spi_in, &address, &port);
+
+	if (r < 0)
+		return r;
+	endpoint.sin_port = htons(port);
+	if (inet_pton(AF_INET, address, &endpoint.sin_addr) != 1 || !endpoint.sin_addr.s_addr ||
+	    !port)
+		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_INVALID_ARGUMENT,
+					 "endpoint (\"%s\", %u) is no IPv4 address and port",
+					 address, port);
+	pair = peer_table_find_spi(&tunneld->peers, spi_in);
+	if (pair)
+		datapath_carry_out(tunneld, pair->peer,
+				   peer_move(pair->peer, loop_now(tunneld->loop), &endpoint));
+	return sd_bus_reply_method_return(message, NULL);
+}
+
 static int acquire_failed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct tunneld *tunneld = userdata;
@@ -199,6 +266,12 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_RESULT("o", peer), install_sa, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("RemoveSa", SD_BUS_ARGS("u", spi_in), SD_BUS_NO_RESULT, remove_sa,
 				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("RetireSa", SD_BUS_ARGS("u", spi_in), SD_BUS_NO_RESULT, retire_sa,
+				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("LimitSa", SD_BUS_ARGS("u", spi_in, "t", octets, "t", packets),
+				SD_BUS_NO_RESULT, limit_sa, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("MoveSa", SD_BUS_ARGS("u", spi_in, "(sq)", endpoint),
+				SD_BUS_NO_RESULT, move_sa, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("AcquireFailed", SD_BUS_ARGS("o", peer, "s", reason),
 				SD_BUS_NO_RESULT, acquire_failed, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,

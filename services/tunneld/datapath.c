@@ -22,6 +22,12 @@ static void set_timer(struct tunneld *tunneld, const struct peer *peer)
 	loop_timer_set(tunneld->timer, peer->due);
 }
 
+static void note_use(struct tunneld *tunneld, struct sa_pair *pair, uint64_t sequence, size_t size)
+{
+	if (peer_use_pair(pair->peer, pair, esp_out_esn(pair->out), sequence, size))
+		bus_peer_changed(tunneld, pair->peer);
+}
+
 /* Seals into the next room of the port. */
 static void send_sealed(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
 			const uint8_t *payload, size_t size, uint8_t ecn)
@@ -42,6 +48,7 @@ static void send_sealed(struct tunneld *tunneld, struct peer *peer, uint8_t next
 		return;
 	}
 	tunneld->counters.esp_out++;
+	note_use(tunneld, peer->current, esp_out_sequence(peer->current->out), n);
 	udp_port_commit(tunneld->udp, n, &peer->endpoint, ecn, peer->number);
 }
 
@@ -333,6 +340,7 @@ static void receive_esp(struct tunneld *tunneld, uint8_t *data, size_t size,
 		return;
 	}
 	tunneld->counters.esp_in++;
+	note_use(tunneld, pair, opened.sequence, size);
 	arrival.newest = opened.newest;
 	if (opened.next_header == ESP_NEXT_DUMMY) {
 		tunneld->counters.dummies_in++;

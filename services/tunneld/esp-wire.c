@@ -146,6 +146,11 @@ uint64_t esp_out_sequence(const struct esp_out *out)
 	return out->sequence;
 }
 
+bool esp_out_esn(const struct esp_out *out)
+{
+	return out->esn;
+}
+
 int esp_out_skip_to(struct esp_out *out, uint64_t sequence)
 {
 	if (sequence < out->sequence || sequence > out->limit)

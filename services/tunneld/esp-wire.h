@@ -59,6 +59,8 @@ int esp_seal(struct esp_out *out, uint8_t next_header, const uint8_t *payload, s
 	     uint8_t *target, size_t capacity);
 /* Packets sealed so far, the sequence number of the last one. */
 uint64_t esp_out_sequence(const struct esp_out *out);
+/* Whether its sequence numbers have 64 bits. */
+bool esp_out_esn(const struct esp_out *out);
 /* Continues after `sequence`, which lets a test come near the end of the counter. It only goes up;
  * -EINVAL otherwise. */
 int esp_out_skip_to(struct esp_out *out, uint64_t sequence);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/tunneld/peer-state.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -232,6 +233,22 @@ unsigned int peer_hear_watcher(struct peer *peer, uint64_t now, const char *name
 	return todo | PEER_MOVED | PEER_ANNOUNCE | change_path(peer, now);
 }
 
+/* What to send on when the one in use goes: the newest that the other side is known to have. */
+static struct sa_pair *next_pair(const struct peer *peer)
+{
+	struct sa_pair *unproven = NULL;
+
+	for (struct sa_pair *pair = peer->pairs; pair; pair = pair->next) {
+		if (pair->retired)
+			continue;
+		if (pair->initiator || pair->proven)
+			return pair;
+		if (!unproven)
+			unproven = pair;
+	}
+	return unproven ?: peer->pairs;
+}
+
 /* From now on we send on `pair`; the others receive for a while. */
 static void switch_to(struct peer *peer, uint64_t now, struct sa_pair *pair)
 {
@@ -293,10 +310,11 @@ unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *p
 		return PEER_ANNOUNCE;
 	peer->current = NULL;
 	if (peer->pairs) {
-		switch_to(peer, now, peer->pairs);
+		switch_to(peer, now, next_pair(peer));
 		return PEER_ANNOUNCE;
 	}
 	peer->phase = PEER_IDLE;
+	peer->silent = false;
 	peer->settle_until = 0;
 	peer->answer_due = PEER_NEVER;
 	/* What it has under way is no wish for new ones. */
@@ -304,6 +322,48 @@ unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *p
 	recent_packets_clear(&peer->recent);
 	end_doubt(peer);
 	return PEER_ANNOUNCE | PEER_DROP_HELD;
+}
+
+int peer_retire_pair(struct peer *peer, uint64_t now, struct sa_pair *pair, unsigned int *ret_todo)
+{
+	bool alone = true;
+
+	for (const struct sa_pair *other = peer->pairs; other; other = other->next)
+		if (other != pair && !other->retired)
+			alone = false;
+	if (alone)
+		return -ENOENT;
+	*ret_todo = PEER_ANNOUNCE;
+	pair->retired = true;
+	if (peer->current == pair)
+		switch_to(peer, now, next_pair(peer));
+	if (pair->ends_at == PEER_NEVER)
+		pair->ends_at = now + PEER_FORMER_MSEC;
+	wake_at(peer, pair->ends_at);
+	return 0;
+}
+
+unsigned int peer_use_pair(struct peer *peer, struct sa_pair *pair, bool esn, uint64_t sequence,
+			   size_t size)
+{
+	/* Three quarters of the numbers there are (RFC 4303 §3.3.3). */
+	uint64_t numbers = esn ? UINT64_MAX / 4 * 3 : UINT32_MAX / 4 * 3;
+
+	pair->octets += size;
+	if (pair->worn ||
+	    (sequence < numbers && (!pair->limit_packets || sequence < pair->limit_packets) &&
+	     (!pair->limit_octets || pair->octets < pair->limit_octets)))
+		return 0;
+	pair->worn = true;
+	return PEER_ANNOUNCE;
+}
+
+unsigned int peer_move(struct peer *peer, uint64_t now, const struct sockaddr_in *endpoint)
+{
+	if (endpoint_equal(endpoint, &peer->endpoint))
+		return 0;
+	set_endpoint(peer, endpoint, ENDPOINT_IKE, 0);
+	return PEER_MOVED | PEER_ANNOUNCE | change_path(peer, now);
 }
 
 struct sa_pair *peer_ended_pair(const struct peer *peer, uint64_t now)
@@ -540,6 +600,10 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 
 	if (!arrival->pair->proven)
 		todo |= prove_pair(peer, now, arrival->pair);
+	if (peer->silent) {
+		peer->silent = false;
+		todo |= PEER_ANNOUNCE;
+	}
 	look_for_doubt(peer, now);
 	note_answer(peer, now);
 	if (!arrival->data && arrival->dummy == DUMMY_ANSWER && arrival->number)
@@ -587,6 +651,15 @@ static unsigned int probe_when_due(struct peer *peer, uint64_t now)
 	return peer->burst || now - asked <= HOLD_QUEUE_AGE_MSEC ? PEER_PROBE : 0;
 }
 
+/* The newest on which we may send. */
+static struct sa_pair *newest_pair(const struct peer *peer)
+{
+	for (struct sa_pair *pair = peer->pairs; pair; pair = pair->next)
+		if (!pair->retired)
+			return pair;
+	return peer->pairs;
+}
+
 static unsigned int time_established(struct peer *peer, uint64_t now)
 {
 	unsigned int todo = 0;
@@ -597,8 +670,13 @@ static unsigned int time_established(struct peer *peer, uint64_t now)
 		todo |= peer->network ? PEER_RESEND | PEER_DROP_HELD : 0;
 	}
 	/* The other side may have lost the former pair, on which we still send. */
-	if (look_for_doubt(peer, now) && peer->current != peer->pairs) {
-		switch_to(peer, now, peer->pairs);
+	if (look_for_doubt(peer, now) && newest_pair(peer) != peer->current) {
+		switch_to(peer, now, newest_pair(peer));
+		todo |= PEER_ANNOUNCE;
+	}
+	if (!peer->silent && peer->first_unanswered &&
+	    now - peer->first_unanswered >= PEER_SILENT_MSEC) {
+		peer->silent = true;
 		todo |= PEER_ANNOUNCE;
 	}
 	todo |= probe_when_due(peer, now);
@@ -621,6 +699,9 @@ static uint64_t due_established(const struct peer *peer)
 	if (peer->first_unanswered && !peer->doubt_since &&
 	    peer->first_unanswered + doubt_after(peer) + 1 < due)
 		due = peer->first_unanswered + doubt_after(peer) + 1;
+	if (peer->first_unanswered && !peer->silent &&
+	    peer->first_unanswered + PEER_SILENT_MSEC < due)
+		due = peer->first_unanswered + PEER_SILENT_MSEC;
 	if (peer->network && peer->next_probe < due)
 		due = peer->next_probe;
 	if (peer->network && peer->last_sent + PEER_KEEPALIVE_MSEC < due)

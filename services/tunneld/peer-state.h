@@ -35,6 +35,9 @@
 #define PEER_FORMER_MSEC 30000
 /* RFC 3948 §4 */
 #define PEER_KEEPALIVE_MSEC 20000
+/* We send and nothing authenticated comes: so long, and keyd is to ask whether the peer is there.
+ */
+#define PEER_SILENT_MSEC 5000
 
 enum peer_phase {
 	PEER_IDLE,
@@ -74,9 +77,13 @@ struct sa_pair {
 	struct esp_in *in;
 	struct esp_out *out;
 	bool initiator;
-	bool proven;      /* something authenticated came over it */
-	uint64_t order;   /* rises with each pair of the peer */
-	uint64_t ends_at; /* a former pair; PEER_NEVER otherwise */
+	bool proven;                          /* something authenticated came over it */
+	bool retired;                         /* nothing more is to be sent on it */
+	bool worn;                            /* it should be replaced soon */
+	uint64_t octets;                      /* of both directions */
+	uint64_t limit_octets, limit_packets; /* that make it worn; 0: none */
+	uint64_t order;                       /* rises with each pair of the peer */
+	uint64_t ends_at;                     /* a former pair; PEER_NEVER otherwise */
 };
 
 struct sa_pair *sa_pair_free(struct sa_pair *pair);
@@ -116,6 +123,7 @@ struct peer {
 	uint64_t last_sent, last_received; /* 0: never */
 	uint64_t last_data_sent;
 	uint64_t first_unanswered; /* oldest packet since which nothing came; 0: none */
+	bool silent;               /* for PEER_SILENT_MSEC */
 	uint64_t answer_msec;      /* how long answers take, smoothed */
 	uint64_t doubt_since;      /* 0: none */
 	uint64_t path_since;       /* a changed path that is not proven; 0: none */
@@ -151,6 +159,14 @@ unsigned int peer_hear_watcher(struct peer *peer, uint64_t now, const char *name
 /* Takes the pair. */
 unsigned int peer_install(struct peer *peer, uint64_t now, struct sa_pair *pair,
 			  const struct sockaddr_in *endpoint);
+/* Nothing more is sent on the pair, if there is another; it receives for PEER_FORMER_MSEC. Without
+ * another one -ENOENT, and nothing is changed. Otherwise 0, and what to do in *ret_todo. */
+int peer_retire_pair(struct peer *peer, uint64_t now, struct sa_pair *pair, unsigned int *ret_todo);
+/* A packet went or came over the pair: its sequence number and size. */
+unsigned int peer_use_pair(struct peer *peer, struct sa_pair *pair, bool esn, uint64_t sequence,
+			   size_t size);
+/* keyd says where it is now. */
+unsigned int peer_move(struct peer *peer, uint64_t now, const struct sockaddr_in *endpoint);
 /* Takes the pair out; the caller frees it. */
 unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *pair);
 /* A former pair whose time is over, to be removed; NULL: none. */

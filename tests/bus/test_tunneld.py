@@ -403,7 +403,8 @@ def test_install_errors(ends):
 def test_only_keyd_may(ends, user):
     desktop, _ = ends
     for method, signature, arguments in (("OpenIkeChannel", "", ()), ("RemoveSa", "u", (1,)),
-                                         ("AcquireFailed", "os", ("/", "x"))):
+                                         ("AcquireFailed", "os", ("/", "x")), ("RetireSa", "u", (1,)),
+                                         ("LimitSa", "utt", (1, 1, 1)), ("MoveSa", "u(sq)", (1, ("192.0.2.1", 1)))):
         with desktop.host.connect_bus(user) as bus, pytest.raises(BusError) as caught:
             bus.call("org.homeward.Tunnel1", "/org/homeward/Tunnel1", "org.homeward.Tunnel1", method, signature,
                      *arguments)

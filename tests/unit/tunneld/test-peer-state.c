@@ -359,6 +359,90 @@ static void test_removing_the_current_falls_back_then_idles(void **state)
 	peer_free(peer);
 }
 
+/* A responder retires the pair it sends on: not an unproven one takes its place while there is one
+ * that the other side has. The retired one receives for its time and is never sent on again. */
+static void test_retired_pair(void **state)
+{
+	struct peer *peer = make_established(0);
+	struct sa_pair *former = peer->current, *mine, *theirs;
+	unsigned int todo;
+
+	hear(peer, 5);
+	assert_int_equal(peer_retire_pair(peer, 10, former, &todo), -ENOENT);
+	install(peer, 20, false);
+	theirs = peer->pairs;
+	install(peer, 30, true);
+	mine = peer->current;
+	assert_ptr_equal(mine, peer->pairs);
+	assert_int_equal(peer_retire_pair(peer, 100, mine, &todo), 0);
+	assert_int_equal(todo, PEER_ANNOUNCE);
+	assert_ptr_equal(peer->current, former);
+	assert_int_equal(mine->ends_at, 100 + PEER_FORMER_MSEC);
+	assert_int_equal(peer_retire_pair(peer, 200, former, &todo), 0);
+	assert_ptr_equal(peer->current, theirs);
+	assert_int_equal(peer_retire_pair(peer, 300, theirs, &todo), -ENOENT);
+	assert_ptr_equal(peer_ended_pair(peer, 200 + PEER_FORMER_MSEC), mine);
+	peer_free(peer);
+}
+
+/* Octets, packets or sequence numbers, whatever is used up first; said once. */
+static void test_worn_pair(void **state)
+{
+	struct peer *peer = make_established(0);
+	struct sa_pair *pair = peer->current;
+
+	assert_int_equal(peer_use_pair(peer, pair, false, 1u << 31, 1000), 0);
+	assert_int_equal(peer_use_pair(peer, pair, true, 1ull << 63, 1000), 0);
+	pair->limit_octets = 5000;
+	assert_int_equal(peer_use_pair(peer, pair, true, 3, 2999), 0);
+	assert_int_equal(peer_use_pair(peer, pair, true, 4, 1), PEER_ANNOUNCE);
+	assert_true(pair->worn);
+	assert_int_equal(peer_use_pair(peer, pair, true, 5, 1), 0);
+	pair->worn = false;
+	pair->limit_octets = 0;
+	pair->limit_packets = 10;
+	assert_int_equal(peer_use_pair(peer, pair, true, 9, 1), 0);
+	assert_int_equal(peer_use_pair(peer, pair, true, 10, 1), PEER_ANNOUNCE);
+	pair->worn = false;
+	pair->limit_packets = 0;
+	assert_int_equal(peer_use_pair(peer, pair, false, 3u << 30, 1), PEER_ANNOUNCE);
+	peer_free(peer);
+}
+
+/* We send and nothing comes: after five seconds the peer is silent, until it is heard. */
+static void test_silent_peer(void **state)
+{
+	struct peer *peer = make_established(0);
+	bool said = false;
+
+	assert_true(out(peer, 1000, NULL));
+	while (peer->due < 1000 + PEER_SILENT_MSEC) {
+		uint64_t now = peer->due;
+
+		if (peer_timer(peer, now) & PEER_PROBE)
+			peer_next_probe(peer, now);
+		assert_false(peer->silent);
+	}
+	said = peer_timer(peer, 1000 + PEER_SILENT_MSEC) & PEER_ANNOUNCE;
+	assert_true(said && peer->silent);
+	assert_true(hear(peer, 9000) & PEER_ANNOUNCE);
+	assert_false(peer->silent);
+	peer_free(peer);
+}
+
+static void test_move_by_keyd(void **state)
+{
+	struct peer *peer = make_established(0);
+	struct sockaddr_in there = at("198.51.100.9", 4501);
+
+	assert_int_equal(peer_move(peer, 100, &peer->endpoint), 0);
+	assert_int_equal(peer_move(peer, 100, &there),
+			 PEER_MOVED | PEER_ANNOUNCE | PEER_PROBE | PEER_RESEND);
+	assert_true(endpoint_equal(&peer->endpoint, &there));
+	assert_int_equal(peer->source, ENDPOINT_IKE);
+	peer_free(peer);
+}
+
 static void test_no_copies_while_answers_come(void **state)
 {
 	struct peer *peer = make_established(0);
@@ -742,6 +826,10 @@ int main(void)
 		cmocka_unit_test(test_responder_switches_in_doubt),
 		cmocka_unit_test(test_responder_settles),
 		cmocka_unit_test(test_removing_the_current_falls_back_then_idles),
+		cmocka_unit_test(test_retired_pair),
+		cmocka_unit_test(test_worn_pair),
+		cmocka_unit_test(test_silent_peer),
+		cmocka_unit_test(test_move_by_keyd),
 		cmocka_unit_test(test_no_copies_while_answers_come),
 		cmocka_unit_test(test_silence_is_doubt_copies_and_probes),
 		cmocka_unit_test(test_answer_spares_what_came_after_its_probe),
