@@ -52,15 +52,22 @@ static void read_hops(const struct nlattr *multipath, struct network_route *rout
 	}
 }
 
+static bool is_dead_end(const struct rtmsg *info)
+{
+	return info->rtm_type == RTN_BLACKHOLE || info->rtm_type == RTN_UNREACHABLE ||
+	       info->rtm_type == RTN_PROHIBIT;
+}
+
 bool network_route_read(const struct nlmsghdr *header, struct network_route *ret)
 {
 	const struct rtmsg *info = mnl_nlmsg_get_payload(header);
-	struct network_route route = { 0 };
+	struct network_route route = { .dead_end = is_dead_end(info) };
 	const struct nlattr *attribute;
 	uint32_t table = info->rtm_table;
 
 	if (info->rtm_family != AF_INET || info->rtm_dst_len || info->rtm_src_len ||
-	    info->rtm_type != RTN_UNICAST || info->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD))
+	    info->rtm_tos || (info->rtm_type != RTN_UNICAST && !route.dead_end) ||
+	    info->rtm_flags & (RTM_F_CLONED | RTNH_F_DEAD))
 		return false;
 	mnl_attr_for_each (attribute, header, sizeof(*info)) {
 		switch (mnl_attr_get_type(attribute)) {
@@ -84,7 +91,7 @@ bool network_route_read(const struct nlmsghdr *header, struct network_route *ret
 			break;
 		}
 	}
-	if (table != RT_TABLE_MAIN || !route.link)
+	if (table != RT_TABLE_MAIN || (!route.link && !route.dead_end))
 		return false;
 	*ret = route;
 	return true;

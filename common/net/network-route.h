@@ -15,10 +15,13 @@ struct network_route {
 	int link;
 	struct in_addr gateway, source; /* 0.0.0.0: none */
 	uint32_t metric;                /* of several usable ones the lowest counts, or the first */
+	/* Blackhole, unreachable, prohibit: the kernel goes no further, `link` means nothing. */
+	bool dead_end;
 };
 
-/* Reads an RTM_NEWROUTE with the fixed part of its type. False when it is another route, or one
- * that is dead. Of several equal ways in one route the first that is not dead is as good as any. */
+/* Reads an RTM_NEWROUTE with the fixed part of its type. False when it is another route, one for
+ * packets of a certain type of service only, or one that is dead. Of several equal ways in one
+ * route the first that is not dead is as good as any. */
 bool network_route_read(const struct nlmsghdr *header, struct network_route *ret);
 
 /* Administratively up, and with a carrier. */

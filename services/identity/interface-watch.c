@@ -95,7 +95,7 @@ static int on_route(const struct nlmsghdr *header, void *data)
 	struct network_route route;
 
 	if (header->nlmsg_type == RTM_NEWROUTE && network_route_read(header, &route) &&
-	    can_be_primary(scan, route.link) &&
+	    !route.dead_end && can_be_primary(scan, route.link) &&
 	    (!scan->primary.link || route.metric < scan->primary.metric))
 		scan->primary = route;
 	return MNL_CB_OK;

@@ -53,7 +53,10 @@ static void test_other_routes(void **unused)
 	row->rtm_flags = RTNH_F_DEAD;
 	assert_false(network_route_read(header, &route));
 	make_row(NULL);
-	row->rtm_type = RTN_UNREACHABLE;
+	row->rtm_type = RTN_LOCAL;
+	assert_false(network_route_read(header, &route));
+	make_row(NULL);
+	row->rtm_tos = 0x10;
 	assert_false(network_route_read(header, &route));
 	make_row(NULL);
 	row->rtm_family = AF_INET6;
@@ -69,6 +72,21 @@ static void test_other_routes(void **unused)
 	row->rtm_table = RT_TABLE_COMPAT;
 	mnl_attr_put_u32(header, RTA_TABLE, RT_TABLE_MAIN);
 	assert_true(network_route_read(header, &route));
+}
+
+static void test_dead_ends(void **unused)
+{
+	static const uint8_t types[] = { RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT };
+
+	assert_true(network_route_read(header, &route));
+	assert_false(route.dead_end);
+	for (size_t i = 0; i < sizeof types; i++) {
+		make_row(NULL);
+		row->rtm_type = types[i];
+		assert_true(network_route_read(header, &route));
+		assert_true(route.dead_end);
+		assert_int_equal(route.metric, 100);
+	}
 }
 
 static void put_hop(char *hops, int number, unsigned int flags, int link, const char *gateway)
@@ -122,6 +140,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_default_route, make_row),
 		cmocka_unit_test_setup(test_other_routes, make_row),
+		cmocka_unit_test_setup(test_dead_ends, make_row),
 		cmocka_unit_test_setup(test_several_ways, make_row),
 		cmocka_unit_test(test_link),
 	};
