@@ -25,6 +25,22 @@ static void show_address(char *text, struct in_addr address)
 		inet_ntop(AF_INET, &address, text, INET_ADDRSTRLEN);
 }
 
+static void fill_uplinks(const struct network_view *view, struct shown_network *shown)
+{
+	for (size_t i = 0; i < view->n_uplinks && i < SHOWN_UPLINKS_LIMIT; i++) {
+		const struct network_uplink *uplink = &view->uplinks[i];
+
+		memcpy(shown->uplinks[i].interface, uplink->interface, sizeof uplink->interface);
+		show_address(shown->uplinks[i].address, uplink->address);
+		show_address(shown->uplinks[i].gateway, uplink->gateway);
+		shown->uplinks[i].metric = uplink->metric;
+	}
+	if (view->have_mac)
+		snprintf(shown->gateway_hardware_address, sizeof shown->gateway_hardware_address,
+			 "%02x:%02x:%02x:%02x:%02x:%02x", view->mac[0], view->mac[1], view->mac[2],
+			 view->mac[3], view->mac[4], view->mac[5]);
+}
+
 void shown_fill_network(const struct mapper_state *state, struct shown_network *shown)
 {
 	memset(shown, 0, sizeof *shown);
@@ -35,6 +51,7 @@ void shown_fill_network(const struct mapper_state *state, struct shown_network *
 	show_address(shown->local_address, state->network.address);
 	show_address(shown->gateway, state->network.gateway);
 	show_address(shown->external_address, mapper_state_external(state));
+	fill_uplinks(&state->network, shown);
 	strcpy(shown->network_kind, words_network_kind(state));
 	strcpy(shown->nat_kind, words_nat_kind(mapper_state_nat_kind(state)));
 	strcpy(shown->protocol, words_protocol(state));

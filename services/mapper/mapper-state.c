@@ -143,6 +143,11 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 	mapping_reset_all(state, now);
 }
 
+void mapper_state_set_details(struct mapper_state *state, const struct network_view *view)
+{
+	state->network = *view;
+}
+
 static void become_mute(struct mapper_state *state, enum trouble trouble, uint64_t now)
 {
 	bool was_public = mapper_state_is_public(state);

@@ -144,6 +144,8 @@ void mapper_state_deinit(struct mapper_state *state);
 /* Events. After each of them, and at mapper_state_due(), take the requests. */
 void mapper_state_set_network(struct mapper_state *state, const struct network_view *view,
 			      uint64_t now);
+/* The same network, of which more is known. */
+void mapper_state_set_details(struct mapper_state *state, const struct network_view *view);
 void mapper_state_on_response(struct mapper_state *state, uint32_t conversation,
 			      const struct natpmp_response *response, uint64_t now);
 /* ICMP port unreachable from the gateway. */

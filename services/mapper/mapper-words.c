@@ -15,15 +15,7 @@ const char *words_state(const struct mapper_state *state)
 
 const char *words_network_kind(const struct mapper_state *state)
 {
-	uint32_t address = ntohl(state->network.address.s_addr);
-
-	if (!state->network.link)
-		return "none";
-	if (address_is_private(state->network.address))
-		return "private";
-	if (address >> 22 == 0x64400000 >> 22)
-		return "shared";
-	return address >> 16 == 0xa9fe ? "link-local" : "public";
+	return network_kind_word(state->network.kind);
 }
 
 const char *words_nat_kind(enum nat_kind kind)
@@ -110,6 +102,36 @@ static void describe_speaking(const struct mapper_state *state, const char *gate
 		snprintf(text, size, "The gateway %s maps ports at %s.", gateway, external);
 }
 
+static void describe_no_network(const struct network_view *network, char *text, size_t size)
+{
+	char address[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &network->stray_address, address, sizeof address);
+	switch (network->kind) {
+	case NETWORK_LINK_LOCAL:
+		snprintf(text, size,
+			 "%s has only the address %s, which a machine gives itself when nobody "
+			 "gives it one: the router does not answer to DHCP. Check the router and "
+			 "the cable, or the Wi-Fi password.",
+			 network->stray_interface, address);
+		return;
+	case NETWORK_NO_ROUTE:
+		snprintf(text, size,
+			 "%s has the address %s, but there is no default route: nothing leads out "
+			 "of this network.",
+			 network->stray_interface, address);
+		return;
+	case NETWORK_NONE:
+	case NETWORK_CAPTIVE:
+	case NETWORK_PRIVATE:
+	case NETWORK_SHARED:
+	case NETWORK_PUBLIC:
+		break;
+	}
+	snprintf(text, size,
+		 "No interface has an IPv4 address and a default route. Connect to a network.");
+}
+
 void words_reason(const struct mapper_state *state, char *text, size_t size)
 {
 	char address[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
@@ -121,9 +143,13 @@ void words_reason(const struct mapper_state *state, char *text, size_t size)
 		return;
 	}
 	if (!state->network.link) {
+		describe_no_network(&state->network, text, size);
+		return;
+	}
+	if (state->network.kind == NETWORK_CAPTIVE) {
 		snprintf(text, size,
-			 "No interface has an IPv4 address and a default route. Connect to a "
-			 "network.");
+			 "This network lets nothing through before its page was seen: open any "
+			 "page in a browser and log in there.");
 		return;
 	}
 	switch (state->phase) {

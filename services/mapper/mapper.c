@@ -248,11 +248,47 @@ static void on_network(void *userdata, const struct network_view *view)
 		timeline_note(&mapper->timeline, mapper->state.generation,
 			      "network settled: %s %s via %s", view->interface, address, gateway);
 	else
-		timeline_note(&mapper->timeline, mapper->state.generation, "no network");
+		timeline_note(&mapper->timeline, mapper->state.generation, "no network: %s",
+			      network_kind_word(view->kind));
 	log_info("network %" PRIu64 ": %s %s", mapper->state.generation,
 		 view->link ? view->interface : "none", view->link ? address : "");
+	/* Tunnels move at once; the gateway is asked after that. */
+	store_generation(mapper);
+	if (mapper->bus)
+		bus_announce(mapper->bus);
 	mapper_carry_out(mapper);
 }
+
+static void on_details(void *userdata, const struct network_view *view)
+{
+	struct mapper *mapper = userdata;
+
+	if (view->kind != mapper->state.network.kind)
+		timeline_note(&mapper->timeline, mapper->state.generation, "network is %s",
+			      network_kind_word(view->kind));
+	mapper_state_set_details(&mapper->state, view);
+	mapper_carry_out(mapper);
+}
+
+static void on_gateway_mac(void *userdata, const struct network_view *view)
+{
+	struct mapper *mapper = userdata;
+	bool replaced = mapper->state.network.have_mac;
+
+	mapper_state_set_details(&mapper->state, view);
+	if (replaced) {
+		timeline_note(&mapper->timeline, mapper->state.generation,
+			      "another device answers at the gateway's address");
+		mapper_state_reprove(&mapper->state, mapper_now(mapper));
+	}
+	mapper_carry_out(mapper);
+}
+
+static const struct network_watch_callbacks network_callbacks = {
+	.on_network = on_network,
+	.on_details = on_details,
+	.on_gateway_mac = on_gateway_mac,
+};
 
 static void on_announcement(void *userdata, struct in_addr source, int link,
 			    const struct announcement *announcement)
@@ -297,7 +333,8 @@ static int start(struct mapper *mapper)
 	r = loop_timer_new(daemon_loop(mapper->daemon), on_timer, mapper, &mapper->timer);
 	if (r < 0)
 		return r;
-	r = network_watch_new(daemon_loop(mapper->daemon), on_network, mapper, &mapper->watch);
+	r = network_watch_new(daemon_loop(mapper->daemon), &network_callbacks, mapper,
+			      &mapper->watch);
 	if (r < 0)
 		return r;
 	r = announcement_listener_new(daemon_loop(mapper->daemon), on_announcement, mapper,

@@ -21,6 +21,7 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/gateway-event.h services/mapper/speaker.h \
 	services/mapper/gateway-natpmp.c \
 	services/mapper/gateway-socket.c services/mapper/gateway-socket.h \
+	services/mapper/gateway-neighbour.c services/mapper/gateway-neighbour.h \
 	services/mapper/main.c \
 	services/mapper/mapper.c services/mapper/mapper.h \
 	services/mapper/natpmp-conversation.c services/mapper/natpmp-conversation.h \

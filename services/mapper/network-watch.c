@@ -10,9 +10,12 @@
  */
 #include "services/mapper/network-watch.h"
 
+#include "services/mapper/gateway-neighbour.h"
+
 #include "common/base/log.h"
 
 #include <libmnl/libmnl.h>
+#include <linux/if_arp.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
@@ -30,11 +33,12 @@ enum reading {
 
 struct network_watch {
 	struct loop *loop;
-	network_watch_callback callback;
+	const struct network_watch_callbacks *callbacks;
 	void *userdata;
 	struct mnl_socket *notifications, *dumps;
 	struct loop_io *notifications_io, *dumps_io;
 	struct loop_timer *timer;
+	struct gateway_neighbour *neighbour;
 	struct network_state state;
 
 	enum reading reading;
@@ -60,13 +64,38 @@ static void settle(void *userdata)
 {
 	struct network_watch *watch = userdata;
 	uint64_t now = loop_now(watch->loop);
-	bool changed = network_state_settle(&watch->state, now);
+	enum network_change change = network_state_settle(&watch->state, now);
+	const struct network_view *view = &watch->state.settled;
 
 	if (watch->retry_at && now >= watch->retry_at)
 		read_tables(watch);
 	set_timer(watch);
-	if (changed)
-		watch->callback(watch->userdata, &watch->state.settled);
+	switch (change) {
+	case NETWORK_SAME:
+		break;
+	case NETWORK_DETAILS:
+		watch->callbacks->on_details(watch->userdata, view);
+		break;
+	case NETWORK_OTHER:
+		watch->callbacks->on_network(watch->userdata, view);
+		gateway_neighbour_watch(watch->neighbour, view->link, view->gateway);
+		break;
+	}
+}
+
+static void on_neighbour(void *userdata, const uint8_t *mac, size_t size)
+{
+	struct network_watch *watch = userdata;
+
+	/* Before the view is settled the entry is another network's. */
+	if (size == NETWORK_MAC && network_state_set_mac(&watch->state, mac))
+		watch->callbacks->on_gateway_mac(watch->userdata, &watch->state.settled);
+}
+
+void network_watch_set_captive(struct network_watch *watch, bool captive)
+{
+	if (network_state_set_captive(&watch->state, captive))
+		watch->callbacks->on_details(watch->userdata, &watch->state.settled);
 }
 
 /* One more row, zeroed; NULL when there is no room. */
@@ -97,6 +126,19 @@ static void copy_name(char name[static IFNAMSIZ], const char *from)
 			*octet = '?';
 }
 
+/* What IFLA_INFO_KIND says. A TAP device is a "tun", too, but an Ethernet. */
+static void read_kind(struct network_link *link, const char *kind)
+{
+	static const char *const tunnels[] = { "tun",  "wireguard", "xfrm", "vti",
+					       "ipip", "gre",       "sit" };
+
+	for (size_t i = 0; i < sizeof tunnels / sizeof *tunnels; i++)
+		if (!strcmp(kind, tunnels[i]))
+			link->tunnel = link->internal = true;
+	if (!strcmp(kind, "bridge") || !strcmp(kind, "dummy"))
+		link->internal = true;
+}
+
 static void add_link(struct network_watch *watch, const struct nlmsghdr *header)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(header);
@@ -108,6 +150,7 @@ static void add_link(struct network_watch *watch, const struct nlmsghdr *header)
 		return;
 	link->index = info->ifi_index;
 	link->up = network_link_is_up(info);
+	link->internal = info->ifi_type == ARPHRD_LOOPBACK;
 	mnl_attr_for_each (attribute, header, sizeof *info) {
 		if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
 		    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
@@ -117,7 +160,7 @@ static void add_link(struct network_watch *watch, const struct nlmsghdr *header)
 		mnl_attr_for_each_nested (inner, attribute)
 			if (mnl_attr_get_type(inner) == IFLA_INFO_KIND &&
 			    mnl_attr_validate(inner, MNL_TYPE_STRING) >= 0)
-				link->tunnel = !strcmp(mnl_attr_get_str(inner), "tun");
+				read_kind(link, mnl_attr_get_str(inner));
 	}
 }
 
@@ -150,7 +193,7 @@ static void add_address(struct network_watch *watch, const struct nlmsghdr *head
 	const struct ifaddrmsg *info = mnl_nlmsg_get_payload(header);
 	struct network_address *row;
 
-	if (info->ifa_family != AF_INET || info->ifa_scope >= RT_SCOPE_LINK ||
+	if (info->ifa_family != AF_INET || info->ifa_scope > RT_SCOPE_LINK ||
 	    info->ifa_prefixlen > 32)
 		return;
 	row = grow((void **)&watch->tables.addresses, &watch->tables.n_addresses, sizeof *row);
@@ -159,6 +202,7 @@ static void add_address(struct network_watch *watch, const struct nlmsghdr *head
 	row->link = info->ifa_index;
 	row->prefix = info->ifa_prefixlen;
 	row->secondary = info->ifa_flags & IFA_F_SECONDARY;
+	row->link_scope = info->ifa_scope == RT_SCOPE_LINK;
 	row->address = own_address(header);
 }
 
@@ -323,15 +367,11 @@ static int on_notification(const struct nlmsghdr *header, void *userdata)
 	struct network_watch *watch = userdata;
 	uint64_t now = loop_now(watch->loop);
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
-	const struct ifaddrmsg *address = mnl_nlmsg_get_payload(header);
 
 	if (!has_payload(header))
 		return MNL_CB_OK;
-	if (header->nlmsg_type == RTM_DELADDR)
-		network_state_note_address_gone(&watch->state, address->ifa_index,
-						own_address(header), now);
-	else if (header->nlmsg_type == RTM_DELLINK ||
-		 (header->nlmsg_type == RTM_NEWLINK && !network_link_is_up(link)))
+	if (header->nlmsg_type == RTM_DELLINK ||
+	    (header->nlmsg_type == RTM_NEWLINK && !network_link_is_up(link)))
 		network_state_note_link_down(&watch->state, link->ifi_index, now);
 	else
 		network_state_note_change(&watch->state, now);
@@ -374,8 +414,8 @@ static int open_socket(struct mnl_socket **ret, unsigned int groups)
 	return 0;
 }
 
-int network_watch_new(struct loop *loop, network_watch_callback callback, void *userdata,
-		      struct network_watch **ret)
+int network_watch_new(struct loop *loop, const struct network_watch_callbacks *callbacks,
+		      void *userdata, struct network_watch **ret)
 {
 	struct network_watch *watch = calloc(1, sizeof *watch);
 	int r;
@@ -383,7 +423,7 @@ int network_watch_new(struct loop *loop, network_watch_callback callback, void *
 	if (!watch)
 		return -ENOMEM;
 	watch->loop = loop;
-	watch->callback = callback;
+	watch->callbacks = callbacks;
 	watch->userdata = userdata;
 	r = open_socket(&watch->notifications,
 			RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE);
@@ -397,6 +437,8 @@ int network_watch_new(struct loop *loop, network_watch_callback callback, void *
 	if (r >= 0)
 		r = loop_io_new(loop, mnl_socket_get_fd(watch->dumps), UV_READABLE, on_dump, watch,
 				&watch->dumps_io);
+	if (r >= 0)
+		r = gateway_neighbour_new(loop, on_neighbour, watch, &watch->neighbour);
 	if (r < 0) {
 		network_watch_free(watch);
 		return r;
@@ -413,6 +455,7 @@ struct network_watch *network_watch_free(struct network_watch *watch)
 	loop_io_free(watch->notifications_io);
 	loop_io_free(watch->dumps_io);
 	loop_timer_free(watch->timer);
+	gateway_neighbour_free(watch->neighbour);
 	if (watch->notifications)
 		mnl_socket_close(watch->notifications);
 	if (watch->dumps)

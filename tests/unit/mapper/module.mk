@@ -37,7 +37,8 @@ tests_unit_mapper_test_network_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_mapper_test_network_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
 
 tests_unit_mapper_test_network_watch_SOURCES = \
-	tests/unit/mapper/test-network-watch.c services/mapper/network-watch.c
+	tests/unit/mapper/test-network-watch.c services/mapper/network-watch.c \
+	services/mapper/gateway-neighbour.c
 tests_unit_mapper_test_network_watch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS) $(MNL_CFLAGS)
 tests_unit_mapper_test_network_watch_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mnl_socket_sendto
 tests_unit_mapper_test_network_watch_LDADD = libmapper-core.la libloop.la libnet.la $(MNL_LIBS) $(CMOCKA_LIBS)

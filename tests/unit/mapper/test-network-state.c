@@ -269,11 +269,17 @@ static void test_flapping_back_is_no_change(void **unused)
 	network_state_set_tables(&state, &kernel.tables, true);
 	assert_false(network_state_settle(&state, 2020));
 	assert_true(network_state_due(&state) == UINT64_MAX);
-	/* Another address of the same link goes. */
-	network_state_note_address_gone(&state, ETH, (struct in_addr){ inet_addr("10.5.5.5") },
-					2100);
+	/* The address goes, and all that hangs on it; within the time it is back. */
+	kernel_init(&kernel);
+	add_link(&kernel, ETH, "eth0");
+	network_state_note_change(&state, 2100);
 	network_state_set_tables(&state, &kernel.tables, true);
-	assert_false(network_state_settle(&state, 2120));
+	assert_false(network_state_settle(&state, 2199));
+	kernel_at_home(&kernel);
+	network_state_note_change(&state, 2199);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 2219), NETWORK_SAME);
+	assert_true(network_state_due(&state) == UINT64_MAX);
 	/* Another link goes down. */
 	network_state_note_link_down(&state, WLAN, 2200);
 	network_state_set_tables(&state, &kernel.tables, true);
@@ -292,10 +298,196 @@ static void test_same_numbers_elsewhere(void **unused)
 	network_state_note_change(&state, 2010);
 	network_state_set_tables(&state, &kernel.tables, true);
 	assert_true(network_state_settle(&state, 2030));
-	network_state_note_address_gone(&state, ETH, (struct in_addr){ inet_addr("192.168.1.10") },
-					3000);
+}
+
+/* Two default routes, as with Wi-Fi and cable: another second best is news, and no change. */
+static void test_uplinks(void **unused)
+{
+	struct network_state state;
+	struct kernel kernel;
+
+	settle_at_home(&state);
+	assert_int_equal(state.settled.n_uplinks, 1);
+	kernel_at_home(&kernel);
+	add_link(&kernel, WLAN, "wlan0");
+	add_address(&kernel, WLAN, "10.0.0.7", 24);
+	add_route(&kernel, WLAN, "10.0.0.1", 600);
+	network_state_note_change(&state, 2000);
 	network_state_set_tables(&state, &kernel.tables, true);
-	assert_true(network_state_settle(&state, 3020));
+	assert_int_equal(network_state_settle(&state, 2020), NETWORK_DETAILS);
+	assert_view(&state.settled, "eth0", "192.168.1.10", "192.168.1.1");
+	assert_int_equal(state.settled.n_uplinks, 2);
+	assert_string_equal(state.settled.uplinks[0].interface, "eth0");
+	assert_int_equal(state.settled.uplinks[0].metric, 100);
+	assert_string_equal(state.settled.uplinks[1].interface, "wlan0");
+	assert_int_equal(state.settled.uplinks[1].address.s_addr, inet_addr("10.0.0.7"));
+	assert_int_equal(state.settled.uplinks[1].gateway.s_addr, inet_addr("10.0.0.1"));
+	/* The cable is pulled: at once, for there is another way. */
+	kernel.links[0].up = false;
+	network_state_note_link_down(&state, ETH, 3000);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 3020), NETWORK_OTHER);
+	assert_view(&state.settled, "wlan0", "10.0.0.7", "10.0.0.1");
+	assert_int_equal(state.settled.n_uplinks, 1);
+	/* And back in; then Wi-Fi goes, which nobody used. */
+	kernel.links[0].up = true;
+	network_state_note_change(&state, 4000);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 4020), NETWORK_OTHER);
+	kernel.links[1].up = false;
+	network_state_note_link_down(&state, WLAN, 5000);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 5020), NETWORK_DETAILS);
+	assert_view(&state.settled, "eth0", "192.168.1.10", "192.168.1.1");
+}
+
+static void test_kernels_order(void **unused)
+{
+	struct network_view view;
+	struct kernel kernel;
+
+	/* Of one metric, the first that the kernel lists. */
+	kernel_at_home(&kernel);
+	add_route(&kernel, ETH, "192.168.1.2", 100);
+	add_route(&kernel, ETH, "192.168.1.3", 50);
+	view = view_of(&kernel);
+	assert_int_equal(view.n_uplinks, 3);
+	assert_int_equal(view.uplinks[0].gateway.s_addr, inet_addr("192.168.1.3"));
+	assert_int_equal(view.uplinks[1].gateway.s_addr, inet_addr("192.168.1.1"));
+	assert_int_equal(view.uplinks[2].gateway.s_addr, inet_addr("192.168.1.2"));
+	/* The kernel goes no farther than a route that ends in an error. */
+	add_route(&kernel, 0, NULL, 60)->dead_end = true;
+	view = view_of(&kernel);
+	assert_int_equal(view.n_uplinks, 1);
+	kernel.routes[3].metric = 10;
+	view = view_of(&kernel);
+	assert_int_equal(view.link, 0);
+	assert_int_equal(view.kind, NETWORK_NO_ROUTE);
+}
+
+/* More ways out than anybody has: the best are kept. */
+static void test_many_uplinks(void **unused)
+{
+	struct network_route routes[3 * NETWORK_UPLINKS] = {};
+	struct network_view view;
+	struct kernel kernel;
+	size_t n = sizeof routes / sizeof *routes;
+
+	kernel_at_home(&kernel);
+	for (size_t i = 0; i < n; i++)
+		routes[i] = (struct network_route){ .link = ETH,
+						    .gateway.s_addr = htonl(0x0a000001 + i),
+						    .metric = 7 * i % n };
+	kernel.tables.routes = routes;
+	kernel.tables.n_routes = n;
+	view = view_of(&kernel);
+	assert_int_equal(view.n_uplinks, NETWORK_UPLINKS);
+	for (size_t i = 0; i < NETWORK_UPLINKS; i++)
+		assert_int_equal(view.uplinks[i].metric, i);
+}
+
+static void test_kinds(void **unused)
+{
+	struct network_view view;
+	struct kernel kernel;
+
+	kernel_init(&kernel);
+	add_link(&kernel, ETH, "eth0");
+	assert_int_equal(view_of(&kernel).kind, NETWORK_NONE);
+	/* Given by itself; a default route over the link changes nothing (avahi-autoipd sets one).
+	 */
+	add_address(&kernel, ETH, "169.254.7.7", 16);
+	kernel.addresses[0].link_scope = true;
+	view = view_of(&kernel);
+	assert_int_equal(view.kind, NETWORK_LINK_LOCAL);
+	assert_int_equal(view.link, 0);
+	assert_string_equal(view.stray_interface, "eth0");
+	add_route(&kernel, ETH, NULL, 1002)->source.s_addr = inet_addr("169.254.7.7");
+	assert_int_equal(view_of(&kernel).kind, NETWORK_LINK_LOCAL);
+	/* A real address beside it. */
+	kernel.routes[0].source.s_addr = 0;
+	kernel.tables.n_routes = 0;
+	add_address(&kernel, ETH, "192.168.1.10", 24);
+	view = view_of(&kernel);
+	assert_int_equal(view.kind, NETWORK_NO_ROUTE);
+	assert_int_equal(view.stray_address.s_addr, inet_addr("192.168.1.10"));
+	/* What this machine makes for itself is no network. */
+	kernel.links[0].internal = true;
+	assert_int_equal(view_of(&kernel).kind, NETWORK_NONE);
+	kernel.links[0].internal = false;
+	add_route(&kernel, ETH, "192.168.1.1", 0);
+	assert_int_equal(view_of(&kernel).kind, NETWORK_PRIVATE);
+	kernel.addresses[1].address.s_addr = inet_addr("100.64.3.4");
+	assert_int_equal(view_of(&kernel).kind, NETWORK_SHARED);
+	kernel.addresses[1].address.s_addr = inet_addr("100.128.0.1");
+	assert_int_equal(view_of(&kernel).kind, NETWORK_PUBLIC);
+	assert_int_equal(network_kind_of((struct in_addr){ inet_addr("172.31.255.255") }),
+			 NETWORK_PRIVATE);
+	assert_int_equal(network_kind_of((struct in_addr){ inet_addr("172.32.0.0") }),
+			 NETWORK_PUBLIC);
+	assert_int_equal(network_kind_of((struct in_addr){ inet_addr("10.255.0.1") }),
+			 NETWORK_PRIVATE);
+	for (int kind = NETWORK_NONE; kind <= NETWORK_PUBLIC; kind++)
+		assert_true(*network_kind_word(kind));
+}
+
+static void test_captive(void **unused)
+{
+	struct network_state state;
+	struct kernel kernel;
+
+	settle_at_home(&state);
+	assert_int_equal(state.settled.kind, NETWORK_PRIVATE);
+	assert_true(network_state_set_captive(&state, true));
+	assert_false(network_state_set_captive(&state, true));
+	assert_int_equal(state.settled.kind, NETWORK_CAPTIVE);
+	/* It stays so while the network is the same one. */
+	kernel_at_home(&kernel);
+	network_state_note_change(&state, 2000);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 2020), NETWORK_SAME);
+	assert_int_equal(state.settled.kind, NETWORK_CAPTIVE);
+	assert_true(network_state_set_captive(&state, false));
+	assert_int_equal(state.settled.kind, NETWORK_PRIVATE);
+	network_state_note_change(&state, 2100);
+	assert_int_equal(network_state_settle(&state, 2250), NETWORK_SAME);
+	assert_int_equal(state.settled.kind, NETWORK_PRIVATE);
+	/* And ends with it. */
+	assert_true(network_state_set_captive(&state, true));
+	kernel.addresses[0].address.s_addr = inet_addr("192.168.1.20");
+	network_state_note_change(&state, 3000);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 3020), NETWORK_OTHER);
+	assert_int_equal(state.settled.kind, NETWORK_PRIVATE);
+	/* No network, no page. */
+	kernel_init(&kernel);
+	network_state_note_change(&state, 4000);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 4100), NETWORK_OTHER);
+	assert_false(network_state_set_captive(&state, true));
+}
+
+static void test_mac(void **unused)
+{
+	static const uint8_t one[] = { 2, 0, 0, 0, 0, 1 }, other[] = { 2, 0, 0, 0, 0, 2 };
+	struct network_state state;
+	struct kernel kernel;
+
+	settle_at_home(&state);
+	assert_false(state.settled.have_mac);
+	assert_true(network_state_set_mac(&state, one));
+	assert_false(network_state_set_mac(&state, one));
+	kernel_at_home(&kernel);
+	network_state_note_change(&state, 2000);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 2020), NETWORK_SAME);
+	assert_true(state.settled.have_mac);
+	assert_true(network_state_set_mac(&state, other));
+	assert_memory_equal(state.settled.mac, other, sizeof other);
+	network_state_note_link_down(&state, ETH, 3000);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 3020), NETWORK_OTHER);
+	assert_false(state.settled.have_mac);
 }
 
 int main(void)
@@ -311,6 +503,12 @@ int main(void)
 		cmocka_unit_test(test_endless_burst_settles),
 		cmocka_unit_test(test_flapping_back_is_no_change),
 		cmocka_unit_test(test_same_numbers_elsewhere),
+		cmocka_unit_test(test_uplinks),
+		cmocka_unit_test(test_kernels_order),
+		cmocka_unit_test(test_many_uplinks),
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_captive),
+		cmocka_unit_test(test_mac),
 	};
 
 	return cmocka_run_group_tests_name("network-state", tests, NULL, NULL);

@@ -33,6 +33,16 @@ static void on_network(void *userdata, const struct network_view *view)
 	loop_stop(userdata, 0);
 }
 
+static void on_more(void *userdata, const struct network_view *view)
+{
+}
+
+static const struct network_watch_callbacks callbacks = {
+	.on_network = on_network,
+	.on_details = on_more,
+	.on_gateway_mac = on_more,
+};
+
 static void give_up(void *userdata)
 {
 	loop_stop(userdata, 1);
@@ -49,7 +59,7 @@ static void settles_after(unsigned int n)
 	assert_int_equal(loop_new(&loop), 0);
 	assert_int_equal(loop_timer_new(loop, give_up, loop, &patience), 0);
 	loop_timer_set_delay(patience, PATIENCE);
-	assert_int_equal(network_watch_new(loop, on_network, loop, &watch), 0);
+	assert_int_equal(network_watch_new(loop, &callbacks, loop, &watch), 0);
 	assert_int_equal(loop_run(loop), 0);
 	assert_int_equal(n_refused, n);
 	network_watch_free(watch);
