@@ -50,14 +50,20 @@ def wait_mapping(host, path, state, external=None, timeout=20):
         raise TimeoutError(f"{late}: {host.get_property('mapper', 'Reason')}") from None
 
 
+def enter_network(namespace):
+    """This thread, from now on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(f"/proc/{namespace.init_pid}/ns/net") as net:
+        if libc.setns(net.fileno(), 0x40000000):
+            raise OSError(ctypes.get_errno(), "setns")
+
+
 def in_network(namespace, make):
     """What make() returns, called in a thread of ours that is in the namespace's network: its sockets stay there."""
     made = []
 
     def enter():
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open(f"/proc/{namespace.init_pid}/ns/net") as net:
-            assert libc.setns(net.fileno(), 0x40000000) == 0, os.strerror(ctypes.get_errno())
+        enter_network(namespace)
         made.append(make())
     thread = threading.Thread(target=enter)
     thread.start()

@@ -95,6 +95,7 @@ enable_natpmp=%(natpmp)s
 enable_upnp=%(upnp)s
 secure_mode=no
 system_uptime=no
+min_lifetime=2
 notify_interval=30
 clean_ruleset_interval=600
 uuid=00000000-0000-0000-0000-0000000000%(number)02d
@@ -194,11 +195,15 @@ ip link set br-lan up
         at_input, at_output, forward = "", "", ""
         if self.kind == "silent":
             at_input = "    udp dport 5351 drop\n"
-        # miniupnpd has one switch for both: the first octet of a message is its version.
+        # miniupnpd has one switch for both: the first octet of a message is its version. Without UPnP it does not
+        # notice that its address changes, so that is not switched off but cut off.
         for protocol, version in (("pcp", 2), ("nat-pmp", 0)):
             if self.kind == "igd" and protocol not in self.protocols:
                 at_input += f"    udp dport 5351 @th,64,8 {version} drop\n"
                 at_output += f"    udp sport 5351 @th,64,8 {version} drop\n"
+        if self.kind == "igd" and "upnp-igd" not in self.protocols:
+            at_input += "    udp dport 1900 drop\n    tcp dport 5000 reject with tcp reset\n"
+            at_output += '    oifname "br-lan" udp dport 1900 drop\n'
         if self.kind == "router":
             guard, post, forward = "", "", '    iifname "wan" oifname "br-lan" accept\n'
         else:
@@ -245,7 +250,7 @@ ip link set br-lan up
         by_number = self.kind == "igd" and ("nat-pmp" in self.protocols or "pcp" in self.protocols)
         allowed = {str(self.lan), "192.168.0.0/16"} if self.kind == "igd" else ()
         self.write("/run/lab/miniupnpd.conf", _MINIUPNPD % {
-            "natpmp": "yes" if by_number else "no", "upnp": "yes" if "upnp-igd" in self.protocols else "no",
+            "natpmp": "yes" if by_number else "no", "upnp": "yes" if by_number or "upnp-igd" in self.protocols else "no",
             "number": self.number % 100, "more": f"ext_ip={self.ext_ip}\n" if self.ext_ip else "",
             "allow": "".join(f"allow 0-65535 {network} 0-65535\n" for network in sorted(allowed))})
         for argv, by_number, upnp in self._servers():
