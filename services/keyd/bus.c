@@ -73,6 +73,7 @@ static const struct counter_description counter_descriptions[] = {
 	COUNTER("HalfOpenDropped", half_open_dropped),
 	COUNTER("HalfOpenExpired", half_open_expired),
 	COUNTER("CookiesSent", cookies_sent),
+	COUNTER("OtherGroupWanted", other_group_wanted),
 	COUNTER("RefusedPeers", refused_peers),
 	COUNTER("NegotiationsBegun", negotiations_begun),
 	COUNTER("NegotiationsFailed", negotiations_failed),

@@ -190,7 +190,8 @@ static uint16_t choose_child(struct ike_sa *sa, const struct ike_chain *chain,
 	if (!selectors_cover(&responder, sa->context->local->host_id) ||
 	    !find_peer_host_id(sa, &initiator, eui64, sa->peer_host_id))
 		return IKE_NOTIFY_TS_UNACCEPTABLE;
-	r = ike_proposal_choose_esp(proposals->data, proposals->size, &child.suite, &child.spi_out,
+	r = ike_proposal_choose_esp(&sa->context->preferences, proposals->data, proposals->size,
+				    IKE_WITHOUT_KEY_EXCHANGE, &child.suite, &child.spi_out,
 				    &sa->child_proposal);
 	if (r < 0)
 		return r == -ENOENT ? IKE_NOTIFY_NO_PROPOSAL_CHOSEN : IKE_NOTIFY_INVALID_SYNTAX;
@@ -331,7 +332,9 @@ static int send_auth_request(struct ike_sa *sa, uint64_t now, const uint8_t *sig
 		.spi_in = choose_spi(context),
 		.initiator = true,
 	};
-	ike_proposal_write_esp_offer(ike_builder_open(&inner, IKE_PAYLOAD_SA), sa->child.spi_in);
+	ike_proposal_write_esp_offer(ike_builder_open(&inner, IKE_PAYLOAD_SA),
+				     &context->preferences, sa->child.spi_in,
+				     IKE_WITHOUT_KEY_EXCHANGE);
 	ike_builder_close(&inner);
 	ike_builder_add_selector(&inner, IKE_PAYLOAD_TSI, context->local->host_id);
 	ike_builder_add_selector(&inner, IKE_PAYLOAD_TSR, sa->peer_host_id);
@@ -427,15 +430,15 @@ static const char *accept_child(struct ike_sa *sa, const struct ike_chain *chain
 {
 	const struct ike_payload *proposal = ike_chain_find(chain, IKE_PAYLOAD_SA);
 	struct ike_selectors initiator, responder;
-	uint8_t number;
 
 	if (!proposal || read_selectors(chain, &initiator, &responder) < 0)
 		return "its answer is incomplete";
 	if (!selectors_are(&initiator, sa->context->local->host_id) ||
 	    !selectors_are(&responder, sa->peer_host_id))
 		return "it wants other traffic than we do";
-	if (ike_proposal_choose_esp(proposal->data, proposal->size, &sa->child.suite,
-				    &sa->child.spi_out, &number) < 0)
+	if (ike_proposal_read_esp_answer(&sa->context->preferences, proposal->data, proposal->size,
+					 IKE_WITHOUT_KEY_EXCHANGE, &sa->child.suite,
+					 &sa->child.spi_out) < 0)
 		return "it chose an algorithm we did not offer";
 	return NULL;
 }

@@ -13,42 +13,9 @@
 #define PIECES_LIMIT 4
 #define GENERIC_SIZE 4
 
-DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
-DEFINE_CLEANUP(EVP_PKEY_CTX *, EVP_PKEY_CTX_free)
 DEFINE_CLEANUP(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_free)
 DEFINE_CLEANUP(EVP_MAC *, EVP_MAC_free)
 DEFINE_CLEANUP(EVP_MAC_CTX *, EVP_MAC_CTX_free)
-
-int ike_x25519_public(const uint8_t private_key[IKE_X25519_SIZE], uint8_t ret[IKE_X25519_SIZE])
-{
-	cleanup(EVP_PKEY_freep) EVP_PKEY *key =
-		EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, private_key, IKE_X25519_SIZE);
-	size_t size = IKE_X25519_SIZE;
-
-	return key && EVP_PKEY_get_raw_public_key(key, ret, &size) == 1 ? 0 : -EIO;
-}
-
-int ike_x25519_shared(const uint8_t private_key[IKE_X25519_SIZE],
-		      const uint8_t public_key[IKE_X25519_SIZE], uint8_t ret[IKE_X25519_SIZE])
-{
-	static const uint8_t zero[IKE_X25519_SIZE];
-	cleanup(EVP_PKEY_freep) EVP_PKEY *key =
-		EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, private_key, IKE_X25519_SIZE);
-	cleanup(EVP_PKEY_freep) EVP_PKEY *peer =
-		EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, public_key, IKE_X25519_SIZE);
-	cleanup(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *context =
-		key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
-	size_t size = IKE_X25519_SIZE;
-
-	if (!context || !peer || EVP_PKEY_derive_init(context) != 1 ||
-	    EVP_PKEY_derive_set_peer(context, peer) != 1)
-		return -EIO;
-	/* OpenSSL refuses a result of zero itself; we do not rely on it. */
-	if (EVP_PKEY_derive(context, ret, &size) != 1 || size != IKE_X25519_SIZE ||
-	    !CRYPTO_memcmp(ret, zero, sizeof zero))
-		return -EBADMSG;
-	return 0;
-}
 
 static const char *prf_digest(uint16_t prf)
 {
@@ -185,10 +152,12 @@ int ike_keys_derive_child(const struct ike_suite *suite, const struct ike_keys *
 
 static const EVP_CIPHER *suite_cipher(const struct ike_suite *suite)
 {
+	if (suite->encryption == IKE_ENCR_CHACHA20_POLY1305)
+		return EVP_chacha20_poly1305();
 	return suite->key_bits == 256 ? EVP_aes_256_gcm() : EVP_aes_128_gcm();
 }
 
-/* Salt after the key, then the IV of the message (RFC 5282 §4). */
+/* Salt after the key, then the IV of the message (RFC 5282 §4, RFC 7634 §2). */
 static void make_nonce(const struct ike_suite *suite, const uint8_t *key, const uint8_t *iv,
 		       uint8_t nonce[SALT_SIZE + IV_SIZE])
 {

@@ -2,10 +2,11 @@
 #pragma once
 
 /*
- * The cryptography of an IKE SA, by OpenSSL: key exchange, pseudo-random functions, the keys that
- * follow (RFC 7296 §2.13-2.17) and the encrypted payload with AES-GCM (RFC 5282). Pure: what is
- * random is an argument.
+ * The cryptography of an IKE SA, by OpenSSL: pseudo-random functions, the keys that follow (RFC
+ * 7296 §2.13-2.17) and the encrypted payload with AES-GCM (RFC 5282) or ChaCha20-Poly1305 (RFC
+ * 7634). The key exchange is in ike-key-exchange.h.
  */
+#include "services/keyd/ike-key-exchange.h"
 #include "services/keyd/ike-message-wire.h"
 #include "services/keyd/ike-proposal-wire.h"
 
@@ -13,7 +14,6 @@
 
 #define IKE_PRF_LIMIT     64 /* octets of the longest prf */
 #define IKE_KEY_LIMIT     36 /* octets of the longest cipher key with its salt */
-#define IKE_X25519_SIZE   32
 #define IKE_NONCE_SIZE    32 /* of our own nonces */
 #define IKE_NAT_HASH_SIZE 20
 #define IKE_SK_OVERHEAD   (IKE_HEADER_SIZE + 4 + 8 + 1 + 16)
@@ -27,11 +27,6 @@ struct ike_keys {
 };
 
 /* All return 0 or a negative errno; -EIO when OpenSSL cannot. */
-
-int ike_x25519_public(const uint8_t private_key[IKE_X25519_SIZE], uint8_t ret[IKE_X25519_SIZE]);
-/* -EBADMSG for a point of small order (RFC 7748 §6.1). */
-int ike_x25519_shared(const uint8_t private_key[IKE_X25519_SIZE],
-		      const uint8_t public_key[IKE_X25519_SIZE], uint8_t ret[IKE_X25519_SIZE]);
 
 /* Octets that enum ike_prf gives; 0 for an unknown one. */
 size_t ike_prf_size(uint16_t prf);

@@ -7,6 +7,9 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 
+/* Cookies and groups asked for in one negotiation: an honest responder needs two. */
+#define IKE_RESTARTS_MAXIMUM 6
+
 #define COOKIE_SIZE 17 /* its period, and a MAC */
 
 /*
@@ -38,22 +41,27 @@ static void add_hash_algorithms(struct ike_builder *builder)
 			       writer.position);
 }
 
-static int send_request(struct ike_sa *sa, uint64_t now, const struct ike_octets *cookie)
+/* With the cookie that was asked for, and a public value of the group that was. */
+static int send_request(struct ike_sa *sa, uint64_t now)
 {
 	struct ike_header header = ike_sa_header(sa, IKE_EXCHANGE_SA_INIT, false, 0);
-	uint8_t message[1024], public_key[IKE_X25519_SIZE];
+	struct ike_octets value = ike_key_exchange_public(sa->key_exchange);
 	struct ike_builder builder;
-	int r = ike_x25519_public(sa->private_key, public_key);
+	uint8_t message[1024];
+	int r;
 
-	if (r < 0)
-		return r;
 	ike_builder_begin(&builder, message, sizeof message, &header);
 	/* First, so that a responder finds it without reading further (§2.6). */
-	if (cookie)
-		ike_builder_add_notify(&builder, IKE_NOTIFY_COOKIE, cookie->data, cookie->size);
-	ike_proposal_write_ike_offer(ike_builder_open(&builder, IKE_PAYLOAD_SA));
+	if (sa->cookie.data)
+		ike_builder_add_notify(&builder, IKE_NOTIFY_COOKIE, sa->cookie.data,
+				       sa->cookie.size);
+	/* All we can do, also when the responder has asked for a group: so nobody on the way can
+	 * leave it less to choose from (§2.7). */
+	ike_proposal_write_ike_offer(ike_builder_open(&builder, IKE_PAYLOAD_SA),
+				     &sa->context->preferences, NULL);
 	ike_builder_close(&builder);
-	ike_builder_add_ke(&builder, IKE_GROUP_X25519, public_key, sizeof public_key);
+	ike_builder_add_ke(&builder, ike_key_exchange_group(sa->key_exchange), value.data,
+			   value.size);
 	ike_builder_add(&builder, IKE_PAYLOAD_NONCE, sa->nonce, sizeof sa->nonce);
 	add_nat_detection(&builder, sa->spi_initiator, 0, &sa->endpoint);
 	add_hash_algorithms(&builder);
@@ -68,6 +76,19 @@ static int send_request(struct ike_sa *sa, uint64_t now, const struct ike_octets
 			      IKE_INIT_DEADLINE);
 }
 
+/* A new private value for the group. */
+static int begin_key_exchange(struct ike_sa *sa, uint16_t group)
+{
+	struct ike_key_exchange *exchange;
+	int r = ike_key_exchange_begin(group, &sa->context->random, &exchange);
+
+	if (r < 0)
+		return r;
+	ike_key_exchange_free(sa->key_exchange);
+	sa->key_exchange = exchange;
+	return 0;
+}
+
 struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const char *peer,
 			       const uint8_t host_id[16], const struct sockaddr_in *endpoint)
 {
@@ -79,7 +100,8 @@ struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const 
 	memcpy(sa->peer_host_id, host_id, sizeof sa->peer_host_id);
 	sa->endpoint = *endpoint;
 	sa->state = IKE_SA_INIT_SENT;
-	if (send_request(sa, now, NULL) < 0)
+	if (begin_key_exchange(sa, context->preferences.groups.items[0]) < 0 ||
+	    send_request(sa, now) < 0)
 		return NULL;
 	context->counters.negotiations_begun++;
 	return steal_ptr(sa);
@@ -112,26 +134,45 @@ static int read_content(const struct ike_chain *chain, struct init_content *ret)
 }
 
 /* The keys of the SA from what both sides sent. */
-static int derive(struct ike_sa *sa, const struct init_content *content, const uint8_t *message,
-		  size_t size)
+static int derive(struct ike_sa *sa, const struct init_content *content,
+		  const struct ike_shared *shared, const uint8_t *message, size_t size)
 {
-	uint8_t shared[IKE_X25519_SIZE];
-	int r;
+	int r = ike_blob_set(&sa->peer_nonce, content->nonce.data, content->nonce.size);
 
-	if (content->group != IKE_GROUP_X25519 || content->public_key.size != IKE_X25519_SIZE)
-		return -EBADMSG;
-	r = ike_blob_set(&sa->peer_nonce, content->nonce.data, content->nonce.size);
 	if (r >= 0)
 		r = ike_blob_set(&sa->peer_init, message, size);
 	if (r >= 0)
-		r = ike_x25519_shared(sa->private_key, content->public_key.data, shared);
-	if (r >= 0)
 		r = ike_keys_derive(&sa->suite, ike_sa_nonce(sa, true), ike_sa_nonce(sa, false),
-				    (struct ike_octets){ shared, sizeof shared }, sa->spi_initiator,
-				    sa->spi_responder, &sa->keys);
-	explicit_bzero(shared, sizeof shared);
+				    ike_shared_octets(shared), sa->spi_initiator, sa->spi_responder,
+				    &sa->keys);
 	sa->peer_takes_sha256 = content->takes_sha256;
 	return r;
+}
+
+/* Initiator: with the value the responder sent. */
+static int finish_key_exchange(struct ike_sa *sa, const struct init_content *content,
+			       const uint8_t *message, size_t size)
+{
+	struct ike_shared shared;
+	int r;
+
+	/* It must have taken the group whose value we sent, and answer with that (§2.7). */
+	if (content->group != ike_key_exchange_group(sa->key_exchange) ||
+	    sa->suite.group != content->group)
+		return -EBADMSG;
+	r = ike_key_exchange_finish(sa->key_exchange, content->public_key, &shared);
+	if (r >= 0)
+		r = derive(sa, content, &shared, message, size);
+	ike_shared_wipe(&shared);
+	return r;
+}
+
+/* Sends the first request again, changed by what an answer in the clear said. Such answers may be
+ * anybody's who sees our requests, so there is an end to it. */
+static void restart(struct ike_sa *sa, uint64_t now)
+{
+	sa->n_restarts++;
+	send_request(sa, now);
 }
 
 /* The responder wants the request again with its cookie (§2.6). */
@@ -145,7 +186,37 @@ static bool follow_cookie(struct ike_sa *sa, uint64_t now, const struct ike_chai
 		sa->context->counters.malformed++;
 		return true;
 	}
-	send_request(sa, now, &cookie.data);
+	/* The answer to a repetition of what we have followed already. */
+	if (sa->cookie.data && sa->cookie.size == cookie.data.size &&
+	    !memcmp(sa->cookie.data, cookie.data.data, cookie.data.size))
+		return true;
+	if (sa->n_restarts >= IKE_RESTARTS_MAXIMUM)
+		return false;
+	if (ike_blob_set(&sa->cookie, cookie.data.data, cookie.data.size) >= 0)
+		restart(sa, now);
+	return true;
+}
+
+/* The responder wants a value of another group, which must be one of those we offered (§1.2). */
+static bool follow_group(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
+{
+	const struct ike_numbers *groups = &sa->context->preferences.groups;
+	struct ike_notify notify;
+	struct reader reader;
+	uint16_t group;
+	bool ours = false;
+
+	if (!ike_chain_find_notify(chain, IKE_NOTIFY_INVALID_KE_PAYLOAD, &notify))
+		return false;
+	reader = reader_init(notify.data.data, notify.data.size);
+	group = reader_u16(&reader);
+	for (size_t i = 0; i < groups->n; i++)
+		if (groups->items[i] == group)
+			ours = !reader.failed;
+	if (!ours || sa->n_restarts >= IKE_RESTARTS_MAXIMUM)
+		return false;
+	if (group != ike_key_exchange_group(sa->key_exchange) && begin_key_exchange(sa, group) >= 0)
+		restart(sa, now);
 	return true;
 }
 
@@ -167,7 +238,6 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 	struct init_content content;
 	struct ike_chain chain;
 	struct ike_suite suite;
-	uint8_t number;
 
 	if (header->message_id != 0 || ike_chain_read(header->next_payload, data + IKE_HEADER_SIZE,
 						      size - IKE_HEADER_SIZE, &chain) < 0) {
@@ -175,26 +245,27 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 		return;
 	}
 	if (!ike_chain_find(&chain, IKE_PAYLOAD_SA)) {
-		if (!follow_cookie(sa, now, &chain))
+		if (!follow_cookie(sa, now, &chain) && !follow_group(sa, now, &chain))
 			note_hint(sa, &chain);
 		return;
 	}
 	if (!header->spi_responder || ike_chain_find_unsupported(&chain) ||
 	    read_content(&chain, &content) < 0 ||
-	    ike_proposal_choose_ike(content.proposals.data, content.proposals.size, &suite,
-				    &number) < 0) {
+	    ike_proposal_read_ike_answer(&sa->context->preferences, content.proposals.data,
+					 content.proposals.size, &suite, NULL) < 0) {
 		sa->context->counters.malformed++;
 		return;
 	}
 	sa->spi_responder = header->spi_responder;
 	sa->suite = suite;
-	if (derive(sa, &content, data, size) < 0) {
+	if (finish_key_exchange(sa, &content, data, size) < 0) {
 		/* Somebody's nonsense; the true answer may still come. */
 		sa->context->counters.malformed++;
 		sa->spi_responder = 0;
 		return;
 	}
-	explicit_bzero(sa->private_key, sizeof sa->private_key);
+	sa->key_exchange = ike_key_exchange_free(sa->key_exchange);
+	ike_blob_clear(&sa->cookie);
 	*sa->failure = 0;
 	ike_sa_take_answer(sa, now, ike_requests_find(&sa->requests, 0));
 	if (!sa->peer_takes_sha256)
@@ -270,19 +341,20 @@ bool ike_sa_has_cookie(struct ike_context *context, uint64_t now, const struct s
 	return false;
 }
 
-static int send_response(struct ike_sa *sa, const struct sockaddr_in *to, uint8_t proposal)
+static int send_response(struct ike_sa *sa, const struct sockaddr_in *to, uint8_t proposal,
+			 const struct ike_key_exchange *exchange)
 {
 	struct ike_header header = ike_sa_header(sa, IKE_EXCHANGE_SA_INIT, true, 0);
-	uint8_t message[1024], public_key[IKE_X25519_SIZE], wanted[IKE_CERTREQ_HASH_SIZE];
+	uint8_t message[1024], wanted[IKE_CERTREQ_HASH_SIZE];
+	struct ike_octets value = ike_key_exchange_public(exchange);
 	struct ike_builder builder;
-	int r = ike_x25519_public(sa->private_key, public_key);
+	int r;
 
-	if (r < 0)
-		return r;
 	ike_builder_begin(&builder, message, sizeof message, &header);
-	ike_proposal_write_ike(ike_builder_open(&builder, IKE_PAYLOAD_SA), proposal, &sa->suite);
+	ike_proposal_write_ike(ike_builder_open(&builder, IKE_PAYLOAD_SA), proposal, &sa->suite,
+			       NULL);
 	ike_builder_close(&builder);
-	ike_builder_add_ke(&builder, IKE_GROUP_X25519, public_key, sizeof public_key);
+	ike_builder_add_ke(&builder, ike_key_exchange_group(exchange), value.data, value.size);
 	ike_builder_add(&builder, IKE_PAYLOAD_NONCE, sa->nonce, sizeof sa->nonce);
 	add_nat_detection(&builder, sa->spi_initiator, sa->spi_responder, to);
 	ike_trust_hash(sa->context->local->trust, wanted);
@@ -300,17 +372,81 @@ static int send_response(struct ike_sa *sa, const struct sockaddr_in *to, uint8_
 	return r;
 }
 
+/* Why a request is refused that can be read; 0: it is not. */
+static uint16_t judge_offer(const struct ike_context *context, const struct ike_chain *chain,
+			    const struct init_content *content, struct ike_suite *suite,
+			    uint8_t *number)
+{
+	int r;
+
+	if (ike_chain_find_unsupported(chain))
+		return IKE_NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD;
+	r = ike_proposal_choose_ike(&context->preferences, content->proposals.data,
+				    content->proposals.size, suite, NULL, number);
+	if (r < 0)
+		return r == -ENOENT ? IKE_NOTIFY_NO_PROPOSAL_CHOSEN : IKE_NOTIFY_INVALID_SYNTAX;
+	/* What we prefer decides, not what it guessed: else whoever is on the way could choose. */
+	return content->group == suite->group ? 0 : IKE_NOTIFY_INVALID_KE_PAYLOAD;
+}
+
+static void refuse_offer(struct ike_context *context, const struct sockaddr_in *from,
+			 const struct ike_header *header, const struct ike_chain *chain,
+			 uint16_t refusal, uint16_t group)
+{
+	const uint8_t wanted[] = { group >> 8, group };
+	uint8_t unsupported = ike_chain_find_unsupported(chain);
+
+	if (refusal == IKE_NOTIFY_INVALID_KE_PAYLOAD) {
+		context->counters.other_group_wanted++;
+		refuse(context, from, header, refusal, wanted, sizeof wanted);
+		return;
+	}
+	context->counters.refused_peers++;
+	refuse(context, from, header, refusal, &unsupported,
+	       refusal == IKE_NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD);
+}
+
+/* The SA that follows from a request that suits us, and the answer. */
+static struct ike_sa *accept_offer(struct ike_context *context, uint64_t now,
+				   const struct sockaddr_in *from, const struct ike_header *header,
+				   const struct init_content *content,
+				   const struct ike_suite *suite, uint8_t number,
+				   struct ike_octets message)
+{
+	cleanup(ike_key_exchange_freep) struct ike_key_exchange *exchange = NULL;
+	cleanup(ike_sa_freep) struct ike_sa *sa = ike_sa_new(context, now, false);
+	struct ike_shared shared;
+	int r;
+
+	if (!sa)
+		return NULL;
+	sa->spi_initiator = header->spi_initiator;
+	sa->suite = *suite;
+	sa->endpoint = *from;
+	sa->answers.expected_id = 1;
+	sa->state = IKE_SA_HALF_OPEN;
+	sa->timer = now + IKE_HALF_OPEN_LIMIT;
+	r = ike_key_exchange_answer(suite->group, &context->random, content->public_key, &exchange,
+				    &shared);
+	if (r >= 0)
+		r = derive(sa, content, &shared, message.data, message.size);
+	ike_shared_wipe(&shared);
+	if (r == -EBADMSG)
+		context->counters.malformed++;
+	if (r >= 0)
+		r = send_response(sa, from, number, exchange);
+	return r < 0 ? NULL : steal_ptr(sa);
+}
+
 struct ike_sa *ike_sa_respond(struct ike_context *context, uint64_t now,
 			      const struct sockaddr_in *from, const struct ike_header *header,
 			      const uint8_t *data, size_t size)
 {
-	static const uint8_t wanted_group[] = { 0, IKE_GROUP_X25519 };
-	cleanup(ike_sa_freep) struct ike_sa *sa = NULL;
 	struct init_content content;
 	struct ike_chain chain;
-	struct ike_suite suite;
-	uint8_t number, unsupported;
-	int r;
+	struct ike_suite suite = {};
+	uint16_t refusal;
+	uint8_t number;
 
 	if (ike_chain_read(header->next_payload, data + IKE_HEADER_SIZE, size - IKE_HEADER_SIZE,
 			   &chain) < 0 ||
@@ -318,37 +454,11 @@ struct ike_sa *ike_sa_respond(struct ike_context *context, uint64_t now,
 		context->counters.malformed++;
 		return NULL;
 	}
-	unsupported = ike_chain_find_unsupported(&chain);
-	r = ike_proposal_choose_ike(content.proposals.data, content.proposals.size, &suite,
-				    &number);
-	if (unsupported || r < 0 || content.group != suite.group) {
-		context->counters.refused_peers++;
-		if (unsupported)
-			refuse(context, from, header, IKE_NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
-			       &unsupported, 1);
-		else if (r == -ENOENT)
-			refuse(context, from, header, IKE_NOTIFY_NO_PROPOSAL_CHOSEN, NULL, 0);
-		else if (r < 0)
-			refuse(context, from, header, IKE_NOTIFY_INVALID_SYNTAX, NULL, 0);
-		else
-			refuse(context, from, header, IKE_NOTIFY_INVALID_KE_PAYLOAD, wanted_group,
-			       sizeof wanted_group);
+	refusal = judge_offer(context, &chain, &content, &suite, &number);
+	if (refusal) {
+		refuse_offer(context, from, header, &chain, refusal, suite.group);
 		return NULL;
 	}
-	sa = ike_sa_new(context, now, false);
-	if (!sa)
-		return NULL;
-	sa->spi_initiator = header->spi_initiator;
-	sa->suite = suite;
-	sa->endpoint = *from;
-	sa->answers.expected_id = 1;
-	sa->state = IKE_SA_HALF_OPEN;
-	sa->timer = now + IKE_HALF_OPEN_LIMIT;
-	if (derive(sa, &content, data, size) < 0) {
-		context->counters.malformed++;
-		return NULL;
-	}
-	r = send_response(sa, from, number);
-	explicit_bzero(sa->private_key, sizeof sa->private_key);
-	return r < 0 ? NULL : steal_ptr(sa);
+	return accept_offer(context, now, from, header, &content, &suite, number,
+			    (struct ike_octets){ data, size });
 }

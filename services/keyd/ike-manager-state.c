@@ -219,6 +219,7 @@ int ike_manager_new(const struct ike_random *random, struct ike_manager **ret)
 	manager->context.random = *random;
 	random->fill(random->userdata, manager->context.cookie_secret,
 		     sizeof manager->context.cookie_secret);
+	ike_preferences_init(&manager->context.preferences);
 	manager->context.surroundings = &surroundings;
 	manager->context.userdata = manager;
 	ike_actions_init(&manager->context.actions);
@@ -252,6 +253,12 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager)
 struct ike_action *ike_manager_take(struct ike_manager *manager)
 {
 	return ike_actions_take(&manager->context.actions);
+}
+
+void ike_manager_set_preferences(struct ike_manager *manager,
+				 const struct ike_preferences *preferences)
+{
+	manager->context.preferences = *preferences;
 }
 
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime)

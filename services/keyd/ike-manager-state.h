@@ -45,6 +45,9 @@ struct ike_action *ike_manager_take(struct ike_manager *manager);
 /* When ike_manager_tick() has something to do; UINT64_MAX: never. */
 uint64_t ike_manager_due(const struct ike_manager *manager);
 void ike_manager_tick(struct ike_manager *manager, uint64_t now);
+/* Algorithms of the negotiations from now on; at first all of them. Copied. */
+void ike_manager_set_preferences(struct ike_manager *manager,
+				 const struct ike_preferences *preferences);
 /* Seconds of the clock on the wall, for certificates. */
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
 

@@ -15,26 +15,7 @@
 #define MORE_TRANSFORMS      3
 #define SALT_SIZE            4
 
-struct cipher {
-	uint16_t encryption, key_bits;
-	const char *name;
-};
-
-static const struct cipher ike_ciphers[] = {
-	{ IKE_ENCR_AES_GCM_16, 128, "aes128gcm16" },
-	{ IKE_ENCR_AES_GCM_16, 256, "aes256gcm16" },
-};
-
-static const struct cipher esp_ciphers[] = {
-	{ IKE_ENCR_AES_GCM_16, 128, "aes128gcm16" },
-	{ IKE_ENCR_AES_GCM_16, 256, "aes256gcm16" },
-	{ IKE_ENCR_CHACHA20_POLY1305, 256, "chacha20poly1305" },
-};
-
-static const uint16_t prfs[] = { IKE_PRF_HMAC_SHA2_256, IKE_PRF_HMAC_SHA2_384,
-				 IKE_PRF_HMAC_SHA2_512 };
-static const uint16_t groups[] = { IKE_GROUP_X25519 };
-static const uint16_t sequences[] = { 1, 0 }; /* extended first */
+static const uint16_t sequence_numbers[] = { 1, 0 }; /* extended first */
 
 /* One transform of an offer; key_bits 0: no such attribute. */
 struct transform {
@@ -74,8 +55,9 @@ static uint16_t attribute_bits(uint16_t encryption, uint16_t key_bits)
 	return encryption == IKE_ENCR_CHACHA20_POLY1305 ? 0 : key_bits;
 }
 
-static size_t begin_proposal(struct writer *writer, uint8_t number, uint8_t protocol,
-			     const uint32_t *spi, uint8_t n_transforms)
+/* `spi_size` octets of `spi`. */
+static size_t begin_proposal(struct writer *writer, uint8_t number, uint8_t protocol, uint64_t spi,
+			     uint8_t spi_size, uint8_t n_transforms)
 {
 	size_t start = writer->position;
 
@@ -84,10 +66,9 @@ static size_t begin_proposal(struct writer *writer, uint8_t number, uint8_t prot
 	writer_u16(writer, 0);
 	writer_u8(writer, number);
 	writer_u8(writer, protocol);
-	writer_u8(writer, spi ? IKE_SPI_SIZE_ESP : 0);
+	writer_u8(writer, spi_size);
 	writer_u8(writer, n_transforms);
-	if (spi)
-		writer_u32(writer, *spi);
+	writer_unsigned(writer, spi, spi_size);
 	return start;
 }
 
@@ -96,40 +77,54 @@ static void end_proposal(struct writer *writer, size_t start)
 	writer_patch_u16(writer, start + 2, writer->position - start);
 }
 
-void ike_proposal_write_ike_offer(struct writer *writer)
+static void write_ciphers(struct writer *writer, const struct ike_ciphers *ciphers)
 {
-	size_t start =
-		begin_proposal(writer, 1, IKE_PROTOCOL_IKE, NULL,
-			       ARRAY_SIZE(ike_ciphers) + ARRAY_SIZE(prfs) + ARRAY_SIZE(groups));
+	for (size_t i = 0; i < ciphers->n; i++)
+		write_transform(
+			writer, false, IKE_TRANSFORM_ENCR, ciphers->items[i].encryption,
+			attribute_bits(ciphers->items[i].encryption, ciphers->items[i].key_bits));
+}
 
-	for (size_t i = 0; i < ARRAY_SIZE(ike_ciphers); i++)
-		write_transform(writer, false, IKE_TRANSFORM_ENCR, ike_ciphers[i].encryption,
-				ike_ciphers[i].key_bits);
-	for (size_t i = 0; i < ARRAY_SIZE(prfs); i++)
-		write_transform(writer, false, IKE_TRANSFORM_PRF, prfs[i], 0);
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
-		write_transform(writer, i + 1 == ARRAY_SIZE(groups), IKE_TRANSFORM_KE, groups[i],
-				0);
+static void write_numbers(struct writer *writer, bool last, uint8_t type, const uint16_t *numbers,
+			  size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		write_transform(writer, last && i + 1 == n, type, numbers[i], 0);
+}
+
+void ike_proposal_write_ike_offer(struct writer *writer, const struct ike_preferences *preferences,
+				  const uint64_t *spi)
+{
+	const struct ike_numbers *prfs = &preferences->prfs, *groups = &preferences->groups;
+	size_t start = begin_proposal(writer, 1, IKE_PROTOCOL_IKE, spi ? *spi : 0,
+				      spi ? IKE_SPI_SIZE_IKE : 0,
+				      preferences->ike.n + prfs->n + groups->n);
+
+	write_ciphers(writer, &preferences->ike);
+	write_numbers(writer, false, IKE_TRANSFORM_PRF, prfs->items, prfs->n);
+	write_numbers(writer, true, IKE_TRANSFORM_KE, groups->items, groups->n);
 	end_proposal(writer, start);
 }
 
-void ike_proposal_write_esp_offer(struct writer *writer, uint32_t spi)
+void ike_proposal_write_esp_offer(struct writer *writer, const struct ike_preferences *preferences,
+				  uint32_t spi, enum ike_key_exchanges key_exchanges)
 {
-	size_t start = begin_proposal(writer, 1, IKE_PROTOCOL_ESP, &spi,
-				      ARRAY_SIZE(esp_ciphers) + ARRAY_SIZE(sequences));
+	size_t n_groups = key_exchanges == IKE_WITH_KEY_EXCHANGE ? preferences->groups.n : 0;
+	size_t start = begin_proposal(writer, 1, IKE_PROTOCOL_ESP, spi, IKE_SPI_SIZE_ESP,
+				      preferences->esp.n + n_groups + ARRAY_SIZE(sequence_numbers));
 
-	for (size_t i = 0; i < ARRAY_SIZE(esp_ciphers); i++)
-		write_transform(writer, false, IKE_TRANSFORM_ENCR, esp_ciphers[i].encryption,
-				attribute_bits(esp_ciphers[i].encryption, esp_ciphers[i].key_bits));
-	for (size_t i = 0; i < ARRAY_SIZE(sequences); i++)
-		write_transform(writer, i + 1 == ARRAY_SIZE(sequences), IKE_TRANSFORM_ESN,
-				sequences[i], 0);
+	write_ciphers(writer, &preferences->esp);
+	write_numbers(writer, false, IKE_TRANSFORM_KE, preferences->groups.items, n_groups);
+	write_numbers(writer, true, IKE_TRANSFORM_ESN, sequence_numbers,
+		      ARRAY_SIZE(sequence_numbers));
 	end_proposal(writer, start);
 }
 
-void ike_proposal_write_ike(struct writer *writer, uint8_t number, const struct ike_suite *suite)
+void ike_proposal_write_ike(struct writer *writer, uint8_t number, const struct ike_suite *suite,
+			    const uint64_t *spi)
 {
-	size_t start = begin_proposal(writer, number, IKE_PROTOCOL_IKE, NULL, 3);
+	size_t start = begin_proposal(writer, number, IKE_PROTOCOL_IKE, spi ? *spi : 0,
+				      spi ? IKE_SPI_SIZE_IKE : 0, 3);
 
 	write_transform(writer, false, IKE_TRANSFORM_ENCR, suite->encryption,
 			attribute_bits(suite->encryption, suite->key_bits));
@@ -141,10 +136,13 @@ void ike_proposal_write_ike(struct writer *writer, uint8_t number, const struct 
 void ike_proposal_write_esp(struct writer *writer, uint8_t number, const struct esp_suite *suite,
 			    uint32_t spi)
 {
-	size_t start = begin_proposal(writer, number, IKE_PROTOCOL_ESP, &spi, 2);
+	size_t start = begin_proposal(writer, number, IKE_PROTOCOL_ESP, spi, IKE_SPI_SIZE_ESP,
+				      suite->group ? 3 : 2);
 
 	write_transform(writer, false, IKE_TRANSFORM_ENCR, suite->encryption,
 			attribute_bits(suite->encryption, suite->key_bits));
+	if (suite->group)
+		write_transform(writer, false, IKE_TRANSFORM_KE, suite->group, 0);
 	write_transform(writer, true, IKE_TRANSFORM_ESN, suite->esn, 0);
 	end_proposal(writer, start);
 }
@@ -248,22 +246,32 @@ static bool can_do_without(const struct proposal *proposal, uint8_t type)
 	return !has;
 }
 
-/* The first of ours that is offered; -1: none. */
-static int choose_cipher(const struct proposal *proposal, const struct cipher *ciphers, size_t n)
+/* The first of ours that is offered; NULL: none. */
+static const struct ike_cipher *choose_cipher(const struct proposal *proposal,
+					      const struct ike_ciphers *ciphers)
+{
+	for (size_t i = 0; i < ciphers->n; i++) {
+		const struct ike_cipher *cipher = &ciphers->items[i];
+
+		if (offers(proposal, IKE_TRANSFORM_ENCR, cipher->encryption,
+			   attribute_bits(cipher->encryption, cipher->key_bits)))
+			return cipher;
+	}
+	return NULL;
+}
+
+static int choose_number(const struct proposal *proposal, uint8_t type, const uint16_t *numbers,
+			 size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (offers(proposal, IKE_TRANSFORM_ENCR, ciphers[i].encryption,
-			   attribute_bits(ciphers[i].encryption, ciphers[i].key_bits)))
-			return i;
+		if (offers(proposal, type, numbers[i], 0))
+			return numbers[i];
 	return -1;
 }
 
-static int choose_id(const struct proposal *proposal, uint8_t type, const uint16_t *ids, size_t n)
+static int choose_group(const struct proposal *proposal, const struct ike_numbers *groups)
 {
-	for (size_t i = 0; i < n; i++)
-		if (offers(proposal, type, ids[i], 0))
-			return i;
-	return -1;
+	return choose_number(proposal, IKE_TRANSFORM_KE, groups->items, groups->n);
 }
 
 /* Transform types we do not know: additional key exchanges and others to come (RFC 9370). */
@@ -276,96 +284,190 @@ static bool has_only_known_types(const struct proposal *proposal)
 	return true;
 }
 
-static bool suits_ike(const struct proposal *proposal, struct ike_suite *ret)
-{
-	int cipher = choose_cipher(proposal, ike_ciphers, ARRAY_SIZE(ike_ciphers));
-	int prf = choose_id(proposal, IKE_TRANSFORM_PRF, prfs, ARRAY_SIZE(prfs));
-	int group = choose_id(proposal, IKE_TRANSFORM_KE, groups, ARRAY_SIZE(groups));
+/* What is asked of the proposals of a payload, and the first that was found to suit. */
+struct choice {
+	const struct ike_preferences *preferences;
+	uint8_t spi_size;
+	enum ike_key_exchanges key_exchanges; /* of ESP */
+	bool answer;                          /* not an offer: nothing is left to choose */
 
-	if (proposal->protocol != IKE_PROTOCOL_IKE || proposal->spi_size != 0 || cipher < 0 ||
-	    prf < 0 || group < 0 || !can_do_without(proposal, IKE_TRANSFORM_INTEG) ||
-	    !has_only_known_types(proposal))
+	bool found;
+	uint8_t number;
+	uint64_t spi;
+	struct ike_suite ike;
+	struct esp_suite esp;
+};
+
+static bool suits_ike(const struct proposal *proposal, struct choice *choice)
+{
+	const struct ike_preferences *preferences = choice->preferences;
+	const struct ike_cipher *cipher = choose_cipher(proposal, &preferences->ike);
+	int prf = choose_number(proposal, IKE_TRANSFORM_PRF, preferences->prfs.items,
+				preferences->prfs.n);
+	int group = choose_group(proposal, &preferences->groups);
+
+	if (proposal->protocol != IKE_PROTOCOL_IKE || !cipher || prf < 0 || group < 0 ||
+	    !can_do_without(proposal, IKE_TRANSFORM_ESN))
 		return false;
-	*ret = (struct ike_suite){
-		.encryption = ike_ciphers[cipher].encryption,
-		.key_bits = ike_ciphers[cipher].key_bits,
-		.prf = prfs[prf],
-		.group = groups[group],
+	choice->ike = (struct ike_suite){
+		.encryption = cipher->encryption,
+		.key_bits = cipher->key_bits,
+		.prf = prf,
+		.group = group,
 	};
 	return true;
 }
 
-static bool suits_esp(const struct proposal *proposal, struct esp_suite *ret)
+static bool suits_esp(const struct proposal *proposal, struct choice *choice)
 {
-	int cipher = choose_cipher(proposal, esp_ciphers, ARRAY_SIZE(esp_ciphers));
-	int sequence = choose_id(proposal, IKE_TRANSFORM_ESN, sequences, ARRAY_SIZE(sequences));
+	const struct ike_preferences *preferences = choice->preferences;
+	const struct ike_cipher *cipher = choose_cipher(proposal, &preferences->esp);
+	int esn = choose_number(proposal, IKE_TRANSFORM_ESN, sequence_numbers,
+				ARRAY_SIZE(sequence_numbers));
+	int group = -1;
 
-	/* In IKE_AUTH there is no second key exchange (§1.2). */
-	if (proposal->protocol != IKE_PROTOCOL_ESP || proposal->spi_size != IKE_SPI_SIZE_ESP ||
-	    cipher < 0 || sequence < 0 || !can_do_without(proposal, IKE_TRANSFORM_INTEG) ||
-	    !can_do_without(proposal, IKE_TRANSFORM_KE) || !has_only_known_types(proposal))
+	if (choice->key_exchanges == IKE_WITH_KEY_EXCHANGE)
+		group = choose_group(proposal, &preferences->groups);
+	if (proposal->protocol != IKE_PROTOCOL_ESP || !cipher || esn < 0 ||
+	    (group < 0 && !can_do_without(proposal, IKE_TRANSFORM_KE)) ||
+	    !can_do_without(proposal, IKE_TRANSFORM_PRF))
 		return false;
-	*ret = (struct esp_suite){
-		.encryption = esp_ciphers[cipher].encryption,
-		.key_bits = esp_ciphers[cipher].key_bits,
-		.esn = sequences[sequence],
+	choice->esp = (struct esp_suite){
+		.encryption = cipher->encryption,
+		.key_bits = cipher->key_bits,
+		.group = group < 0 ? 0 : group,
+		.esn = esn,
 	};
 	return true;
 }
 
-int ike_proposal_choose_ike(const uint8_t *data, size_t size, struct ike_suite *ret,
-			    uint8_t *ret_number)
+/* An answer has one transform of each type it has at all. */
+static bool leaves_no_choice(const struct proposal *proposal)
+{
+	for (size_t i = 0; i < proposal->n_transforms; i++)
+		for (size_t j = 0; j < i; j++)
+			if (proposal->transforms[i].type == proposal->transforms[j].type)
+				return false;
+	return proposal->number == 1;
+}
+
+typedef bool (*suits_callback)(const struct proposal *proposal, struct choice *choice);
+
+static bool suits(const struct proposal *proposal, suits_callback suits_protocol,
+		  struct choice *choice)
+{
+	struct reader spi = reader_init(proposal->spi, proposal->spi_size);
+
+	if (proposal->spi_size != choice->spi_size || !suits_protocol(proposal, choice) ||
+	    !can_do_without(proposal, IKE_TRANSFORM_INTEG) || !has_only_known_types(proposal) ||
+	    (choice->answer && !leaves_no_choice(proposal)))
+		return false;
+	choice->number = proposal->number;
+	choice->spi = reader_unsigned(&spi, proposal->spi_size);
+	/* No SA has the number 0 (§3.1, RFC 4303 §2.1). */
+	return !choice->spi_size || choice->spi;
+}
+
+static int choose(const uint8_t *data, size_t size, suits_callback suits_protocol,
+		  struct choice *choice)
 {
 	struct reader reader = reader_init(data, size);
 	struct proposal proposal;
-	bool more = true, found = false;
+	struct choice tried;
+	unsigned int n = 0;
+	bool more = true;
 	int r;
 
 	/* All are read even after one suits, so that a malformed payload never half works. */
-	for (unsigned int i = 0; (r = read_proposal(&reader, &more, &proposal)) > 0; i++) {
-		if (i == PROPOSALS_LIMIT)
+	while ((r = read_proposal(&reader, &more, &proposal)) > 0) {
+		if (n++ == PROPOSALS_LIMIT || (choice->answer && n > 1))
 			return -EBADMSG;
-		if (!found && suits_ike(&proposal, ret)) {
-			found = true;
-			*ret_number = proposal.number;
+		if (choice->found)
+			continue;
+		tried = *choice;
+		if (suits(&proposal, suits_protocol, &tried)) {
+			tried.found = true;
+			*choice = tried;
 		}
 	}
 	if (r < 0)
 		return r;
-	return found ? 0 : -ENOENT;
+	return choice->found ? 0 : -ENOENT;
 }
 
-int ike_proposal_choose_esp(const uint8_t *data, size_t size, struct esp_suite *ret,
-			    uint32_t *ret_spi, uint8_t *ret_number)
+static int find_ike(const struct ike_preferences *preferences, const uint8_t *data, size_t size,
+		    bool answer, struct ike_suite *ret, uint64_t *ret_spi, uint8_t *ret_number)
 {
-	struct reader reader = reader_init(data, size);
-	struct proposal proposal;
-	bool more = true, found = false;
-	int r;
+	struct choice choice = {
+		.preferences = preferences,
+		.spi_size = ret_spi ? IKE_SPI_SIZE_IKE : 0,
+		.answer = answer,
+	};
+	int r = choose(data, size, suits_ike, &choice);
 
-	for (unsigned int i = 0; (r = read_proposal(&reader, &more, &proposal)) > 0; i++) {
-		if (i == PROPOSALS_LIMIT)
-			return -EBADMSG;
-		if (!found && suits_esp(&proposal, ret)) {
-			struct reader spi = reader_init(proposal.spi, proposal.spi_size);
-
-			found = true;
-			*ret_number = proposal.number;
-			*ret_spi = reader_u32(&spi);
-		}
-	}
 	if (r < 0)
 		return r;
-	return found ? 0 : -ENOENT;
+	*ret = choice.ike;
+	*ret_number = choice.number;
+	if (ret_spi)
+		*ret_spi = choice.spi;
+	return 0;
+}
+
+static int find_esp(const struct ike_preferences *preferences, const uint8_t *data, size_t size,
+		    enum ike_key_exchanges key_exchanges, bool answer, struct esp_suite *ret,
+		    uint32_t *ret_spi, uint8_t *ret_number)
+{
+	struct choice choice = {
+		.preferences = preferences,
+		.spi_size = IKE_SPI_SIZE_ESP,
+		.key_exchanges = key_exchanges,
+		.answer = answer,
+	};
+	int r = choose(data, size, suits_esp, &choice);
+
+	if (r < 0)
+		return r;
+	*ret = choice.esp;
+	*ret_number = choice.number;
+	*ret_spi = choice.spi;
+	return 0;
+}
+
+int ike_proposal_choose_ike(const struct ike_preferences *preferences, const uint8_t *data,
+			    size_t size, struct ike_suite *ret, uint64_t *ret_spi,
+			    uint8_t *ret_number)
+{
+	return find_ike(preferences, data, size, false, ret, ret_spi, ret_number);
+}
+
+int ike_proposal_choose_esp(const struct ike_preferences *preferences, const uint8_t *data,
+			    size_t size, enum ike_key_exchanges key_exchanges,
+			    struct esp_suite *ret, uint32_t *ret_spi, uint8_t *ret_number)
+{
+	return find_esp(preferences, data, size, key_exchanges, false, ret, ret_spi, ret_number);
+}
+
+int ike_proposal_read_ike_answer(const struct ike_preferences *preferences, const uint8_t *data,
+				 size_t size, struct ike_suite *ret, uint64_t *ret_spi)
+{
+	uint8_t number;
+
+	return find_ike(preferences, data, size, true, ret, ret_spi, &number);
+}
+
+int ike_proposal_read_esp_answer(const struct ike_preferences *preferences, const uint8_t *data,
+				 size_t size, enum ike_key_exchanges key_exchanges,
+				 struct esp_suite *ret, uint32_t *ret_spi)
+{
+	uint8_t number;
+
+	return find_esp(preferences, data, size, key_exchanges, true, ret, ret_spi, &number);
 }
 
 const char *esp_suite_name(const struct esp_suite *suite)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(esp_ciphers); i++)
-		if (esp_ciphers[i].encryption == suite->encryption &&
-		    esp_ciphers[i].key_bits == suite->key_bits)
-			return esp_ciphers[i].name;
-	return "";
+	return ike_cipher_name(suite->encryption, suite->key_bits) ?: "";
 }
 
 size_t esp_suite_key_size(const struct esp_suite *suite)
@@ -375,9 +477,6 @@ size_t esp_suite_key_size(const struct esp_suite *suite)
 
 void ike_suite_name(const struct ike_suite *suite, char *name, size_t size)
 {
-	const char *prf = suite->prf == IKE_PRF_HMAC_SHA2_512   ? "prfsha512"
-			  : suite->prf == IKE_PRF_HMAC_SHA2_384 ? "prfsha384"
-								: "prfsha256";
-
-	snprintf(name, size, "aes%ugcm16-%s-x25519", suite->key_bits, prf);
+	snprintf(name, size, "%s-%s-%s", ike_cipher_name(suite->encryption, suite->key_bits) ?: "?",
+		 ike_prf_name(suite->prf) ?: "?", ike_group_name(suite->group) ?: "?");
 }

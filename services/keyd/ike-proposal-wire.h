@@ -2,15 +2,11 @@
 #pragma once
 
 /*
- * The SA payload (RFC 7296 §3.3): what we offer, and what we choose from what is offered to us. Our
- * order of preference is the order of the tables here; algorithms without authentication of their
- * own are neither offered nor accepted, so there is never an INTEG transform (RFC 5282 §8).
+ * The SA payload (RFC 7296 §3.3): what we offer, and what we choose from what is offered to us,
+ * both by our preferences. Algorithms without authentication of their own are neither offered nor
+ * accepted, so there is never an INTEG transform (RFC 5282 §8).
  */
-#include "common/wire/cursor.h"
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "services/keyd/ike-preferences.h"
 
 enum ike_transform_type {
 	IKE_TRANSFORM_ENCR = 1,
@@ -18,21 +14,6 @@ enum ike_transform_type {
 	IKE_TRANSFORM_INTEG = 3,
 	IKE_TRANSFORM_KE = 4,
 	IKE_TRANSFORM_ESN = 5,
-};
-
-enum ike_encryption {
-	IKE_ENCR_AES_GCM_16 = 20,
-	IKE_ENCR_CHACHA20_POLY1305 = 28,
-};
-
-enum ike_prf {
-	IKE_PRF_HMAC_SHA2_256 = 5,
-	IKE_PRF_HMAC_SHA2_384 = 6,
-	IKE_PRF_HMAC_SHA2_512 = 7,
-};
-
-enum ike_group {
-	IKE_GROUP_X25519 = 31,
 };
 
 /* What protects an IKE SA. */
@@ -47,23 +28,51 @@ struct ike_suite {
 struct esp_suite {
 	uint16_t encryption; /* enum ike_encryption */
 	uint16_t key_bits;
+	uint16_t group; /* enum ike_group; 0: keys from the IKE SA alone (§2.17) */
 	bool esn;
 };
 
-/* The SA payload's body with all that we can do. */
-void ike_proposal_write_ike_offer(struct writer *writer);
-void ike_proposal_write_esp_offer(struct writer *writer, uint32_t spi);
+/* Whether a proposal for ESP has key exchanges: those of IKE_AUTH must not (§1.2), those of
+ * CREATE_CHILD_SA may. */
+enum ike_key_exchanges {
+	IKE_WITHOUT_KEY_EXCHANGE,
+	IKE_WITH_KEY_EXCHANGE,
+};
+
+/*
+ * The SA payload's body with all that we can do. `spi`: the new IKE SA's SPI of ours when one is
+ * rekeyed, NULL in IKE_SA_INIT.
+ */
+void ike_proposal_write_ike_offer(struct writer *writer, const struct ike_preferences *preferences,
+				  const uint64_t *spi);
+void ike_proposal_write_esp_offer(struct writer *writer, const struct ike_preferences *preferences,
+				  uint32_t spi, enum ike_key_exchanges key_exchanges);
 /* The body of the answer: the one proposal, by its number, with one transform of each type. */
-void ike_proposal_write_ike(struct writer *writer, uint8_t number, const struct ike_suite *suite);
+void ike_proposal_write_ike(struct writer *writer, uint8_t number, const struct ike_suite *suite,
+			    const uint64_t *spi);
 void ike_proposal_write_esp(struct writer *writer, uint8_t number, const struct esp_suite *suite,
 			    uint32_t spi);
 
-/* Chooses from an offer, by our preference; an answer is an offer with one choice. *ret_number is
- * the chosen proposal's. 0; -ENOENT when nothing suits; -EBADMSG. */
-int ike_proposal_choose_ike(const uint8_t *data, size_t size, struct ike_suite *ret,
+/*
+ * Chooses from an offer: the first proposal that suits, and from it what we prefer. *ret_number is
+ * the chosen proposal's. `ret_spi` is NULL in IKE_SA_INIT, where there must be none. With
+ * IKE_WITH_KEY_EXCHANGE a proposal without any is taken too; its suite's group is 0. 0; -ENOENT
+ * when nothing suits; -EBADMSG.
+ */
+int ike_proposal_choose_ike(const struct ike_preferences *preferences, const uint8_t *data,
+			    size_t size, struct ike_suite *ret, uint64_t *ret_spi,
 			    uint8_t *ret_number);
-int ike_proposal_choose_esp(const uint8_t *data, size_t size, struct esp_suite *ret,
-			    uint32_t *ret_spi, uint8_t *ret_number);
+int ike_proposal_choose_esp(const struct ike_preferences *preferences, const uint8_t *data,
+			    size_t size, enum ike_key_exchanges key_exchanges,
+			    struct esp_suite *ret, uint32_t *ret_spi, uint8_t *ret_number);
+
+/* Reads an answer to our offer: exactly one proposal, the first, with exactly one transform of each
+ * type, all of them ours. 0, -ENOENT or -EBADMSG. */
+int ike_proposal_read_ike_answer(const struct ike_preferences *preferences, const uint8_t *data,
+				 size_t size, struct ike_suite *ret, uint64_t *ret_spi);
+int ike_proposal_read_esp_answer(const struct ike_preferences *preferences, const uint8_t *data,
+				 size_t size, enum ike_key_exchanges key_exchanges,
+				 struct esp_suite *ret, uint32_t *ret_spi);
 
 /* As InstallSa of Tunnel1 calls it: "aes128gcm16". */
 const char *esp_suite_name(const struct esp_suite *suite);

@@ -21,7 +21,6 @@ struct ike_sa *ike_sa_new(struct ike_context *context, uint64_t now, bool initia
 		sa->spi_initiator = spi;
 	else
 		sa->spi_responder = spi;
-	context->random.fill(context->random.userdata, sa->private_key, sizeof sa->private_key);
 	context->random.fill(context->random.userdata, sa->nonce, sizeof sa->nonce);
 	return sa;
 }
@@ -30,6 +29,8 @@ struct ike_sa *ike_sa_free(struct ike_sa *sa)
 {
 	if (!sa)
 		return NULL;
+	ike_key_exchange_free(sa->key_exchange);
+	ike_blob_clear(&sa->cookie);
 	ike_blob_clear(&sa->peer_nonce);
 	ike_blob_clear(&sa->own_init);
 	ike_blob_clear(&sa->peer_init);

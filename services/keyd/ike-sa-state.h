@@ -48,13 +48,8 @@ struct ike_counters {
 	uint64_t received, sent, retransmitted, repeated_responses;
 	uint64_t malformed, unauthentic, unknown_spi, out_of_window, unexpected, wrong_version;
 	uint64_t half_open_dropped, half_open_expired, cookies_sent, refused_peers, not_ready;
+	uint64_t other_group_wanted;
 	uint64_t negotiations_begun, negotiations_failed, established, deleted, dead_peers;
-};
-
-/* Fills with random octets; a test gives one that repeats itself. */
-struct ike_random {
-	void (*fill)(void *userdata, void *data, size_t size);
-	void *userdata;
 };
 
 /* Who we are. */
@@ -88,6 +83,7 @@ struct ike_context {
 	struct ike_random random;
 	struct ike_actions actions;
 	struct ike_counters counters;
+	struct ike_preferences preferences;
 	struct ike_local *local; /* NULL: signed out */
 	uint8_t cookie_secret[32];
 	uint64_t note_refusals_after; /* ms */
@@ -115,11 +111,13 @@ struct ike_sa {
 
 	struct ike_suite suite;
 	struct ike_keys keys;
-	uint64_t iv; /* of the next message sealed */
-	uint8_t private_key[IKE_X25519_SIZE];
+	uint64_t iv;                           /* of the next message sealed */
+	struct ike_key_exchange *key_exchange; /* initiator: ours, until the other half is there */
 	uint8_t nonce[IKE_NONCE_SIZE];
 	struct ike_blob peer_nonce;
 	struct ike_blob own_init, peer_init; /* the messages that AUTH signs */
+	struct ike_blob cookie;              /* initiator: what the responder wants to see again */
+	unsigned int n_restarts; /* initiator: first requests changed by unauthenticated answers */
 	bool peer_takes_sha256;
 	struct ike_blob signature; /* responder: ours, until the answer goes out */
 	uint16_t child_error;      /* responder: the notification instead of a child */

@@ -302,7 +302,7 @@ static void on_terminate(void *userdata)
 	settle(keyd);
 }
 
-int keyd_new(struct keyd **ret)
+int keyd_new(const struct keyd_config *config, struct keyd **ret)
 {
 	static const struct daemon_options options = {
 		.bus_name = "org.homeward.Key1",
@@ -320,6 +320,7 @@ int keyd_new(struct keyd **ret)
 		r = daemon_new(&options, keyd, &keyd->daemon);
 	if (r < 0)
 		return r;
+	ike_manager_set_preferences(keyd->manager, &config->preferences);
 	keyd->loop = daemon_loop(keyd->daemon);
 	r = loop_timer_new(keyd->loop, on_timer, keyd, &keyd->timer);
 	if (r >= 0)

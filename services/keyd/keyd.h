@@ -10,8 +10,13 @@
 struct keyd;
 struct bus;
 
+/* What keyd.conf says. */
+struct keyd_config {
+	struct ike_preferences preferences;
+};
+
 /* 0, or a negative errno after a line that says what happened. */
-int keyd_new(struct keyd **ret);
+int keyd_new(const struct keyd_config *config, struct keyd **ret);
 struct keyd *keyd_free(struct keyd *keyd);
 int keyd_run(struct keyd *keyd);
 

@@ -4,8 +4,22 @@
 #include "common/base/config.h"
 #include "common/base/log.h"
 
-/* There is nothing to set yet; a file that sets something is told so. */
+#include <stddef.h>
+
+#define LIST "one or more, best first, each once, of "
+
+#define ALGORITHMS(name, field, how, words)                                                        \
+	{                                                                                          \
+		.section = "algorithms", .key = name, .type = CONFIG_CUSTOM,                       \
+		.offset = offsetof(struct keyd_config, preferences.field), .parse = how,           \
+		.expected = LIST words                                                             \
+	}
+
 static const struct config_key keys[] = {
+	ALGORITHMS("ike", ike, ike_preferences_parse_ciphers, IKE_CIPHER_WORDS),
+	ALGORITHMS("prf", prfs, ike_preferences_parse_prfs, IKE_PRF_WORDS),
+	ALGORITHMS("key-exchange", groups, ike_preferences_parse_groups, IKE_GROUP_WORDS),
+	ALGORITHMS("esp", esp, ike_preferences_parse_ciphers, IKE_CIPHER_WORDS),
 	{},
 };
 
@@ -13,6 +27,7 @@ int main(int argc, char **argv)
 {
 	cleanup(keyd_freep) struct keyd *keyd = NULL;
 	cleanup(freep) char *complaint = NULL;
+	struct keyd_config config;
 	const char *path;
 	int r = daemon_parse_arguments(argc, argv,
 				       "Negotiates keys with the account's other hosts "
@@ -21,12 +36,13 @@ int main(int argc, char **argv)
 
 	if (r <= 0)
 		return r < 0;
-	r = config_read(path, keys, NULL, &complaint);
+	ike_preferences_init(&config.preferences);
+	r = config_read(path, keys, &config, &complaint);
 	if (r < 0) {
 		log_error("%s", complaint ? complaint : "out of memory");
 		return 1;
 	}
-	if (keyd_new(&keyd) < 0)
+	if (keyd_new(&config, &keyd) < 0)
 		return 1;
 	return keyd_run(keyd);
 }

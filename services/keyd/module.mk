@@ -10,8 +10,10 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-exchange-state.c \
 	services/keyd/ike-informational-state.c \
 	services/keyd/ike-init-state.c \
+	services/keyd/ike-key-exchange.c services/keyd/ike-key-exchange.h \
 	services/keyd/ike-manager-state.c services/keyd/ike-manager-state.h \
 	services/keyd/ike-message-wire.c services/keyd/ike-message-wire.h \
+	services/keyd/ike-preferences.c services/keyd/ike-preferences.h \
 	services/keyd/ike-proposal-wire.c services/keyd/ike-proposal-wire.h \
 	services/keyd/ike-round-trip-state.c services/keyd/ike-round-trip-state.h \
 	services/keyd/ike-sa-internal.h \

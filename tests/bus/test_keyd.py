@@ -262,6 +262,40 @@ def test_unknown_key_in_configuration(make_host):
     assert re.search(r"keyd\.conf:2: ", host.log("keyd"))
 
 
+@pytest.mark.parametrize("line, words", [
+    ("ike = aes256gcm16 3des", "ike = aes256gcm16 3des: expected one or more, best first, each once, of aes128gcm16 "
+                               "aes256gcm16 chacha20poly1305"),
+    ("key-exchange = modp2048", "expected one or more, best first, each once, of x25519 ecp256 ecp384"),
+    ("prf = prfsha256 prfsha256", "expected one or more, best first, each once, of prfsha256 prfsha384 prfsha512"),
+    ("esp =", "expected one or more, best first, each once, of aes128gcm16 aes256gcm16 chacha20poly1305")])
+def test_algorithms_in_configuration(make_host, line, words):
+    host = make_host("desktop")
+    process = host.start_daemon("keyd", config=f"[algorithms]\n{line}\n", wait=False)
+    assert process.wait(10) == 1
+    assert "keyd.conf:2: " in host.log("keyd") and words in host.log("keyd")
+
+
+def test_preferred_algorithms(ends):
+    """The responder's order, in what the initiator can; the group costs one more round trip."""
+    desktop, laptop = ends
+    desktop.see(laptop)
+    laptop.see(desktop)
+    desktop.start()
+    laptop.host.start_daemon("tunneld")
+    laptop.host.start_daemon("keyd", config="""[algorithms]
+ike = chacha20poly1305 aes256gcm16
+prf = prfsha512
+key-exchange = ecp384 x25519
+esp = aes256gcm16
+""")
+    laptop.host.wait_for(("keyd", "State", "ready"))
+    assert "3 received" in desktop.ping(laptop, "-i", "0.05", count=3).stdout
+    for end in ends:
+        (sa,), (child,) = end.sas().values(), end.children().values()
+        assert sa["Proposal"] == "chacha20poly1305-prfsha512-ecp384" and child["Algorithm"] == "aes256gcm16"
+    assert desktop.counters()["MessagesSent"] == 3 and laptop.counters()["OtherGroupWanted"] == 1
+
+
 def test_signals(started):
     for end in started:
         assert end.host.stop_daemon("keyd", signal.SIGTERM) == 0

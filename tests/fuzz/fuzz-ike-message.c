@@ -8,17 +8,32 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void read_proposals(const struct ike_payload *payload)
 {
+	struct ike_preferences preferences;
 	struct ike_suite ike;
 	struct esp_suite esp;
+	uint64_t ike_spi;
 	uint32_t spi;
 	uint8_t number;
 	char name[64];
 
-	if (ike_proposal_choose_ike(payload->data, payload->size, &ike, &number) >= 0)
+	ike_preferences_init(&preferences);
+	if (ike_proposal_choose_ike(&preferences, payload->data, payload->size, &ike, NULL,
+				    &number) >= 0)
 		ike_suite_name(&ike, name, sizeof name);
-	if (ike_proposal_choose_esp(payload->data, payload->size, &esp, &spi, &number) >= 0 &&
-	    !*esp_suite_name(&esp))
+	/* An answer is an offer that leaves nothing to choose. */
+	if (ike_proposal_read_ike_answer(&preferences, payload->data, payload->size, &ike,
+					 &ike_spi) >= 0 &&
+	    ike_proposal_choose_ike(&preferences, payload->data, payload->size, &ike, &ike_spi,
+				    &number) < 0)
 		abort();
+	for (int with = 0; with < 2; with++) {
+		if (ike_proposal_choose_esp(&preferences, payload->data, payload->size, with, &esp,
+					    &spi, &number) >= 0 &&
+		    (!*esp_suite_name(&esp) || !spi || (!with && esp.group)))
+			abort();
+		ike_proposal_read_esp_answer(&preferences, payload->data, payload->size, with, &esp,
+					     &spi);
+	}
 }
 
 static void read_bodies(const struct ike_chain *chain)

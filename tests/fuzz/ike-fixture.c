@@ -90,6 +90,7 @@ struct fixture *fixture_get(void)
 	fixture->context.realtime = TEST_REALTIME;
 	fixture->context.surroundings = &surroundings;
 	fixture->context.userdata = fixture;
+	ike_preferences_init(&fixture->context.preferences);
 	fixture->context.local = fixture_local(fixture);
 	ike_actions_init(&fixture->context.actions);
 	return fixture;

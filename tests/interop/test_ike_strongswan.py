@@ -198,7 +198,7 @@ def test_we_initiate(place, ours, kind):
 @pytest.mark.parametrize("ike, esp, proposal, algorithm", [
     ("aes128gcm16-prfsha256-x25519", "aes128gcm16", "aes128gcm16-prfsha256-x25519", "aes128gcm16"),
     ("aes256gcm16-prfsha512-x25519", "aes256gcm16", "aes256gcm16-prfsha512-x25519", "aes256gcm16"),
-    # Its first guess of a group is one we do not have: INVALID_KE_PAYLOAD, and again.
+    # Its first guess of a group is not the one we prefer: INVALID_KE_PAYLOAD, and again.
     ("aes256gcm16-aes128gcm16-prfsha384-ecp256-x25519", "chacha20poly1305", "aes128gcm16-prfsha384-x25519",
      "chacha20poly1305")])
 def test_it_initiates(place, ours, ike, esp, proposal, algorithm):

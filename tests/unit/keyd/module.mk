@@ -3,7 +3,10 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-auth \
 	tests/unit/keyd/test-ike-conversation \
 	tests/unit/keyd/test-ike-crypto \
+	tests/unit/keyd/test-ike-key-exchange \
 	tests/unit/keyd/test-ike-message \
+	tests/unit/keyd/test-ike-negotiation \
+	tests/unit/keyd/test-ike-preferences \
 	tests/unit/keyd/test-ike-proposal \
 	tests/unit/keyd/test-ike-window
 endif
@@ -27,9 +30,24 @@ tests_unit_keyd_test_ike_crypto_SOURCES = tests/unit/keyd/test-ike-crypto.c test
 tests_unit_keyd_test_ike_crypto_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_crypto_LDADD = $(keyd_test_libs)
 
+tests_unit_keyd_test_ike_key_exchange_SOURCES = tests/unit/keyd/test-ike-key-exchange.c tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_key_exchange_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_key_exchange_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_preferences_SOURCES = tests/unit/keyd/test-ike-preferences.c tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_preferences_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_preferences_LDADD = $(keyd_test_libs)
+
 tests_unit_keyd_test_ike_message_SOURCES = tests/unit/keyd/test-ike-message.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_message_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_message_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_negotiation_SOURCES = \
+	tests/unit/keyd/test-ike-negotiation.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_negotiation_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_negotiation_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_proposal_SOURCES = tests/unit/keyd/test-ike-proposal.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_proposal_CFLAGS = $(keyd_test_cflags)

@@ -9,21 +9,8 @@ static const struct ike_suite suite_128 = { IKE_ENCR_AES_GCM_16, 128, IKE_PRF_HM
 					    IKE_GROUP_X25519 };
 static const struct ike_suite suite_256 = { IKE_ENCR_AES_GCM_16, 256, IKE_PRF_HMAC_SHA2_512,
 					    IKE_GROUP_X25519 };
-
-/* RFC 7748 §6.1 */
-static void test_x25519(void **state)
-{
-	static const uint8_t zero[32];
-	uint8_t private_key[32], peer[32], result[32];
-
-	from_hex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb", private_key);
-	from_hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a", peer);
-	assert_int_equal(ike_x25519_public(private_key, result), 0);
-	assert_octets(result, "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
-	assert_int_equal(ike_x25519_shared(private_key, peer, result), 0);
-	assert_octets(result, "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742");
-	assert_int_equal(ike_x25519_shared(private_key, zero, result), -EBADMSG);
-}
+static const struct ike_suite suite_chacha = { IKE_ENCR_CHACHA20_POLY1305, 256,
+					       IKE_PRF_HMAC_SHA2_384, IKE_GROUP_P384 };
 
 /* RFC 4231 §4.3, in two pieces */
 static void test_prf(void **state)
@@ -139,6 +126,36 @@ static void test_seal_vector(void **state)
 	assert_memory_equal(opened, inner, 8);
 }
 
+/* RFC 7634 appendix B: ChaCha20-Poly1305 */
+static void test_seal_chacha(void **state)
+{
+	static const struct ike_header header = {
+		.spi_initiator = 0xc0c1c2c3c4c5c6c7,
+		.spi_responder = 0xd0d1d2d3d4d5d6d7,
+		.version = IKE_VERSION,
+		.exchange = IKE_EXCHANGE_INFORMATIONAL,
+		.message_id = 9,
+	};
+	uint8_t key[36], inner[12], message[128], opened[128];
+	int size;
+
+	from_hex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3", key);
+	from_hex("0000000c000040010000000a", inner);
+	size = ike_sk_seal(&suite_chacha, key, 0x1011121314151617, &header, IKE_PAYLOAD_NOTIFY,
+			   inner, sizeof inner, message, sizeof message);
+	assert_int_equal(size, 69);
+	assert_octets(message, "c0c1c2c3c4c5c6c7d0d1d2d3d4d5d6d72e202500000000090000004529000029"
+			       "1011121314151617610394701f8d017f7c129248896b71bfe25236efd7cdc670"
+			       "66906315b2");
+	assert_int_equal(open_message(&suite_chacha, key, message, size, opened), 12);
+	assert_memory_equal(opened, inner, 12);
+	for (int bit = 0; bit < size * 8; bit++) {
+		message[bit / 8] ^= 1 << bit % 8;
+		assert_int_equal(open_message(&suite_chacha, key, message, size, opened), -EBADMSG);
+		message[bit / 8] ^= 1 << bit % 8;
+	}
+}
+
 static void test_seal_sizes_and_flips(void **state)
 {
 	uint8_t key[36], inner[100], message[256], opened[256];
@@ -193,12 +210,12 @@ static void test_nat_hash(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_x25519),
 		cmocka_unit_test(test_prf),
 		cmocka_unit_test(test_prf_key_pad),
 		cmocka_unit_test(test_key_schedule),
 		cmocka_unit_test(test_prf_plus_limits),
 		cmocka_unit_test(test_seal_vector),
+		cmocka_unit_test(test_seal_chacha),
 		cmocka_unit_test(test_seal_sizes_and_flips),
 		cmocka_unit_test(test_short_sk),
 		cmocka_unit_test(test_nat_hash),
