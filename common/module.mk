@@ -26,6 +26,7 @@ libloop_la_SOURCES = \
 	common/loop/daemon.c common/loop/daemon.h \
 	common/loop/loop.c common/loop/loop.h common/loop/loop-internal.h \
 	common/loop/neighbour.c common/loop/neighbour.h \
+	common/loop/sleep-watch.c common/loop/sleep-watch.h \
 	common/loop/timeline.c common/loop/timeline.h
 libloop_la_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
 libloop_la_LIBADD = libbase.la $(UV_LIBS) $(SYSTEMD_LIBS)

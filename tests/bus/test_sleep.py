@@ -1,51 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """registrar leaves the zone before the machine sleeps. logind is the template of python-dbusmock."""
-import importlib.util
-import os
-
 import pytest
 
+from fake_logind import MANAGER, MOCK, PATH, Logind, missing
 from fake_zone import ACCOUNT, ADDRESS, CONFIG, PORT, FakeZone, TlsZone, added, deleted, fake_identity, fake_mapper, move
 from homeward_lab import wait_until
 
 SETTINGS = CONFIG + "[registration]\nstartup-delay-msec = 0\n"
-POLICY = "/usr/share/dbus-1/system.d/org.freedesktop.login1.conf"
-LOGIND = "org.freedesktop.login1"
-PATH, MANAGER, MOCK = "/org/freedesktop/login1", LOGIND + ".Manager", "org.freedesktop.DBus.Mock"
-
-
-class Logind:
-    def __init__(self, host, delay_usec=5000000):
-        self.host = host
-        host.add_bus_policy(POLICY)
-        host.write("/run/lab/bus.d/mock.conf", f"""<busconfig><policy user="root">
-            <allow send_destination="{LOGIND}"/></policy></busconfig>""")
-        host.bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "ReloadConfig")
-        with open(host.path("/run/lab/logind.log"), "wb") as log:
-            self.process = host.popen(["/usr/bin/python3", "-m", "dbusmock", "--system", "--template", "logind"],
-                                      stdout=log, stderr=log)
-        wait_until(lambda: host.bus.owner(LOGIND), 20, "logind on the bus")
-        wait_until(lambda: self.locks() is not None, 20, "logind answers")
-        self.call(MOCK, "AddProperty", "ssv", MANAGER, "InhibitDelayMaxUSec", ("t", delay_usec))
-
-    def call(self, interface, method, *arguments):
-        return self.host.bus.call(LOGIND, PATH, interface, method, *arguments)
-
-    def locks(self):
-        return [(what, who, mode) for what, who, why, mode, uid, pid in self.call(MANAGER, "ListInhibitors")]
-
-    def wait_lock(self, held):
-        wait_until(lambda: (self.locks() == [("sleep", "homeward", "delay")]) if held else self.locks() == [], 20,
-                   f"lock held: {held}")
-
-    def prepare_for_sleep(self, sleeping):
-        self.call(MOCK, "EmitSignal", "sssav", MANAGER, "PrepareForSleep", "b", [("b", sleeping)])
 
 
 @pytest.fixture
 def host(make_host):
-    if importlib.util.find_spec("dbusmock") is None or not os.path.exists(POLICY):
-        pytest.skip("python3-dbusmock is not installed")
+    if missing():
+        pytest.skip(missing())
     return make_host("desktop")
 
 
