@@ -7,6 +7,7 @@
 #include "services/mapper/natpmp-conversation.h"
 #include "services/mapper/network-watch.h"
 #include "services/mapper/packet-count.h"
+#include "services/mapper/resume-watch.h"
 #include "services/mapper/wish-state.h"
 
 #include "common/base/atomic-file.h"
@@ -26,6 +27,7 @@ struct mapper {
 	struct daemon *daemon;
 	struct bus *bus;
 	struct network_watch *watch;
+	struct resume_watch *resume;
 	struct announcement_listener *listener;
 	struct loop_timer *timer;
 	struct mapper_state state;
@@ -290,6 +292,18 @@ static const struct network_watch_callbacks network_callbacks = {
 	.on_gateway_mac = on_gateway_mac,
 };
 
+/* Gateways forget what was not renewed, and this may be another place. */
+static void on_resume(void *userdata)
+{
+	struct mapper *mapper = userdata;
+
+	timeline_note(&mapper->timeline, mapper->state.generation,
+		      "awake again: all is asked for anew");
+	network_watch_reprove(mapper->watch);
+	mapper_state_reprove(&mapper->state, mapper_now(mapper));
+	mapper_carry_out(mapper);
+}
+
 static void on_announcement(void *userdata, struct in_addr source, int link,
 			    const struct announcement *announcement)
 {
@@ -337,6 +351,10 @@ static int start(struct mapper *mapper)
 			      &mapper->watch);
 	if (r < 0)
 		return r;
+	r = resume_watch_new(daemon_loop(mapper->daemon), daemon_bus(mapper->daemon), on_resume,
+			     mapper, &mapper->resume);
+	if (r < 0)
+		return r;
 	r = announcement_listener_new(daemon_loop(mapper->daemon), on_announcement, mapper,
 				      &mapper->listener);
 	if (r < 0)
@@ -369,6 +387,7 @@ struct mapper *mapper_free(struct mapper *mapper)
 		return NULL;
 	bus_free(mapper->bus);
 	announcement_listener_free(mapper->listener);
+	resume_watch_free(mapper->resume);
 	network_watch_free(mapper->watch);
 	gateway_natpmp_free(mapper->natpmp);
 	loop_timer_free(mapper->timer);

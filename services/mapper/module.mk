@@ -11,6 +11,7 @@ libmapper_core_la_SOURCES = \
 	services/mapper/natpmp-wire.c services/mapper/natpmp-wire.h \
 	services/mapper/network-state.c services/mapper/network-state.h \
 	services/mapper/packet-count.c services/mapper/packet-count.h \
+	services/mapper/resume-state.c services/mapper/resume-state.h \
 	services/mapper/speaker-state.c services/mapper/speaker-state.h \
 	services/mapper/wish-state.c services/mapper/wish-state.h
 
@@ -25,6 +26,7 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/main.c \
 	services/mapper/mapper.c services/mapper/mapper.h \
 	services/mapper/natpmp-conversation.c services/mapper/natpmp-conversation.h \
-	services/mapper/network-watch.c services/mapper/network-watch.h
+	services/mapper/network-watch.c services/mapper/network-watch.h \
+	services/mapper/resume-watch.c services/mapper/resume-watch.h
 services_mapper_mapper_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
 services_mapper_mapper_LDADD = libmapper-core.la libloop.la libnet.la $(MNL_LIBS) $(NATPMP_LIBS)

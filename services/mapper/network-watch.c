@@ -466,3 +466,13 @@ struct network_watch *network_watch_free(struct network_watch *watch)
 	free(watch);
 	return NULL;
 }
+
+void network_watch_reprove(struct network_watch *watch)
+{
+	const struct network_view *view = &watch->state.settled;
+
+	network_state_note_change(&watch->state, loop_now(watch->loop));
+	read_tables(watch);
+	gateway_neighbour_watch(watch->neighbour, view->link, view->gateway);
+	set_timer(watch);
+}

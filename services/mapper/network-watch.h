@@ -27,3 +27,5 @@ struct network_watch *network_watch_free(struct network_watch *watch);
 /* Whether a page wants to be seen before anything goes through the present network. May call
  * on_details(). */
 void network_watch_set_captive(struct network_watch *watch, bool captive);
+/* Reads everything again: what was true before the machine slept need not be so now. */
+void network_watch_reprove(struct network_watch *watch);

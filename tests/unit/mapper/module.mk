@@ -6,7 +6,9 @@ UNIT_TESTS += \
 	tests/unit/mapper/test-natpmp-state \
 	tests/unit/mapper/test-natpmp-wire \
 	tests/unit/mapper/test-network-state \
-	tests/unit/mapper/test-network-watch
+	tests/unit/mapper/test-network-watch \
+	tests/unit/mapper/test-resume-state \
+	tests/unit/mapper/test-resume-watch
 FUZZ_TARGETS += tests/fuzz/fuzz-natpmp
 endif
 
@@ -47,3 +49,14 @@ tests_fuzz_fuzz_natpmp_SOURCES = tests/fuzz/fuzz-natpmp.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_natpmp_LDADD = libmapper-core.la
 tests_fuzz_fuzz_natpmp_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
 EXTRA_DIST += tests/fuzz/corpus/fuzz-natpmp
+
+tests_unit_mapper_test_resume_state_SOURCES = tests/unit/mapper/test-resume-state.c
+tests_unit_mapper_test_resume_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_resume_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_resume_watch_SOURCES = \
+	tests/unit/mapper/test-resume-watch.c services/mapper/resume-watch.c
+tests_unit_mapper_test_resume_watch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
+tests_unit_mapper_test_resume_watch_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_create -Wl,--wrap=timerfd_settime
+tests_unit_mapper_test_resume_watch_LDADD = libmapper-core.la libloop.la $(CMOCKA_LIBS)
