@@ -12,6 +12,8 @@ libmapper_core_la_SOURCES = \
 	services/mapper/network-state.c services/mapper/network-state.h \
 	services/mapper/packet-count.c services/mapper/packet-count.h \
 	services/mapper/resume-state.c services/mapper/resume-state.h \
+	services/mapper/pcp-state.c services/mapper/pcp-state.h \
+	services/mapper/pcp-wire.c services/mapper/pcp-wire.h \
 	services/mapper/speaker-state.c services/mapper/speaker-state.h \
 	services/mapper/wish-state.c services/mapper/wish-state.h
 
@@ -21,6 +23,7 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/bus-shown.c services/mapper/bus-shown.h \
 	services/mapper/gateway-event.h services/mapper/speaker.h \
 	services/mapper/gateway-natpmp.c \
+	services/mapper/gateway-pcp.c \
 	services/mapper/gateway-socket.c services/mapper/gateway-socket.h \
 	services/mapper/gateway-neighbour.c services/mapper/gateway-neighbour.h \
 	services/mapper/main.c \

@@ -100,7 +100,8 @@ static void check_epoch(struct natpmp_state *state, uint32_t epoch, uint64_t now
 		speaker_hearsay_confirm(&state->hearsay);
 		/* One that comes while the first is not acted on yet is covered by that. */
 		if (now >= state->restart_until) {
-			event.delay = speaker_restart_delay(&state->restarts, &state->random, now);
+			event.delay = speaker_restart_delay(&state->restarts, &state->random,
+							    SPEAKER_RECREATE_SPREAD, now);
 			state->restart_until = now + event.delay;
 			speaker_events_push(&state->events, &event);
 		}

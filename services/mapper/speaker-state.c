@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define RECREATE_SPREAD    5000
 #define RESTARTS_BELIEVED  3 /* as often as a person may pull the plug in a while */
 #define RESTART_WAIT       10000
 #define RESTART_WAIT_LIMIT 600000
@@ -55,9 +54,10 @@ static uint64_t doubled(uint64_t wait, unsigned int times, uint64_t limit)
 	return wait < limit ? wait : limit;
 }
 
-uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *random, uint64_t now)
+uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *random, uint64_t spread,
+			       uint64_t now)
 {
-	uint64_t delay = speaker_random_below(random, RECREATE_SPREAD + 1);
+	uint64_t delay = speaker_random_below(random, spread + 1);
 
 	if (restarts->n && now - restarts->last_at > RESTARTS_MEMORY)
 		restarts->n = 0;
@@ -73,14 +73,14 @@ void speaker_hearsay_init(struct speaker_hearsay *hearsay)
 	*hearsay = (struct speaker_hearsay){ .ask_at = UINT64_MAX, .wait = ASK_WAIT };
 }
 
-void speaker_hearsay_hear(struct speaker_hearsay *hearsay, uint64_t now)
+void speaker_hearsay_hear(struct speaker_hearsay *hearsay, uint64_t at)
 {
 	if (hearsay->ask_at != UINT64_MAX)
 		return;
 	/* It was quiet for long. */
-	if (now >= hearsay->not_before + ASK_WAIT_LIMIT)
+	if (at >= hearsay->not_before + ASK_WAIT_LIMIT)
 		hearsay->wait = ASK_WAIT;
-	hearsay->ask_at = now > hearsay->not_before ? now : hearsay->not_before;
+	hearsay->ask_at = at > hearsay->not_before ? at : hearsay->not_before;
 }
 
 bool speaker_hearsay_due(struct speaker_hearsay *hearsay, uint64_t now)

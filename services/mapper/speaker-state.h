@@ -33,7 +33,10 @@ struct speaker_restarts {
 	unsigned int n; /* lately */
 	uint64_t last_at;
 };
-uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *random, uint64_t now);
+#define SPEAKER_RECREATE_SPREAD 5000
+/* `spread` is SPEAKER_RECREATE_SPREAD, or 0 when this host alone knows of the restart. */
+uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *random, uint64_t spread,
+			       uint64_t now);
 
 /*
  * What is heard unasked is a reason to ask: at once, but when asking shows again and again that
@@ -45,7 +48,8 @@ struct speaker_hearsay {
 	uint64_t wait;
 };
 void speaker_hearsay_init(struct speaker_hearsay *hearsay);
-void speaker_hearsay_hear(struct speaker_hearsay *hearsay, uint64_t now);
+/* To be asked about at `at` or later. */
+void speaker_hearsay_hear(struct speaker_hearsay *hearsay, uint64_t at);
 /* Whether to ask now; the caller does. */
 bool speaker_hearsay_due(struct speaker_hearsay *hearsay, uint64_t now);
 /* It was true. */

@@ -1,9 +1,9 @@
+include tests/unit/mapper/speakers.mk
 if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/mapper/test-mapper-state \
 	tests/unit/mapper/test-mapping-state \
 	tests/unit/mapper/test-nat-kind \
-	tests/unit/mapper/test-natpmp-state \
 	tests/unit/mapper/test-natpmp-wire \
 	tests/unit/mapper/test-network-state \
 	tests/unit/mapper/test-network-watch \
@@ -25,10 +25,6 @@ tests_unit_mapper_test_mapping_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
 tests_unit_mapper_test_nat_kind_SOURCES = tests/unit/mapper/test-nat-kind.c
 tests_unit_mapper_test_nat_kind_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_mapper_test_nat_kind_LDADD = libmapper-core.la $(CMOCKA_LIBS)
-
-tests_unit_mapper_test_natpmp_state_SOURCES = tests/unit/mapper/test-natpmp-state.c
-tests_unit_mapper_test_natpmp_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_mapper_test_natpmp_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
 
 tests_unit_mapper_test_natpmp_wire_SOURCES = tests/unit/mapper/test-natpmp-wire.c
 tests_unit_mapper_test_natpmp_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -333,7 +333,8 @@ static void test_restart_delays(void **state)
 
 	for (int i = 0; i < 2000; i++) {
 		struct speaker_restarts restarts = {};
-		uint64_t delay = speaker_restart_delay(&restarts, &random, 0);
+		uint64_t delay =
+			speaker_restart_delay(&restarts, &random, SPEAKER_RECREATE_SPREAD, 0);
 
 		low = delay < low ? delay : low;
 		high = delay > high ? delay : high;
