@@ -334,7 +334,8 @@ ip link set br-lan up
         """So many of the packets between its LAN and itself get lost, whichever way; 0: none again. What it forwards
         passes."""
         self.run("nft flush chain inet lab trouble\n" +
-                 (f"nft add rule inet lab trouble numgen random mod 100 '<' {percent} drop\n" if percent else ""))
+                 (f"nft add rule inet lab trouble numgen random mod 100 '<' {percent} drop\n" if 0 < percent < 100 else
+                  "nft add rule inet lab trouble drop\n" if percent else ""))
 
     def lease(self, name):
         """The LAN address of the host of this name, always the same one, as a DHCP server would give it."""
