@@ -10,7 +10,8 @@ libbase_la_SOURCES = \
 	common/base/log.c common/base/log.h \
 	common/base/terminal.c common/base/terminal.h \
 	common/base/wall-clock.c common/base/wall-clock.h \
-	common/wire/cursor.h
+	common/wire/cursor.h \
+	common/wire/http-text.c common/wire/http-text.h
 libbase_la_CFLAGS = $(AM_CFLAGS) $(INIH_CFLAGS)
 libbase_la_LIBADD = $(INIH_LIBS)
 
@@ -26,6 +27,7 @@ libloop_la_SOURCES = \
 	common/loop/daemon.c common/loop/daemon.h \
 	common/loop/loop.c common/loop/loop.h common/loop/loop-internal.h \
 	common/loop/neighbour.c common/loop/neighbour.h \
+	common/loop/process.c \
 	common/loop/sleep-watch.c common/loop/sleep-watch.h \
 	common/loop/timeline.c common/loop/timeline.h
 libloop_la_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)

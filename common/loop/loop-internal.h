@@ -11,6 +11,7 @@ struct loop {
 	unsigned int n_open;    /* handles whose close callback has not come yet */
 	unsigned int n_working; /* work whose done callback has not come yet */
 	struct loop_signal *signals;
+	struct loop_process *processes; /* that have not been reaped yet */
 	struct loop_bus *bus;
 	bool stopping;
 	int status;
@@ -26,3 +27,6 @@ static inline void loop_handle_closed(struct loop *loop)
 {
 	loop->n_open--;
 }
+
+/* Kills all that still run; their handles close when they are reaped. */
+void loop_kill_processes(struct loop *loop);

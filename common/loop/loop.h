@@ -66,6 +66,20 @@ typedef void (*loop_work_callback)(void *userdata);
 int loop_queue_work(struct loop *loop, loop_work_callback work, loop_work_callback done,
 		    void *userdata);
 
+/* Another program, with a socket of ours as its standard input. Its standard error is ours, its
+ * environment and everything else empty. */
+struct loop_process;
+/* It has ended: `status` is its exit status, or -1 when a signal ended it. */
+typedef void (*loop_process_callback)(void *userdata, int status);
+/* Takes `fd`, which the program gets, over, also on failure. Waits until the program runs (about a
+ * millisecond). 0 or a negative errno. */
+int loop_process_new(struct loop *loop, const char *path, int fd, loop_process_callback callback,
+		     void *userdata, struct loop_process **ret);
+/* Kills it. Takes NULL, returns NULL; no callback comes. */
+struct loop_process *loop_process_free(struct loop_process *process);
+/* Lets it go on by itself, to end when its socket does. loop_free() kills what runs still. */
+struct loop_process *loop_process_release(struct loop_process *process);
+
 /* Signals, as signalfd would deliver them. Registered until the loop is freed. */
 typedef void (*loop_signal_callback)(void *userdata, int signal_number);
 int loop_add_signal(struct loop *loop, int signal_number, loop_signal_callback callback,
@@ -80,3 +94,4 @@ void loop_detach_bus(struct loop *loop);
 DEFINE_CLEANUP(struct loop *, loop_free)
 DEFINE_CLEANUP(struct loop_timer *, loop_timer_free)
 DEFINE_CLEANUP(struct loop_io *, loop_io_free)
+DEFINE_CLEANUP(struct loop_process *, loop_process_free)

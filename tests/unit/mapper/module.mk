@@ -1,6 +1,7 @@
 include tests/unit/mapper/speakers.mk
 if ENABLE_TESTS
 UNIT_TESTS += \
+	tests/unit/mapper/test-igd-wire \
 	tests/unit/mapper/test-mapper-state \
 	tests/unit/mapper/test-mapping-state \
 	tests/unit/mapper/test-nat-kind \
@@ -11,6 +12,10 @@ UNIT_TESTS += \
 	tests/unit/mapper/test-resume-watch
 FUZZ_TARGETS += tests/fuzz/fuzz-natpmp
 endif
+
+tests_unit_mapper_test_igd_wire_SOURCES = tests/unit/mapper/test-igd-wire.c
+tests_unit_mapper_test_igd_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_igd_wire_LDADD = libmapper-core.la libbase.la $(CMOCKA_LIBS)
 
 tests_unit_mapper_test_mapper_state_SOURCES = \
 	tests/unit/mapper/test-mapper-state.c tests/unit/mapper/script.c tests/unit/mapper/script.h
