@@ -13,8 +13,8 @@
 #define STUN_TXID_SIZE     12
 #define STUN_UNKNOWN_LIMIT 8
 /* Larger ones are not ours: RFC 8489 §6.1 keeps messages below 548 octets where the path is not
- * known, and requests with PADDING may fill an Ethernet. */
-#define STUN_MESSAGE_LIMIT 1500
+ * known, and PADDING is there to be a little more than an Ethernet takes. */
+#define STUN_MESSAGE_LIMIT 2048
 
 enum stun_type {
 	STUN_REQUEST = 0x0001,

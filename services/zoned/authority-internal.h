@@ -60,6 +60,7 @@ struct authority {
 	struct name_key zone_name;
 	struct name_key server_name;
 	struct name_key tlsa_name; /* empty: no TLS */
+	struct name_key stun_name; /* of the SRV record; empty: no STUN */
 	struct zone *public_zone;
 	struct zone *server_zone; /* TLSA of a server whose name is not in ours; may be NULL */
 	struct accounts accounts;

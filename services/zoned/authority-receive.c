@@ -45,6 +45,10 @@ static const struct zone *find_zone(const struct authority *authority,
 			       ? authority->server_zone
 			       : NULL;
 	}
+	/* Resolvers that minimise what they ask for come by way of "_udp". */
+	if (authority->stun_name.size && name->size > authority->zone_name.size &&
+	    name_key_is_within(&authority->stun_name, name))
+		return authority->public_zone;
 	if (request->is_signed && account && name_key_is_within(name, &account->name))
 		return account->zone;
 	if (authority->follower && follow_is_public(authority, name))

@@ -100,6 +100,10 @@ int authority_make_public_zone(struct authority *authority, struct zone **ret)
 		r = put_soa(zone, apex, server, options->serial);
 	if (r >= 0)
 		r = put_text(zone, true, APEX_TTL, "%s IN NS %s", apex, server);
+	/* RFC 8489 §8 */
+	if (r >= 0 && options->stun_port)
+		r = put_text(zone, true, APEX_TTL, "_stun._udp.%s IN SRV 0 0 %u %s", apex,
+			     options->stun_port, server);
 	for (size_t i = 0; r >= 0 && i < n_addresses; i++) {
 		cleanup(zone_record_unrefp) struct zone_record *record = NULL;
 		ldns_rr *rr = ldns_rr_clone(ldns_rr_list_rr(options->server_addresses, i));
@@ -164,6 +168,18 @@ static int name_tlsa(struct authority *authority)
 	return authority_set_tls_pin(authority, authority->options->tls_pin);
 }
 
+static int name_stun(struct authority *authority)
+{
+	struct name_key name;
+
+	if (!authority->options->stun_port)
+		return 0;
+	return name_key_below(&authority->zone_name, "_udp", &name) &&
+			       name_key_below(&name, "_stun", &authority->stun_name)
+		       ? 0
+		       : -EINVAL;
+}
+
 int authority_new(const struct authority_options *options, struct authority **ret)
 {
 	cleanup(authority_freep) struct authority *authority = calloc(1, sizeof *authority);
@@ -182,6 +198,8 @@ int authority_new(const struct authority_options *options, struct authority **re
 		r = follower_new(authority, &authority->follower);
 	if (r >= 0)
 		r = name_tlsa(authority);
+	if (r >= 0)
+		r = name_stun(authority);
 	if (r >= 0)
 		r = secret_new_copy(options->llq_secret, sizeof options->llq_secret,
 				    &authority->decoy);

@@ -32,6 +32,7 @@ struct authority_options {
 	ldns_rr_list *server_addresses; /* A and AAAA of server_name; NULL when it is elsewhere */
 	uint16_t port;                  /* in the SRV records of the accounts */
 	uint16_t tls_port;              /* likewise; 0: no TLS */
+	uint16_t stun_port;             /* published in the members zone; 0: no STUN */
 	uint8_t tls_pin[32];            /* SHA-256 of the certificate's key, for TLSA */
 	uint32_t stream_idle_msec[N_TRANSPORTS];
 	uint32_t serial; /* of the members zone */

@@ -85,6 +85,26 @@ static void print_tls(const struct check *check)
 	       config->tls.certificate, check->pin[0] ? ", pin " : " (zoned makes it)", check->pin);
 }
 
+static void print_stun(const struct zoned_config *config)
+{
+	struct endpoint alternate = config->stun.alternate;
+	char text[ENDPOINT_TEXT_SIZE];
+
+	if (config->stun.port == 0) {
+		puts("STUN         none");
+		return;
+	}
+	printf("STUN         on ");
+	print_addresses(config->stun.addresses.n ? &config->stun.addresses
+						 : &config->listen_addresses,
+			"all addresses");
+	printf(", port %u", config->stun.port);
+	alternate.port = config->stun.alternate_port;
+	if (alternate.family)
+		printf(", and %s", endpoint_to_text(&alternate, text));
+	putchar('\n');
+}
+
 static void print_backend(const struct backend_config *config)
 {
 	char text[ENDPOINT_TEXT_SIZE];
@@ -106,6 +126,7 @@ static void print_all(const struct check *check)
 	print_addresses(&config->listen_addresses, "all addresses");
 	printf(", port %u\n", config->port);
 	print_tls(check);
+	print_stun(config);
 	printf("database     %s%s\n", config->database,
 	       access(config->database, F_OK) < 0 ? " (zoned makes it)" : "");
 	print_backend(&config->backend);

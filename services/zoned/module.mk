@@ -39,13 +39,14 @@ libzoned_core_la_SOURCES = \
 	services/zoned/replication.c services/zoned/replication.h \
 	services/zoned/transfer-key.c services/zoned/transfer-key.h \
 	services/zoned/session.c services/zoned/session.h \
+	services/zoned/stun-responder-state.c services/zoned/stun-responder-state.h \
 	services/zoned/transfer-wire.c services/zoned/transfer-wire.h \
 	services/zoned/update-state.c services/zoned/update-state.h \
 	services/zoned/zone-journal.c services/zoned/zone-journal.h \
 	services/zoned/zone-record.c services/zoned/zone-record.h \
 	services/zoned/zone-state.c services/zoned/zone-state.h
 libzoned_core_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS)
-libzoned_core_la_LIBADD = libdns.la libkeys.la libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
+libzoned_core_la_LIBADD = libstun.la libdns.la libkeys.la libbase.la $(LDNS_LIBS) $(CRYPTO_LIBS)
 
 services_zoned_zoned_SOURCES = \
 	services/zoned/account-loader.c services/zoned/account-loader.h \
@@ -61,6 +62,7 @@ services_zoned_zoned_SOURCES = \
 	services/zoned/storage-account.c services/zoned/storage-account.h \
 	services/zoned/transfer-settings.c services/zoned/transfer-settings.h \
 	services/zoned/storage-schema.c services/zoned/storage-schema.h \
+	services/zoned/stun-server.c services/zoned/stun-server.h \
 	services/zoned/stream-address.c services/zoned/stream-address.h \
 	services/zoned/stream-connection.c services/zoned/stream-connection.h \
 	services/zoned/stream-list.c services/zoned/stream-list.h \
@@ -69,6 +71,7 @@ services_zoned_zoned_SOURCES = \
 	services/zoned/tls-credentials.c services/zoned/tls-credentials.h \
 	services/zoned/zoned.c services/zoned/zoned.h services/zoned/zoned-internal.h \
 	services/zoned/zoned-listen.c \
+	services/zoned/zoned-stun.c \
 	services/zoned/zoned-work.c \
 	services/zoned/zoned-config.c services/zoned/zoned-config.h \
 	services/zoned/zoned-metrics.c services/zoned/zoned-metrics.h

@@ -2,6 +2,7 @@
 #include "services/zoned/zoned-config.h"
 
 #include "common/base/config.h"
+#include "common/net/stun-wire.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -93,6 +94,12 @@ static const struct config_key keys[] = {
 	{ "tls", "port", CONFIG_UNSIGNED, FIELD(tls.port), 0, 65535 },
 	{ "tls", "certificate", CONFIG_STRING, FIELD(tls.certificate) },
 	{ "tls", "private-key", CONFIG_STRING, FIELD(tls.private_key) },
+	{ "stun", "address", CONFIG_CUSTOM, FIELD(stun.addresses), .parse = parse_addresses,
+	  .expected = "IPv4 or IPv6 addresses" },
+	{ "stun", "port", CONFIG_UNSIGNED, FIELD(stun.port), 0, 65535 },
+	{ "stun", "alternate-address", CONFIG_CUSTOM, FIELD(stun.alternate), .parse = parse_address,
+	  .expected = "an IPv4 or IPv6 address" },
+	{ "stun", "alternate-port", CONFIG_UNSIGNED, FIELD(stun.alternate_port), 1, 65535 },
 	{ "paths", "database", CONFIG_STRING, FIELD(database) },
 	{ "update-lease", "minimum", CONFIG_UNSIGNED, FIELD(update_lease.minimum), 1, ONE_WEEK },
 	{ "update-lease", "maximum", CONFIG_UNSIGNED, FIELD(update_lease.maximum), 1, ONE_WEEK },
@@ -111,6 +118,34 @@ static const struct config_key keys[] = {
 	{ "llq", "total", CONFIG_UNSIGNED, FIELD(llqs_total), 1, 1000000 },
 	{},
 };
+
+/* The first one of the second address's family is the one that it is the alternate of. */
+const struct endpoint *zoned_config_stun_primary(const struct zoned_config *config)
+{
+	for (size_t i = 0; config->stun.alternate.family && i < config->stun.addresses.n; i++)
+		if (config->stun.addresses.items[i].family == config->stun.alternate.family)
+			return &config->stun.addresses.items[i];
+	return NULL;
+}
+
+static const char *check_stun(const struct zoned_config *config)
+{
+	const struct endpoint *primary = zoned_config_stun_primary(config);
+
+	if (config->stun.port == 0)
+		return NULL;
+	if (config->stun.port == config->port)
+		return "[stun] port is that of [listen]: STUN needs one of its own";
+	if (!config->stun.alternate.family)
+		return NULL;
+	if (!primary)
+		return "[stun] alternate-address needs an address of the same family beside it";
+	if (endpoint_equal(primary, &config->stun.alternate))
+		return "[stun] alternate-address is not another address";
+	if (config->stun.alternate_port == config->stun.port)
+		return "[stun] alternate-port is not another port";
+	return NULL;
+}
 
 static int check(const struct zoned_config *config, const char *path, char **ret_message)
 {
@@ -135,6 +170,8 @@ static int check(const struct zoned_config *config, const char *path, char **ret
 		complaint = "[backend] primary is missing: the address of the server";
 	else if (config->backend.type == BACKEND_DNS && !config->backend.key_file)
 		complaint = "[backend] key is missing: the file with the key that the server knows";
+	if (!complaint)
+		complaint = check_stun(config);
 	if (!complaint)
 		return 0;
 	if (asprintf(ret_message, "%s: %s", path, complaint) < 0)
@@ -177,6 +214,7 @@ int zoned_config_read(const char *path, struct zoned_config *config, char **ret_
 		.tcp_limits = { 1024, 128, 15 },
 		.tls_limits = { 16384, 512, 30 },
 		.tls.port = 853,
+		.stun = { .port = STUN_PORT, .alternate_port = STUN_PORT + 1 },
 		.metrics.address = { { 127, 0, 0, 1 }, 0, 4 },
 	};
 	*ret_message = NULL;

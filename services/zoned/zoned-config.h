@@ -42,6 +42,12 @@ struct zoned_config {
 		char *private_key;
 		bool has_own; /* made by us when they are not there */
 	} tls;
+	struct {
+		struct endpoint_list addresses; /* none: those of [listen] */
+		uint32_t port;                  /* 0: no STUN */
+		struct endpoint alternate;      /* family 0: none */
+		uint32_t alternate_port;
+	} stun;
 	struct transfer_config transfer;
 	struct backend_config backend;
 };
@@ -50,6 +56,9 @@ struct zoned_config {
  * which the caller frees. zoned_config_clear() in either case. */
 int zoned_config_read(const char *path, struct zoned_config *config, char **ret_message);
 void zoned_config_clear(struct zoned_config *config);
+
+/* The address that `stun.alternate` is the other one of; NULL: there is none. */
+const struct endpoint *zoned_config_stun_primary(const struct zoned_config *config);
 
 /* What the authority wants of it. 0 or a negative errno with a complaint. */
 int zoned_config_make_options(const struct zoned_config *config, struct authority_options *ret,

@@ -7,6 +7,7 @@
 #include "services/zoned/checkpointer.h"
 #include "services/zoned/metrics-server.h"
 #include "services/zoned/server-stream.h"
+#include "services/zoned/stun-server.h"
 #include "services/zoned/zoned-metrics.h"
 #include "services/zoned/zoned.h"
 
@@ -28,6 +29,7 @@ struct zoned {
 	struct checkpointer *checkpointer;
 	struct server_udp *udp;
 	struct server_stream *streams;
+	struct stun_server *stun; /* NULL: none */
 	struct metrics_server *metrics;
 	struct zoned_measures measures;
 	struct outbox answers;   /* to what came in one burst */
@@ -61,5 +63,7 @@ extern const struct backend_dns_callbacks zoned_backend_callbacks;
 int zoned_open_sockets(struct zoned *zoned, const struct server_callbacks *udp,
 		       const struct stream_callbacks *streams);
 int zoned_open_metrics(struct zoned *zoned);
+/* zoned-stun.c: `stun` stays NULL where nobody asked for it and its port is taken. */
+int zoned_open_stun(struct zoned *zoned);
 /* The certificate for connections to come. */
 int zoned_load_certificate(struct zoned *zoned);

@@ -134,6 +134,8 @@ static void on_metrics(void *userdata, struct metrics_text *text)
 	zoned_metrics_write_streams(text, server_stream_counters(zoned->streams),
 				    server_stream_n_connections(zoned->streams, TRANSPORT_TCP),
 				    server_stream_n_connections(zoned->streams, TRANSPORT_TLS));
+	if (zoned->stun)
+		zoned_metrics_write_stun(text, stun_server_counters(zoned->stun));
 	metrics_end(text);
 }
 

@@ -48,6 +48,13 @@ static const struct {
 	{ "StreamsMadeRoom", "Silent connections closed for others." },
 	{ "StreamsTimedOut", "Connections closed during handshake, message or answer." },
 	{ "StreamsOverflowed", "Connections closed because they took no answers." },
+	{ "StunRequests", "STUN requests received." },
+	{ "StunAnswers", "STUN answers sent, errors included." },
+	{ "StunUnknown", "STUN requests refused because of what they ask for." },
+	{ "StunChanged", "STUN answers sent from another address or port than was asked." },
+	{ "StunRedirected", "STUN answers sent to another port than asked." },
+	{ "StunMalformed", "Datagrams to the STUN port that are no STUN." },
+	{ "StunLimited", "STUN requests not answered because their address had enough answers." },
 };
 
 static const char *find_help(const char *name)
@@ -56,6 +63,17 @@ static const char *find_help(const char *name)
 		if (strcmp(helps[i].name, name) == 0)
 			return helps[i].help;
 	return "Since zoned started.";
+}
+
+static void write_counters(struct metrics_text *text, const struct counter_description *d,
+			   const void *counters)
+{
+	for (; d->name; d++) {
+		uint64_t value;
+
+		memcpy(&value, (const uint8_t *)counters + d->offset, sizeof value);
+		metrics_counter(text, d->name, value, find_help(d->name));
+	}
 }
 
 uint64_t zoned_measures_now(void)
@@ -144,12 +162,7 @@ void zoned_metrics_write(struct metrics_text *text, const struct authority *auth
 		      "Changes that wait for the next transaction.");
 	metrics_gauge(text, "DatabaseBytes", "bytes", database_size(database),
 		      "The database with its journal.");
-	for (const struct counter_description *d = authority_counter_descriptions; d->name; d++) {
-		uint64_t value;
-
-		memcpy(&value, (const uint8_t *)counters + d->offset, sizeof value);
-		metrics_counter(text, d->name, value, find_help(d->name));
-	}
+	write_counters(text, authority_counter_descriptions, counters);
 	metrics_histogram(text, "TransactionSeconds", &measures->transaction,
 			  "How long transactions take until they are durable.");
 	metrics_histogram(text, "EventSeconds", &measures->event,
@@ -167,15 +180,26 @@ static const struct counter_description stream_counter_descriptions[] = {
 	{},
 };
 
+static const struct counter_description stun_counter_descriptions[] = {
+	{ "StunRequests", offsetof(struct stun_counters, requests) },
+	{ "StunAnswers", offsetof(struct stun_counters, answers) },
+	{ "StunUnknown", offsetof(struct stun_counters, unknown) },
+	{ "StunChanged", offsetof(struct stun_counters, changed) },
+	{ "StunRedirected", offsetof(struct stun_counters, redirected) },
+	{ "StunMalformed", offsetof(struct stun_counters, malformed) },
+	{ "StunLimited", offsetof(struct stun_counters, limited) },
+	{},
+};
+
+void zoned_metrics_write_stun(struct metrics_text *text, const struct stun_counters *counters)
+{
+	write_counters(text, stun_counter_descriptions, counters);
+}
+
 void zoned_metrics_write_streams(struct metrics_text *text, const struct stream_counters *counters,
 				 size_t n_tcp, size_t n_tls)
 {
 	metrics_gauge(text, "LiveTcpConnections", NULL, n_tcp, "TCP connections that are open.");
 	metrics_gauge(text, "LiveTlsConnections", NULL, n_tls, "TLS connections that are open.");
-	for (const struct counter_description *d = stream_counter_descriptions; d->name; d++) {
-		uint64_t value;
-
-		memcpy(&value, (const uint8_t *)counters + d->offset, sizeof value);
-		metrics_counter(text, d->name, value, find_help(d->name));
-	}
+	write_counters(text, stream_counter_descriptions, counters);
 }

@@ -5,6 +5,7 @@
 #include "services/zoned/authority.h"
 #include "services/zoned/metrics-text.h"
 #include "services/zoned/server-stream.h"
+#include "services/zoned/stun-responder-state.h"
 
 /* What zoned measures besides the authority's counters. */
 struct zoned_measures {
@@ -30,5 +31,6 @@ void zoned_measures_sent(struct zoned_measures *measures, const struct authority
 /* All of it but the end: the caller may have more. */
 void zoned_metrics_write(struct metrics_text *text, const struct authority *authority,
 			 const struct zoned_measures *measures, const char *database);
+void zoned_metrics_write_stun(struct metrics_text *text, const struct stun_counters *counters);
 void zoned_metrics_write_streams(struct metrics_text *text, const struct stream_counters *counters,
 				 size_t n_tcp, size_t n_tls);

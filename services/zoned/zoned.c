@@ -224,6 +224,11 @@ static int make_authority(struct zoned *zoned)
 		return -EIO;
 	zoned->options.channel_binding = read_binding;
 	zoned->options.channel_userdata = zoned;
+	/* What the zone says of it depends on whether it works. */
+	r = zoned_open_stun(zoned);
+	if (r < 0)
+		return r;
+	zoned->options.stun_port = zoned->stun ? zoned->config->stun.port : 0;
 	r = find_pin(zoned, zoned->options.tls_pin);
 	if (r < 0)
 		return r;
@@ -271,6 +276,7 @@ struct zoned *zoned_free(struct zoned *zoned)
 	outbox_clear(&zoned->answers);
 	server_udp_free(zoned->udp);
 	server_stream_free(zoned->streams);
+	stun_server_free(zoned->stun);
 	loop_timer_free(zoned->work_timer);
 	loop_timer_free(zoned->accounts_timer);
 	storage_free(zoned->reader);

@@ -280,7 +280,7 @@ def test_check_config(make_host):
     host = make_host("zone", bus=False)
     good = check_config(host, CONFIG)
     assert good.returncode == 0 and good.stderr == "", good.stderr
-    for wanted in (f"zone {ZONE}", f"ns.{ZONE}", "127.0.0.1", "port 53", "port 853", "zone.db"):
+    for wanted in (f"zone {ZONE}", f"ns.{ZONE}", "127.0.0.1", "port 53", "port 853", "port 3478", "zone.db"):
         assert wanted in good.stdout, good.stdout
     for text, wanted in (("[zone]\nname = x.example\nserver-adress = 1.2.3.4\n", "checked.conf:3:"),
                          ("[zone]\nserver-address = 1.2.3.4\n", "[zone] name is missing"),
@@ -290,6 +290,13 @@ def test_check_config(make_host):
                          (CONFIG + "[tls]\ncertificate = /nowhere.pem\nprivate-key = /nowhere.key\n", ": No such file"),
                          (CONFIG + "[tls]\ncertificate = /etc/passwd\nprivate-key = /etc/passwd\n", "not in PEM"),
                          (CONFIG + "[metrics]\nport = 853\n", "[metrics] port"),
+                         (CONFIG + "[stun]\nport = 53\n", "[stun] port"),
+                         (CONFIG + "[stun]\nalternate-address = 127.0.0.2\n", "needs an address of the same family"),
+                         (CONFIG + "[stun]\naddress = ::1\nalternate-address = 127.0.0.2\n", "of the same family"),
+                         (CONFIG + "[stun]\naddress = 127.0.0.2\nalternate-address = 127.0.0.2\n",
+                          "not another address"),
+                         (CONFIG + "[stun]\naddress = 127.0.0.1\nalternate-address = 127.0.0.2\nalternate-port = 3478\n",
+                          "not another port"),
                          (CONFIG + "[transfer]\nkeys = /nowhere.key\n", "/nowhere.key")):
         bad = check_config(host, text)
         assert bad.returncode == 1 and wanted in bad.stderr and not bad.stdout, (bad.stdout, bad.stderr)

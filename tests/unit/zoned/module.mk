@@ -8,6 +8,7 @@ ZONED_TESTS = \
 	tests/unit/zoned/test-push \
 	tests/unit/zoned/test-query \
 	tests/unit/zoned/test-storage \
+	tests/unit/zoned/test-stun-responder \
 	tests/unit/zoned/test-tls-credentials \
 	tests/unit/zoned/test-update \
 	tests/unit/zoned/test-zone
@@ -20,6 +21,9 @@ zoned_fixture = \
 	tests/unit/zoned/server-fixture.c tests/unit/zoned/server-fixture.h \
 	tests/unit/zoned/unit.h
 
+tests_unit_zoned_test_stun_responder_SOURCES = tests/unit/zoned/test-stun-responder.c
+tests_unit_zoned_test_stun_responder_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_stun_responder_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_update_SOURCES = tests/unit/zoned/test-update.c $(zoned_fixture)
 tests_unit_zoned_test_update_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_update_LDADD = $(zoned_test_libs)
