@@ -4,13 +4,10 @@
  */
 #include "services/keyd/ike-sa-internal.h"
 
-#include <openssl/crypto.h>
 #include <stdio.h>
 
 /* Cookies and groups asked for in one negotiation: an honest responder needs two. */
 #define IKE_RESTARTS_MAXIMUM 6
-
-#define COOKIE_SIZE 17 /* its period, and a MAC */
 
 /*
  * Where a message seems to come from and goes to (§2.23). We use UDP encapsulation always, and do
@@ -293,50 +290,30 @@ static void refuse(struct ike_context *context, const struct sockaddr_in *to,
 		ike_actions_send(&context->actions, 0, to, message, n);
 }
 
-/* What shows that somebody gets what is sent to `from`: nothing of it is stored. */
-static int make_cookie(const struct ike_context *context, uint8_t period,
-		       const struct sockaddr_in *from, const struct ike_header *header,
-		       const struct ike_payload *nonce, uint8_t ret[COOKIE_SIZE])
-{
-	uint8_t origin[15], mac[IKE_PRF_LIMIT];
-	struct writer writer = writer_init(origin, sizeof origin);
-	const struct ike_octets data[] = { { origin, sizeof origin },
-					   { nonce->data, nonce->size } };
-	int r;
-
-	writer_u8(&writer, period);
-	writer_u64(&writer, header->spi_initiator);
-	writer_copy(&writer, &from->sin_addr, 4);
-	writer_copy(&writer, &from->sin_port, 2);
-	r = ike_prf(IKE_PRF_HMAC_SHA2_256, context->cookie_secret, sizeof context->cookie_secret,
-		    data, ARRAY_SIZE(data), mac);
-	ret[0] = period;
-	memcpy(ret + 1, mac, COOKIE_SIZE - 1);
-	return r;
-}
-
 bool ike_sa_has_cookie(struct ike_context *context, uint64_t now, const struct sockaddr_in *from,
 		       const struct ike_header *header, const uint8_t *data, size_t size)
 {
-	uint8_t period = now / IKE_COOKIE_PERIOD, wanted[COOKIE_SIZE];
-	const struct ike_payload *nonce;
+	uint8_t wanted[IKE_COOKIE_SIZE];
+	const struct ike_payload *payload;
+	struct ike_octets nonce;
 	struct ike_notify cookie;
 	struct ike_chain chain;
 
 	if (ike_chain_read(header->next_payload, data + IKE_HEADER_SIZE, size - IKE_HEADER_SIZE,
 			   &chain) < 0 ||
-	    !(nonce = ike_chain_find(&chain, IKE_PAYLOAD_NONCE))) {
+	    !(payload = ike_chain_find(&chain, IKE_PAYLOAD_NONCE))) {
 		context->counters.malformed++;
 		return false;
 	}
+	nonce = (struct ike_octets){ payload->data, payload->size };
 	if (ike_chain_find_notify(&chain, IKE_NOTIFY_COOKIE, &cookie) &&
-	    cookie.data.size == COOKIE_SIZE && (uint8_t)(period - cookie.data.data[0]) <= 1 &&
-	    make_cookie(context, cookie.data.data[0], from, header, nonce, wanted) >= 0 &&
-	    !CRYPTO_memcmp(cookie.data.data, wanted, COOKIE_SIZE))
+	    ike_cookie_check(&context->cookies, now, from, header->spi_initiator, nonce,
+			     cookie.data))
 		return true;
-	if (make_cookie(context, period, from, header, nonce, wanted) >= 0) {
+	if (ike_cookie_make(&context->cookies, &context->random, now, from, header->spi_initiator,
+			    nonce, wanted) >= 0) {
 		context->counters.cookies_sent++;
-		refuse(context, from, header, IKE_NOTIFY_COOKIE, wanted, COOKIE_SIZE);
+		refuse(context, from, header, IKE_NOTIFY_COOKIE, wanted, sizeof wanted);
 	}
 	return false;
 }

@@ -29,6 +29,7 @@ struct peer {
 
 struct ike_manager {
 	struct ike_context context;
+	unsigned int cookies_from;
 	struct ike_sa *sas; /* newest first */
 	struct peer *peers;
 	uint64_t last_id;
@@ -217,8 +218,7 @@ int ike_manager_new(const struct ike_random *random, struct ike_manager **ret)
 	if (!manager)
 		return -ENOMEM;
 	manager->context.random = *random;
-	random->fill(random->userdata, manager->context.cookie_secret,
-		     sizeof manager->context.cookie_secret);
+	manager->cookies_from = IKE_HALF_OPEN_EASY;
 	ike_preferences_init(&manager->context.preferences);
 	manager->context.surroundings = &surroundings;
 	manager->context.userdata = manager;
@@ -245,7 +245,7 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager)
 	}
 	ike_actions_deinit(&manager->context.actions);
 	local_free(manager->context.local);
-	explicit_bzero(manager->context.cookie_secret, sizeof manager->context.cookie_secret);
+	ike_cookies_wipe(&manager->context.cookies);
 	free(manager);
 	return NULL;
 }
@@ -259,6 +259,11 @@ void ike_manager_set_preferences(struct ike_manager *manager,
 				 const struct ike_preferences *preferences)
 {
 	manager->context.preferences = *preferences;
+}
+
+void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n)
+{
+	manager->cookies_from = n;
 }
 
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime)
@@ -554,25 +559,30 @@ static bool is_first_request(const struct ike_header *header)
 	       (header->flags & IKE_FLAG_INITIATOR) && !(header->flags & IKE_FLAG_RESPONSE);
 }
 
-/* How many SAs strangers have. */
-static unsigned int count_half_open(const struct ike_manager *manager, struct ike_sa **ret_oldest)
+/* The SAs of strangers, all or those of one address. */
+static unsigned int count_half_open(const struct ike_manager *manager,
+				    const struct sockaddr_in *from, struct ike_sa **ret_oldest)
 {
 	unsigned int n = 0;
 
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
-		if (!sa->initiator && !sa->authenticated && sa->state != IKE_SA_DEAD) {
+		if (!sa->initiator && !sa->authenticated && sa->state != IKE_SA_DEAD &&
+		    (!from || sa->endpoint.sin_addr.s_addr == from->sin_addr.s_addr)) {
 			n++;
 			*ret_oldest = sa;
 		}
 	return n;
 }
 
-/* Room for one more stranger. */
-static void bound_half_open(struct ike_manager *manager, uint64_t now)
+/* Room for one more stranger. `proved`: where he is, as his cookie shows; one such place cannot
+ * take all there is. */
+static void bound_half_open(struct ike_manager *manager, uint64_t now,
+			    const struct sockaddr_in *proved)
 {
 	struct ike_sa *oldest = NULL;
 
-	if (count_half_open(manager, &oldest) < IKE_HALF_OPEN_MAXIMUM)
+	if ((!proved || count_half_open(manager, proved, &oldest) < IKE_HALF_OPEN_OF_ADDRESS) &&
+	    count_half_open(manager, NULL, &oldest) < IKE_HALF_OPEN_MAXIMUM)
 		return;
 	manager->context.counters.half_open_dropped++;
 	ike_sa_drop(oldest);
@@ -583,6 +593,7 @@ static void receive_first(struct ike_manager *manager, uint64_t now, const struc
 			  const struct ike_header *header, const uint8_t *data, size_t size)
 {
 	struct ike_sa *sa;
+	bool wary;
 
 	for (sa = manager->sas; sa; sa = sa->next)
 		if (sa->spi_initiator == header->spi_initiator &&
@@ -592,13 +603,13 @@ static void receive_first(struct ike_manager *manager, uint64_t now, const struc
 		manager->context.counters.not_ready++;
 		return;
 	}
-	if (count_half_open(manager, &sa) >= IKE_HALF_OPEN_EASY &&
-	    !ike_sa_has_cookie(&manager->context, now, from, header, data, size))
+	wary = count_half_open(manager, NULL, &sa) >= manager->cookies_from;
+	if (wary && !ike_sa_has_cookie(&manager->context, now, from, header, data, size))
 		return;
 	sa = ike_sa_respond(&manager->context, now, from, header, data, size);
 	if (!sa)
 		return;
-	bound_half_open(manager, now);
+	bound_half_open(manager, now, wary ? from : NULL);
 	add_sa(manager, sa);
 }
 

@@ -15,8 +15,10 @@
 
 #define IKE_HALF_OPEN_MAXIMUM 64 /* SAs of strangers; the oldest goes */
 /* From so many on, a stranger shows first that it is where it says it is. */
-#define IKE_HALF_OPEN_EASY   16
-#define IKE_PEER_SAS_MAXIMUM 6 /* of one proved peer; the oldest goes */
+#define IKE_HALF_OPEN_EASY 16
+/* Of these, SAs of one address that has shown it. */
+#define IKE_HALF_OPEN_OF_ADDRESS 8
+#define IKE_PEER_SAS_MAXIMUM     6 /* of one proved peer; the oldest goes */
 
 enum ike_peer_state {
 	IKE_PEER_IDLE,
@@ -48,6 +50,8 @@ void ike_manager_tick(struct ike_manager *manager, uint64_t now);
 /* Algorithms of the negotiations from now on; at first all of them. Copied. */
 void ike_manager_set_preferences(struct ike_manager *manager,
 				 const struct ike_preferences *preferences);
+/* From how many SAs of strangers on they need cookies; IKE_HALF_OPEN_EASY at first, 0: always. */
+void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n);
 /* Seconds of the clock on the wall, for certificates. */
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
 

@@ -14,6 +14,7 @@
  * Messages: ike-window-state.h and ike-exchange-state.c. Keys are wiped with the SA.
  */
 #include "services/keyd/ike-actions-state.h"
+#include "services/keyd/ike-cookie.h"
 #include "services/keyd/ike-round-trip-state.h"
 #include "services/keyd/ike-window-state.h"
 
@@ -27,7 +28,6 @@
 #define IKE_DELETE_DEADLINE   6000
 #define IKE_HALF_OPEN_LIMIT   30000
 #define IKE_REFUSAL_NOTES     10000 /* between notes of refused strangers, who may be many */
-#define IKE_COOKIE_PERIOD     60000 /* a cookie is good for one to two of these */
 #define IKE_INTERNAL_LIMIT    20000 /* for a signature, and for installing */
 #define IKE_CLOSED_LINGER     10000
 #define IKE_RETIRE_DELAY      5000 /* between a new pair and the end of the one before it */
@@ -85,7 +85,7 @@ struct ike_context {
 	struct ike_counters counters;
 	struct ike_preferences preferences;
 	struct ike_local *local; /* NULL: signed out */
-	uint8_t cookie_secret[32];
+	struct ike_cookies cookies;
 	uint64_t note_refusals_after; /* ms */
 	int64_t realtime;             /* seconds; for certificates */
 	const struct ike_surroundings *surroundings;

@@ -13,6 +13,7 @@ struct bus;
 /* What keyd.conf says. */
 struct keyd_config {
 	struct ike_preferences preferences;
+	uint32_t cookies_from; /* SAs of strangers */
 };
 
 /* 0, or a negative errno after a line that says what happened. */

@@ -20,6 +20,11 @@ static const struct config_key keys[] = {
 	ALGORITHMS("prf", prfs, ike_preferences_parse_prfs, IKE_PRF_WORDS),
 	ALGORITHMS("key-exchange", groups, ike_preferences_parse_groups, IKE_GROUP_WORDS),
 	ALGORITHMS("esp", esp, ike_preferences_parse_ciphers, IKE_CIPHER_WORDS),
+	{ .section = "responder",
+	  .key = "cookies-from",
+	  .type = CONFIG_UNSIGNED,
+	  .offset = offsetof(struct keyd_config, cookies_from),
+	  .maximum = IKE_HALF_OPEN_MAXIMUM },
 	{},
 };
 
@@ -27,7 +32,7 @@ int main(int argc, char **argv)
 {
 	cleanup(keyd_freep) struct keyd *keyd = NULL;
 	cleanup(freep) char *complaint = NULL;
-	struct keyd_config config;
+	struct keyd_config config = { .cookies_from = IKE_HALF_OPEN_EASY };
 	const char *path;
 	int r = daemon_parse_arguments(argc, argv,
 				       "Negotiates keys with the account's other hosts "

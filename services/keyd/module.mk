@@ -6,6 +6,7 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-actions-state.c services/keyd/ike-actions-state.h \
 	services/keyd/ike-auth-state.c \
 	services/keyd/ike-auth.c services/keyd/ike-auth.h \
+	services/keyd/ike-cookie.c services/keyd/ike-cookie.h \
 	services/keyd/ike-crypto.c services/keyd/ike-crypto.h \
 	services/keyd/ike-exchange-state.c \
 	services/keyd/ike-informational-state.c \

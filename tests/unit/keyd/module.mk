@@ -2,6 +2,7 @@ if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/keyd/test-ike-auth \
 	tests/unit/keyd/test-ike-conversation \
+	tests/unit/keyd/test-ike-cookie \
 	tests/unit/keyd/test-ike-crypto \
 	tests/unit/keyd/test-ike-key-exchange \
 	tests/unit/keyd/test-ike-message \
@@ -25,6 +26,10 @@ tests_unit_keyd_test_ike_conversation_SOURCES = \
 	$(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_conversation_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_conversation_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_cookie_SOURCES = tests/unit/keyd/test-ike-cookie.c tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_cookie_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_cookie_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_crypto_SOURCES = tests/unit/keyd/test-ike-crypto.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_crypto_CFLAGS = $(keyd_test_cflags)

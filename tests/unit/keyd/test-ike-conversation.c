@@ -761,7 +761,7 @@ static unsigned int pay_cookie(struct world *world, struct datagram *datagram)
 	return 0;
 }
 
-/* They are bounded too, and do not keep the peer out for long. */
+/* They are bounded too, one address more than all, and do not keep the peer out. */
 static void test_strangers_with_cookies(void **state)
 {
 	struct world *world = *state;
@@ -771,10 +771,51 @@ static void test_strangers_with_cookies(void **state)
 	world->network = pay_cookie;
 	send_strangers(world, 3 * IKE_HALF_OPEN_MAXIMUM);
 	world_run_until(world, 200);
+	/* The first ones came without cookies, one of them from desktop. */
+	assert_int_equal(host_counters(laptop)->half_open_dropped,
+			 3 * IKE_HALF_OPEN_MAXIMUM + 1 - IKE_HALF_OPEN_EASY);
+	want(desktop);
+	world_run_until(world, 400);
+	assert_true(world_agrees(world));
+}
+
+/* The same from many places: all there is room for is taken, and the peer gets in nevertheless. */
+static void test_many_strangers_with_cookies(void **state)
+{
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
+
+	record_first_request(world);
+	world->network = pay_cookie;
+	for (unsigned int i = 0; i < 3 * IKE_HALF_OPEN_MAXIMUM; i++) {
+		struct sockaddr_in stranger = desktop->address;
+
+		stranger.sin_addr.s_addr = htonl(0xcb007100 + i);
+		stranger.sin_port = htons(10000 + i);
+		recorded[0].data[0] = 1 + i;
+		recorded[0].data[1] = 1 + i / 256;
+		world_inject(world, &stranger, &laptop->address, recorded[0].data,
+			     recorded[0].size);
+	}
+	world_run_until(world, 200);
 	assert_int_equal(host_counters(laptop)->half_open_dropped, 2 * IKE_HALF_OPEN_MAXIMUM + 1);
 	want(desktop);
 	world_run_until(world, 400);
 	assert_true(world_agrees(world));
+}
+
+/* Cookies from the first one on. */
+static void test_cookies_always(void **state)
+{
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
+
+	ike_manager_set_cookies_from(laptop->manager, 0);
+	want(desktop);
+	world_run_until(world, 200);
+	assert_true(world_agrees(world));
+	assert_int_equal(host_counters(laptop)->cookies_sent, 1);
+	assert_int_equal(world->n_sent, 6);
 }
 
 /* A cookie is for one place. */
@@ -993,6 +1034,8 @@ int main(void)
 		test(test_terminate_and_rekey),
 		test(test_strangers),
 		test(test_strangers_with_cookies),
+		test(test_many_strangers_with_cookies),
+		test(test_cookies_always),
 		test(test_stolen_cookies),
 		test(test_cookie),
 		test(test_forged_error),
