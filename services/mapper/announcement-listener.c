@@ -28,6 +28,19 @@ static int arrival_link(struct msghdr *message)
 	return 0;
 }
 
+/* RFC 6887 §14.1.3; RFC 6886 §3.2.1 names no port. */
+static bool is_from_server(const struct announcement *announcement,
+			   const struct sockaddr_in *source)
+{
+	switch (announcement->kind) {
+	case ANNOUNCEMENT_ADDRESS:
+		return true;
+	case ANNOUNCEMENT_RESTART:
+		return source->sin_port == htons(GATEWAY_PORT);
+	}
+	return false;
+}
+
 static bool receive_one(struct announcement_listener *listener)
 {
 	uint8_t octets[1100]; /* the longest PCP message (RFC 6887 §7) */
@@ -48,7 +61,8 @@ static bool receive_one(struct announcement_listener *listener)
 	if (size < 0)
 		return errno != EAGAIN && errno != EWOULDBLOCK;
 	good = !(message.msg_flags & MSG_TRUNC) &&
-	       announcement_parse(octets, size, &announcement) >= 0;
+	       announcement_parse(octets, size, &announcement) >= 0 &&
+	       is_from_server(&announcement, &source);
 	listener->callback(listener->userdata, source.sin_addr, arrival_link(&message),
 			   good ? &announcement : NULL);
 	return true;

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #define ANNOUNCEMENT_PORT 5350
+/* Where gateways are asked, and where announcements of PCP come from. */
+#define GATEWAY_PORT 5351
 
 enum announcement_kind {
 	ANNOUNCEMENT_ADDRESS, /* its external address, new or not (RFC 6886 §3.2.1) */

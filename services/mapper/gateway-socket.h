@@ -6,9 +6,8 @@
  * the kernel chooses at random, and connected, so that the kernel drops what comes from elsewhere
  * and tells what ICMP says.
  */
+#include "services/mapper/announcement-wire.h"
 #include "services/mapper/speaker.h"
-
-#define GATEWAY_PORT 5351
 
 struct gateway_socket;
 

@@ -10,7 +10,6 @@ UNIT_TESTS += \
 	tests/unit/mapper/test-network-watch \
 	tests/unit/mapper/test-resume-state \
 	tests/unit/mapper/test-resume-watch
-FUZZ_TARGETS += tests/fuzz/fuzz-natpmp
 endif
 
 tests_unit_mapper_test_igd_wire_SOURCES = tests/unit/mapper/test-igd-wire.c
@@ -45,11 +44,6 @@ tests_unit_mapper_test_network_watch_SOURCES = \
 tests_unit_mapper_test_network_watch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS) $(MNL_CFLAGS)
 tests_unit_mapper_test_network_watch_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mnl_socket_sendto
 tests_unit_mapper_test_network_watch_LDADD = libmapper-core.la libloop.la libnet.la $(MNL_LIBS) $(CMOCKA_LIBS)
-
-tests_fuzz_fuzz_natpmp_SOURCES = tests/fuzz/fuzz-natpmp.c $(FUZZ_MAIN)
-tests_fuzz_fuzz_natpmp_LDADD = libmapper-core.la
-tests_fuzz_fuzz_natpmp_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
-EXTRA_DIST += tests/fuzz/corpus/fuzz-natpmp
 
 tests_unit_mapper_test_resume_state_SOURCES = tests/unit/mapper/test-resume-state.c
 tests_unit_mapper_test_resume_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
