@@ -21,7 +21,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(TOP, "tests/lab"))
 from homeward_lab import BusError, Lab, wait_until  # noqa: E402
 from homeward_lab.lab import ACCOUNT  # noqa: E402
-from homeward_lab.mappings import MAPPING, Caller  # noqa: E402
+from homeward_lab.mappings import MAPPING, Caller, GatewayTraffic  # noqa: E402
 from homeward_lab.network import PROTOCOLS  # noqa: E402
 from homeward_lab.played import PcpRequest, PlayedGateway, PlayedIgd, natpmp_address, natpmp_map, pcp_answer, \
     pcp_map  # noqa: E402
@@ -32,16 +32,6 @@ CHECKPOINT = 100  # moves
 PACKETS_PER_CHANGE = 40
 # What programs besides the house's want: label, protocol, port.
 WISHES = (("web", "tcp", 8080), ("game", "udp", 27015))
-
-_COUNTERS = """table inet soak {
-  counter datagrams { }
-  counter connections { }
-  chain out { type filter hook output priority 0;
-    ip daddr != 11.0.0.0/8 udp dport { 1900, 5350, 5351 } counter name datagrams
-    ip daddr != 11.0.0.0/8 tcp dport 5000 tcp flags & (syn|ack) == syn counter name connections
-  }
-}
-"""
 
 
 class Liar:
@@ -119,7 +109,7 @@ class World:
     def start(self):
         self.lab.start()
         self.lab.sign_in_all()
-        self.host.run(["nft", "-f", "-"], input=_COUNTERS)
+        self.traffic = GatewayTraffic(self.host)
         self.caller = Caller(self.host)
         self.wish()
 
@@ -230,7 +220,7 @@ class World:
                                      f"{home.name}: {json.dumps(story, indent=1, default=str)}") from None
             self.longest = max(self.longest, time.monotonic() - begun)
         self.n_checks += 1
-        self.packets_in_all = packets = self.packets()
+        self.packets_in_all = packets = self.traffic.packets()
         allowed = PACKETS_PER_CHANGE * self.n_changes
         self.say(f"{self.n_moves} moves: all agree; {packets} packets to gateways in {self.n_changes} changes")
         assert packets <= allowed, f"{packets} packets to gateways, more than {allowed}"
@@ -268,11 +258,6 @@ class World:
         address = next((words[-1] for words in records if words[3] == "A" and
                         words[0].lower().startswith("autotunnel-")), None)
         return address, port
-
-    def packets(self):
-        """To gateways since the beginning: datagrams and connections."""
-        listed = json.loads(self.host.run(["nft", "-j", "list", "counters"]).stdout)["nftables"]
-        return sum(item["counter"]["packets"] for item in listed if "counter" in item)
 
     def work(self):
         next_check = CHECKPOINT

@@ -435,6 +435,16 @@ class Host(Namespace):
         self._plug(gateway, "br-lan", address or gateway.lease(self.name), 24, gateway.lan_address)
         return gone, time.monotonic()
 
+    def add_uplink(self, gateway, interface="eth1", metric=600):
+        """A further card, with a default route of that metric. Returns the address it has there."""
+        far = f"{interface}-{self.name}"[:15]
+        link(self, interface, gateway, far)
+        address = gateway.lease(f"{self.name} {interface}")
+        gateway.batch([f"link set {far} master br-lan up"])
+        self.batch([f"link set {interface} up", f"address add {address}/{gateway.lan.prefixlen} brd + dev {interface}",
+                    f"route add default via {gateway.lan_address} dev {interface} metric {metric}"])
+        return address
+
     def attach_internet(self, internet, address):
         """To the internet itself, without a gateway: a public address."""
         self._unplug()

@@ -6,6 +6,7 @@
     assert arrives(stranger, tuple(external), host, 4500)
 """
 import ctypes
+import json
 import os
 import socket
 import threading
@@ -84,12 +85,12 @@ def socket_in(namespace, address=None, kind=socket.SOCK_DGRAM):
     return made
 
 
-def arrives(stranger, external, host, port, protocol="udp", timeout=2, tries=5):
-    """Whether what a stranger sends to `external` gets to that port of the host, and whether the answer gets back.
-    A lost datagram is sent again."""
+def arrives(stranger, external, host, port, protocol="udp", timeout=2, tries=5, address=None):
+    """Whether what a stranger sends to `external` gets to that port of the host (at `address` if it has several), and
+    whether the answer gets back. A lost datagram is sent again."""
     word = os.urandom(8)
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    with socket_in(host, (host.address, port), kind) as inside, socket_in(stranger, None, kind) as outside:
+    with socket_in(host, (address or host.address, port), kind) as inside, socket_in(stranger, None, kind) as outside:
         inside.settimeout(timeout)
         outside.settimeout(timeout)
         try:
@@ -119,3 +120,27 @@ def arrives(stranger, external, host, port, protocol="udp", timeout=2, tries=5):
             # Timed out, refused.
             pass
         return False
+
+
+_COUNTERS = """table inet traffic {
+  counter datagrams { }
+  counter connections { }
+  chain out { type filter hook output priority 0;
+    ip daddr != 11.0.0.0/8 udp dport { 1900, 5350, 5351 } counter name datagrams
+    ip daddr != 11.0.0.0/8 tcp dport 5000 tcp flags & (syn|ack) == syn counter name connections
+  }
+}
+"""
+
+
+class GatewayTraffic:
+    """What a host sends to gateways to have mappings, as its kernel counts it."""
+
+    def __init__(self, host):
+        self.host = host
+        host.run(["nft", "-f", "-"], input=_COUNTERS)
+
+    def packets(self):
+        """Datagrams and connections since the beginning."""
+        listed = json.loads(self.host.run(["nft", "-j", "list", "counters"]).stdout)["nftables"]
+        return sum(item["counter"]["packets"] for item in listed if "counter" in item)

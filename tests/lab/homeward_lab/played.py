@@ -85,7 +85,11 @@ class PlayedGateway(_Server):
             self.requests.append(octets)
             answers = self._handler(octets)
             for answer in [answers] if isinstance(answers, bytes) else answers or ():
-                self.send(answer)
+                try:
+                    self.send(answer)
+                except PermissionError:
+                    # The gateway loses it (Gateway.lose()).
+                    pass
 
     def close(self):
         self._stop()
