@@ -3,6 +3,7 @@
 
 #include "services/mapper/announcement-listener.h"
 #include "services/mapper/bus.h"
+#include "services/mapper/captive-watch.h"
 #include "services/mapper/mapping-state.h"
 #include "services/mapper/natpmp-conversation.h"
 #include "services/mapper/network-watch.h"
@@ -28,6 +29,7 @@ struct mapper {
 	struct bus *bus;
 	struct network_watch *watch;
 	struct resume_watch *resume;
+	struct captive_watch *captive;
 	struct announcement_listener *listener;
 	struct loop_timer *timer;
 	struct mapper_state state;
@@ -76,6 +78,7 @@ int mapper_check(struct mapper *mapper)
 		return -EBUSY;
 	mapper->checked_at = now;
 	mapper_state_reprove(&mapper->state, now);
+	captive_watch_reprove(mapper->captive);
 	mapper_carry_out(mapper);
 	return 0;
 }
@@ -259,6 +262,7 @@ static void on_network(void *userdata, const struct network_view *view)
 	if (mapper->bus)
 		bus_announce(mapper->bus);
 	mapper_carry_out(mapper);
+	captive_watch_set_network(mapper->captive, view);
 }
 
 static void on_details(void *userdata, const struct network_view *view)
@@ -286,6 +290,23 @@ static void on_gateway_mac(void *userdata, const struct network_view *view)
 	mapper_carry_out(mapper);
 }
 
+static void on_captive(void *userdata, bool captive)
+{
+	struct mapper *mapper = userdata;
+
+	network_watch_set_captive(mapper->watch, captive);
+}
+
+static int start_captive_watch(struct mapper *mapper)
+{
+	struct captive_url url;
+	bool wanted = mapper->config->captive_check &&
+		      captive_url_read(mapper->config->captive_check, &url);
+
+	return captive_watch_new(daemon_loop(mapper->daemon), daemon_bus(mapper->daemon),
+				 wanted ? &url : NULL, on_captive, mapper, &mapper->captive);
+}
+
 static const struct network_watch_callbacks network_callbacks = {
 	.on_network = on_network,
 	.on_details = on_details,
@@ -301,6 +322,7 @@ static void on_resume(void *userdata)
 		      "awake again: all is asked for anew");
 	network_watch_reprove(mapper->watch);
 	mapper_state_reprove(&mapper->state, mapper_now(mapper));
+	captive_watch_reprove(mapper->captive);
 	mapper_carry_out(mapper);
 }
 
@@ -351,6 +373,9 @@ static int start(struct mapper *mapper)
 			      &mapper->watch);
 	if (r < 0)
 		return r;
+	r = start_captive_watch(mapper);
+	if (r < 0)
+		return r;
 	r = resume_watch_new(daemon_loop(mapper->daemon), daemon_bus(mapper->daemon), on_resume,
 			     mapper, &mapper->resume);
 	if (r < 0)
@@ -388,6 +413,7 @@ struct mapper *mapper_free(struct mapper *mapper)
 	bus_free(mapper->bus);
 	announcement_listener_free(mapper->listener);
 	resume_watch_free(mapper->resume);
+	captive_watch_free(mapper->captive);
 	network_watch_free(mapper->watch);
 	gateway_natpmp_free(mapper->natpmp);
 	loop_timer_free(mapper->timer);

@@ -9,6 +9,7 @@
 
 struct mapper_config {
 	char *runtime_folder;
+	char *captive_check; /* a URL (captive-wire.h); NULL or empty: nothing is asked for */
 };
 
 struct mapper;

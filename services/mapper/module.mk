@@ -10,6 +10,7 @@ libmapper_core_la_SOURCES = \
 	services/mapper/igd-state.c services/mapper/igd-state.h \
 	services/mapper/igd-task-state.c \
 	services/mapper/igd-url-wire.c services/mapper/igd-url-wire.h \
+	services/mapper/captive-wire.c services/mapper/captive-wire.h \
 	services/mapper/mapper-state.c services/mapper/mapper-state.h \
 	services/mapper/mapping-state.c services/mapper/mapping-state.h \
 	services/mapper/mapper-words.c services/mapper/mapper-words.h \
@@ -29,6 +30,8 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/announcement-listener.c services/mapper/announcement-listener.h \
 	services/mapper/bus.c services/mapper/bus.h \
 	services/mapper/bus-shown.c services/mapper/bus-shown.h \
+	services/mapper/captive-check.c services/mapper/captive-check.h \
+	services/mapper/captive-watch.c services/mapper/captive-watch.h \
 	services/mapper/gateway-event.h services/mapper/speaker.h \
 	services/mapper/gateway-igd.c \
 	services/mapper/gateway-natpmp.c \
@@ -39,6 +42,7 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/main.c \
 	services/mapper/mapper.c services/mapper/mapper.h \
 	services/mapper/natpmp-conversation.c services/mapper/natpmp-conversation.h \
+	services/mapper/network-manager-client.c services/mapper/network-manager-client.h \
 	services/mapper/network-watch.c services/mapper/network-watch.h \
 	services/mapper/resume-watch.c services/mapper/resume-watch.h \
 	services/mapper/ssdp-search.c services/mapper/ssdp-search.h

@@ -2,6 +2,7 @@ include tests/unit/mapper/speakers.mk
 if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/mapper/test-igd-wire \
+	tests/unit/mapper/test-captive-wire \
 	tests/unit/mapper/test-mapper-state \
 	tests/unit/mapper/test-mapping-state \
 	tests/unit/mapper/test-nat-kind \
@@ -10,6 +11,7 @@ UNIT_TESTS += \
 	tests/unit/mapper/test-network-watch \
 	tests/unit/mapper/test-resume-state \
 	tests/unit/mapper/test-resume-watch
+FUZZ_TARGETS += tests/fuzz/fuzz-captive
 endif
 
 tests_unit_mapper_test_igd_wire_SOURCES = tests/unit/mapper/test-igd-wire.c
@@ -55,3 +57,12 @@ tests_unit_mapper_test_resume_watch_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_
 tests_unit_mapper_test_resume_watch_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=clock_gettime -Wl,--wrap=timerfd_create -Wl,--wrap=timerfd_settime
 tests_unit_mapper_test_resume_watch_LDADD = libmapper-core.la libloop.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_captive_wire_SOURCES = tests/unit/mapper/test-captive-wire.c
+tests_unit_mapper_test_captive_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_captive_wire_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_fuzz_fuzz_captive_SOURCES = tests/fuzz/fuzz-captive.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_captive_LDADD = libmapper-core.la
+tests_fuzz_fuzz_captive_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+EXTRA_DIST += tests/fuzz/corpus/fuzz-captive
