@@ -9,14 +9,10 @@
 /* Between two looks without events from the gateway, and with them. */
 #define IGD_LOOK_EVERY            180000
 #define IGD_LOOK_EVERY_SUBSCRIBED 900000
-/* Between two looks that the gateway caused, and when they brought nothing new again and again. */
-#define IGD_LOOK_PAUSE       5000
-#define IGD_LOOK_PAUSE_LIMIT 300000
 /* An address asked for so long ago is still good for the answer to a mapping. */
 #define IGD_ADDRESS_FRESH 3000
 
 /* igd-state.c */
-void igd_event_push(struct igd_state *state, const struct gateway_event *event);
 struct igd_call *igd_call_begin(struct igd_state *state, enum igd_call_kind kind,
 				enum igd_purpose purpose, size_t subject, uint64_t now);
 bool igd_is_public(struct in_addr address);
@@ -38,8 +34,6 @@ bool igd_look_next_call(struct igd_state *state, uint64_t now);
 void igd_look_on_answer(struct igd_state *state, enum igd_purpose purpose,
 			const struct igd_answer *answer, uint64_t now);
 uint64_t igd_look_due(const struct igd_state *state);
-/* Soon, but not oftener than look_pause says. */
-void igd_look_soon(struct igd_state *state, uint64_t now);
 struct igd_mapping *igd_held_find(struct igd_state *state, int transport, uint16_t internal_port);
 void igd_held_set(struct igd_state *state, int transport, uint16_t internal_port,
 		  uint16_t external_port);

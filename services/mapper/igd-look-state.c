@@ -11,15 +11,15 @@
 /* After a failed subscription: the gateway may restart with another mind. */
 #define SUBSCRIBE_AGAIN    3600000
 #define SUBSCRIPTION_LEAST 60
-#define NEWS_PAUSE         1000
-#define NEWS_DOUBTED       20000
+#define RUMOUR_WAIT        5000
 
 #define UPNP_NO_SUCH_ENTRY 714
 
 void igd_look_init(struct igd_state *state)
 {
 	state->look_at = UINT64_MAX;
-	state->look_pause = IGD_LOOK_PAUSE;
+	speaker_hearsay_init(&state->news);
+	speaker_hearsay_init(&state->rumours);
 }
 
 struct igd_mapping *igd_held_find(struct igd_state *state, int transport, uint16_t internal_port)
@@ -51,34 +51,46 @@ void igd_held_forget(struct igd_state *state, struct igd_mapping *held)
 	*held = (struct igd_mapping){};
 }
 
+static size_t n_held(const struct igd_state *state)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < IGD_HELD; i++)
+		n += state->held[i].transport != 0;
+	return n;
+}
+
+static void look_at_mappings(struct igd_state *state)
+{
+	size_t n = n_held(state);
+
+	state->n_to_look = n < LOOK_MAPPINGS ? n : LOOK_MAPPINGS;
+}
+
 void igd_look_begin(struct igd_state *state, uint64_t now)
 {
-	bool regular = now - state->looked_at >= IGD_LOOK_EVERY;
-
-	/* Set back where something had changed. */
-	state->look_pause = regular ? IGD_LOOK_PAUSE : 2 * state->look_pause;
-	if (state->look_pause > IGD_LOOK_PAUSE_LIMIT)
-		state->look_pause = IGD_LOOK_PAUSE_LIMIT;
 	state->looked_at = now;
 	state->look_at =
 		now + (state->subscription[0] ? IGD_LOOK_EVERY_SUBSCRIBED : IGD_LOOK_EVERY);
 	state->look_at_address = true;
-	state->n_to_look = LOOK_MAPPINGS;
+	look_at_mappings(state);
 }
 
-void igd_look_soon(struct igd_state *state, uint64_t now)
+static uint64_t earlier(uint64_t a, uint64_t b)
 {
-	uint64_t at = state->looked_at + state->look_pause;
-
-	if (at < now)
-		at = now;
-	if (at < state->look_at)
-		state->look_at = at;
+	return a < b ? a : b;
 }
 
 uint64_t igd_look_due(const struct igd_state *state)
 {
-	return state->subscribe_at < state->look_at ? state->subscribe_at : state->look_at;
+	return earlier(earlier(state->subscribe_at, state->look_at),
+		       earlier(state->news.ask_at, state->rumours.ask_at));
+}
+
+static void confirm(struct igd_state *state)
+{
+	speaker_hearsay_confirm(&state->news);
+	speaker_hearsay_confirm(&state->rumours);
 }
 
 /* The next one after those looked at before, round and round. IGD_HELD: there is none. */
@@ -108,14 +120,6 @@ static bool call_mapping(struct igd_state *state, uint64_t now)
 	return true;
 }
 
-static bool holds_any(const struct igd_state *state)
-{
-	for (size_t i = 0; i < IGD_HELD; i++)
-		if (state->held[i].transport)
-			return true;
-	return false;
-}
-
 static bool call_subscribe(struct igd_state *state, uint64_t now)
 {
 	bool renew = state->subscription[0];
@@ -125,7 +129,7 @@ static bool call_subscribe(struct igd_state *state, uint64_t now)
 		return false;
 	state->subscribe_at = UINT64_MAX;
 	/* Only for somebody who has a mapping to lose. */
-	if (!state->services[state->chosen].events.port || !holds_any(state))
+	if (!state->services[state->chosen].events.port || !n_held(state))
 		return false;
 	call = igd_call_begin(state, renew ? IGD_CALL_RENEW : IGD_CALL_SUBSCRIBE, IGD_FOR_EVENTS, 0,
 			      now);
@@ -136,7 +140,10 @@ static bool call_subscribe(struct igd_state *state, uint64_t now)
 
 bool igd_look_next_call(struct igd_state *state, uint64_t now)
 {
-	if (now >= state->look_at)
+	bool heard = speaker_hearsay_due(&state->news, now);
+
+	heard = speaker_hearsay_due(&state->rumours, now) || heard;
+	if (heard || now >= state->look_at)
 		igd_look_begin(state, now);
 	if (state->look_at_address) {
 		state->look_at_address = false;
@@ -154,9 +161,9 @@ static void learn_address(struct igd_state *state, struct in_addr external, uint
 	state->external_at = now;
 	if (external.s_addr == former.s_addr)
 		return;
-	state->look_pause = IGD_LOOK_PAUSE;
-	igd_event_push(state, &(struct gateway_event){ .kind = GATEWAY_EVENT_ADDRESS,
-						       .external = external });
+	confirm(state);
+	speaker_events_push(&state->events, &(struct gateway_event){ .kind = GATEWAY_EVENT_ADDRESS,
+								     .external = external });
 }
 
 static void on_entry(struct igd_state *state, const struct igd_answer *answer)
@@ -169,14 +176,15 @@ static void on_entry(struct igd_state *state, const struct igd_answer *answer)
 
 	if (!held->transport || (!gone && !other))
 		return;
-	igd_event_push(state, &(struct gateway_event){ .kind = GATEWAY_EVENT_MAPPING,
-						       .transport = held->transport,
-						       .internal_port = held->internal_port,
-						       .external = state->external });
+	speaker_events_push(&state->events,
+			    &(struct gateway_event){ .kind = GATEWAY_EVENT_MAPPING,
+						     .transport = held->transport,
+						     .internal_port = held->internal_port,
+						     .external = state->external });
 	igd_held_forget(state, held);
-	state->look_pause = IGD_LOOK_PAUSE;
+	confirm(state);
 	/* Where one is missing the others may be, too. */
-	state->n_to_look = LOOK_MAPPINGS;
+	look_at_mappings(state);
 }
 
 static void on_subscribed(struct igd_state *state, const struct igd_answer *answer, uint64_t now)
@@ -228,12 +236,11 @@ bool igd_state_on_notified(struct igd_state *state, const char *subscription,
 	    (state->subscription[0] ? strcmp(subscription, state->subscription) != 0
 				    : state->purpose != IGD_FOR_EVENTS))
 		return false;
-	/* What it says is no more than a reason to ask: almost at once when it would be news,
-	 * unless such news proved to be none several times. */
-	if (external.s_addr && external.s_addr != state->external.s_addr &&
-	    state->look_pause <= NEWS_DOUBTED && now - state->looked_at >= NEWS_PAUSE)
-		state->look_at = now;
+	/* What it says is no more than a reason to ask. That there is one mapping more is our own
+	 * doing most of the time, and has time. */
+	if (external.s_addr && external.s_addr != state->external.s_addr)
+		speaker_hearsay_hear(&state->news, now);
 	else
-		igd_look_soon(state, now);
+		speaker_hearsay_hear(&state->rumours, now + RUMOUR_WAIT);
 	return true;
 }

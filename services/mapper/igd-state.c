@@ -55,13 +55,6 @@ bool igd_is_public(struct in_addr address)
 	       a >> 16 != 0xa9fe && a >> 24 != 127;
 }
 
-void igd_event_push(struct igd_state *state, const struct gateway_event *event)
-{
-	/* Answers always find room: there are no more tasks than that. */
-	if (state->n_events < IGD_EVENTS)
-		state->events[state->n_events++] = *event;
-}
-
 struct igd_call *igd_call_begin(struct igd_state *state, enum igd_call_kind kind,
 				enum igd_purpose purpose, size_t subject, uint64_t now)
 {
@@ -134,7 +127,8 @@ static void give_up(struct igd_state *state)
 	igd_task_fail_all(state, state->search_trouble, state->search_result);
 	/* Nobody waits for an answer that would say so, but there are mappings. */
 	if (had_mappings)
-		igd_event_push(state, &(struct gateway_event){ .kind = GATEWAY_EVENT_RESTARTED });
+		speaker_events_push(&state->events,
+				    &(struct gateway_event){ .kind = GATEWAY_EVENT_RESTARTED });
 }
 
 void igd_state_lose(struct igd_state *state, uint64_t now)
@@ -189,19 +183,15 @@ static void on_announced(struct igd_state *state, const struct ssdp_message *mes
 		return;
 	if (state->phase == IGD_UNKNOWN && message->kind == SSDP_ALIVE && message->location.port) {
 		/* Perhaps it was switched on just now: worth being asked again. */
-		if (now - state->looked_at >= IGD_LOOK_PAUSE || !state->looked_at) {
-			state->looked_at = now;
-			state->known = message->location;
-			igd_event_push(state,
-				       &(struct gateway_event){ .kind = GATEWAY_EVENT_RESTARTED });
-		}
+		state->known = message->location;
+		speaker_hearsay_hear(&state->news, now);
 		return;
 	}
 	if (state->phase != IGD_READY)
 		return;
 	if (message->kind == SSDP_GONE || moved ||
 	    (message->has_boot_id && state->has_boot_id && message->boot_id != state->boot_id))
-		igd_look_soon(state, now);
+		speaker_hearsay_hear(&state->news, now);
 	if (message->has_boot_id) {
 		state->has_boot_id = true;
 		state->boot_id = message->boot_id;
@@ -389,9 +379,9 @@ int igd_state_request(struct igd_state *state, const struct gateway_request *req
 	struct igd_task *task = state->tasks;
 	size_t index = 0;
 
-	while (index < IGD_TASKS && state->tasks[index].used)
+	while (index < SPEAKER_REQUESTS_LIMIT && state->tasks[index].used)
 		index++;
-	if (index == IGD_TASKS)
+	if (index == SPEAKER_REQUESTS_LIMIT)
 		return -EBUSY;
 	task = &state->tasks[index];
 	*task = (struct igd_task){ .used = true, .request = *request };
@@ -415,11 +405,8 @@ int igd_state_request(struct igd_state *state, const struct gateway_request *req
 
 static bool take_event(struct igd_state *state, struct igd_action *ret)
 {
-	if (!state->n_events)
-		return false;
-	*ret = (struct igd_action){ .kind = IGD_ACTION_EVENT, .event = state->events[0] };
-	memmove(state->events, state->events + 1, --state->n_events * sizeof state->events[0]);
-	return true;
+	*ret = (struct igd_action){ .kind = IGD_ACTION_EVENT };
+	return speaker_events_take(&state->events, &ret->event);
 }
 
 bool igd_state_take_action(struct igd_state *state, uint64_t now, struct igd_action *ret)
@@ -442,6 +429,9 @@ bool igd_state_take_action(struct igd_state *state, uint64_t now, struct igd_act
 		ret->call = state->call;
 		return true;
 	}
+	if (state->phase == IGD_UNKNOWN && speaker_hearsay_due(&state->news, now))
+		speaker_events_push(&state->events,
+				    &(struct gateway_event){ .kind = GATEWAY_EVENT_RESTARTED });
 	/* Some requests need no call. */
 	return take_event(state, ret);
 }
@@ -450,8 +440,11 @@ uint64_t igd_state_due(const struct igd_state *state)
 {
 	uint64_t due = state->search_at < state->deadline ? state->search_at : state->deadline;
 
-	if (state->phase == IGD_READY && state->purpose == IGD_FOR_NOTHING &&
-	    igd_look_due(state) < due)
-		due = igd_look_due(state);
-	return due;
+	uint64_t other = UINT64_MAX;
+
+	if (state->phase == IGD_READY && state->purpose == IGD_FOR_NOTHING)
+		other = igd_look_due(state);
+	else if (state->phase == IGD_UNKNOWN)
+		other = state->news.ask_at;
+	return other < due ? other : due;
 }

@@ -19,12 +19,11 @@
  */
 #include "services/mapper/gateway-event.h"
 #include "services/mapper/igd-call-wire.h"
+#include "services/mapper/speaker-state.h"
 #include "services/mapper/ssdp-wire.h"
 
-#define IGD_TASKS      32 /* requests under way */
-#define IGD_HELD       64 /* mappings that are looked after */
-#define IGD_CANDIDATES 4  /* descriptions that one search may lead to */
-#define IGD_EVENTS     (IGD_TASKS + 8)
+#define IGD_HELD       128 /* mappings that are looked after */
+#define IGD_CANDIDATES 4   /* descriptions that one search may lead to */
 
 enum igd_phase {
 	IGD_UNKNOWN,
@@ -104,24 +103,24 @@ struct igd_state {
 	uint32_t last_call;
 	uint64_t deadline;
 
-	struct igd_task tasks[IGD_TASKS];
-	size_t order[IGD_TASKS]; /* first come, first served */
+	struct igd_task tasks[SPEAKER_REQUESTS_LIMIT];
+	size_t order[SPEAKER_REQUESTS_LIMIT]; /* first come, first served */
 	size_t n_tasks;
 	struct igd_mapping held[IGD_HELD];
 
 	struct in_addr external;
 	uint64_t external_at; /* asked; 0: never */
 	uint64_t look_at, looked_at;
-	uint64_t look_pause; /* before a look that the gateway caused; grows when they bring nothing
-			      */
+	/* Heard from the gateway: what would be news, and what may be no more than our own doing.
+	 */
+	struct speaker_hearsay news, rumours;
 	bool look_at_address, restarted;
 	size_t look_next, n_to_look;
 
 	char subscription[IGD_SUBSCRIPTION_ID + 1];
 	uint64_t subscribe_at; /* or renew; UINT64_MAX: not */
 
-	struct gateway_event events[IGD_EVENTS];
-	size_t n_events;
+	struct speaker_events events;
 	struct igd_counters counters;
 };
 

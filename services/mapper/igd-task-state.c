@@ -78,14 +78,10 @@ static void answer(struct igd_state *state, size_t index, enum gateway_event_kin
 		   enum trouble trouble, unsigned int result)
 {
 	const struct igd_task *task = &state->tasks[index];
-	struct gateway_event event = { .kind = kind,
-				       .id = task->request.id,
-				       .operation = task->request.operation,
-				       .trouble = trouble,
-				       .result = result,
-				       .transport = task->request.transport,
-				       .internal_port = task->request.internal_port };
+	struct gateway_event event = speaker_event_to(kind, &task->request);
 
+	event.trouble = trouble;
+	event.result = result;
 	if (trouble == TROUBLE_NONE && task->request.operation == GATEWAY_MAP && !task->cancelled) {
 		struct igd_mapping *held =
 			igd_held_find(state, event.transport, event.internal_port);
@@ -99,7 +95,7 @@ static void answer(struct igd_state *state, size_t index, enum gateway_event_kin
 		event.lifetime = task->lifetime;
 	}
 	if (!task->cancelled)
-		igd_event_push(state, &event);
+		speaker_events_push(&state->events, &event);
 	igd_task_end(state, index);
 }
 
@@ -107,15 +103,6 @@ void igd_task_fail_all(struct igd_state *state, enum trouble trouble, unsigned i
 {
 	while (state->n_tasks)
 		answer(state, state->order[0], GATEWAY_EVENT_ABSENT, trouble, result);
-}
-
-static uint64_t next_random(struct igd_state *state)
-{
-	/* xorshift64: which port is tried next needs no secrecy. */
-	state->random ^= state->random << 13;
-	state->random ^= state->random >> 7;
-	state->random ^= state->random << 17;
-	return state->random;
 }
 
 /* XML is made of it without anything being replaced, and some routers put it on a page. */
@@ -265,7 +252,7 @@ static void try_port(struct igd_state *state, size_t index, uint16_t port, unsig
 
 static uint16_t random_port(struct igd_state *state)
 {
-	return FIRST_HIGH_PORT + next_random(state) % (65536 - FIRST_HIGH_PORT);
+	return FIRST_HIGH_PORT + speaker_random_below(&state->random, 65536 - FIRST_HIGH_PORT);
 }
 
 /* ADD was refused. */

@@ -1,6 +1,7 @@
 include tests/unit/mapper/speakers.mk
 if ENABLE_TESTS
 UNIT_TESTS += \
+	tests/unit/mapper/test-igd-state \
 	tests/unit/mapper/test-igd-wire \
 	tests/unit/mapper/test-captive-wire \
 	tests/unit/mapper/test-mapper-state \
@@ -13,6 +14,10 @@ UNIT_TESTS += \
 	tests/unit/mapper/test-resume-watch
 FUZZ_TARGETS += tests/fuzz/fuzz-captive
 endif
+
+tests_unit_mapper_test_igd_state_SOURCES = tests/unit/mapper/test-igd-state.c
+tests_unit_mapper_test_igd_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_igd_state_LDADD = libmapper-core.la libbase.la $(CMOCKA_LIBS)
 
 tests_unit_mapper_test_igd_wire_SOURCES = tests/unit/mapper/test-igd-wire.c
 tests_unit_mapper_test_igd_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
