@@ -1,5 +1,6 @@
 dist_dbuspolicy_DATA = packaging/bus/org.homeward.conf
 dist_sysusers_DATA = packaging/sysusers/homeward.conf
+dist_polkitactions_DATA = packaging/polkit/org.homeward.policy
 dist_polkitrules_DATA = packaging/polkit/50-homeward.rules
 dist_tmpfiles_DATA = packaging/tmpfiles/homeward.conf
 dist_doc_DATA = README.md NEWS LICENSE docs/ARCHITECTURE.md docs/HACKING.md services/FLOW.md

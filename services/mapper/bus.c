@@ -8,6 +8,7 @@
 #include "services/mapper/bus.h"
 
 #include "services/mapper/bus-shown.h"
+#include "services/mapper/caller-check.h"
 #include "services/mapper/mapping-state.h"
 #include "services/mapper/wish-state.h"
 
@@ -37,6 +38,7 @@ struct bus {
 	struct mapper *mapper;
 	sd_bus *connection;
 	sd_bus_slot *root_slot, *match_slot;
+	struct caller_check *callers;
 	struct shown_network shown;
 	struct mapping_object *objects;
 	uint64_t n_objects_made;
@@ -44,10 +46,9 @@ struct bus {
 	bool finishing;
 };
 
-/* A call that waits for the bus to say which user its caller is. */
+/* A call that waits for whether its caller may. */
 struct question {
 	struct bus *bus;
-	sd_bus_message *call;
 	struct mapping_wish wish;
 };
 
@@ -410,6 +411,9 @@ static int add_or_take_over(struct bus *bus, sd_bus_message *call, const struct 
 		return sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_LIMITS_EXCEEDED,
 						  "a caller may have %d mappings",
 						  MAPPINGS_PER_CALLER);
+	if (!wish_user_allowed(state, uid))
+		return sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_LIMITS_EXCEEDED,
+						  "a user may have %d mappings", MAPPINGS_PER_USER);
 	r = mapping_add(state, wish, now, &mapping);
 	if (r == -EDQUOT)
 		return sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_LIMITS_EXCEEDED,
@@ -427,27 +431,12 @@ static int add_or_take_over(struct bus *bus, sd_bus_message *call, const struct 
 	return reply_object(call, mapping);
 }
 
-static void question_destroy(void *userdata)
+static void on_caller_allowed(void *userdata, sd_bus_message *call, uid_t uid)
 {
 	struct question *question = userdata;
 
-	sd_bus_message_unref(question->call);
-	free(question);
-}
-
-static int on_caller_user(sd_bus_message *answer, void *userdata, sd_bus_error *error)
-{
-	struct question *question = userdata;
-	struct bus *bus = question->bus;
-	uint32_t uid;
-
-	/* The caller left in between: nobody is there to be answered. */
-	if (sd_bus_message_is_method_error(answer, NULL) ||
-	    sd_bus_message_read(answer, "u", &uid) < 0)
-		return 0;
-	add_or_take_over(bus, question->call, &question->wish, uid);
-	mapper_carry_out(bus->mapper);
-	return 0;
+	add_or_take_over(question->bus, call, &question->wish, uid);
+	mapper_carry_out(question->bus->mapper);
 }
 
 static int method_add_mapping(sd_bus_message *call, void *userdata, sd_bus_error *error)
@@ -457,7 +446,6 @@ static int method_add_mapping(sd_bus_message *call, void *userdata, sd_bus_error
 	struct mapper_state *state = mapper_state_of(bus->mapper);
 	struct question *question;
 	struct mapping *mapping;
-	sd_bus_slot *slot;
 	int r = read_wish(call, &wish, error);
 
 	if (r < 0)
@@ -469,24 +457,18 @@ static int method_add_mapping(sd_bus_message *call, void *userdata, sd_bus_error
 		mapper_carry_out(bus->mapper);
 		return r;
 	}
-	/* Whose it is decides whether it takes over what a former connection left. */
+	/* Whose it is decides whether it may, and whether it takes over what a former connection
+	 * left. */
 	question = calloc(1, sizeof *question);
 	if (!question)
 		return -ENOMEM;
 	question->bus = bus;
 	question->wish = wish;
-	question->call = sd_bus_message_ref(call);
-	r = sd_bus_call_method_async(bus->connection, &slot, "org.freedesktop.DBus",
-				     "/org/freedesktop/DBus", "org.freedesktop.DBus",
-				     "GetConnectionUnixUser", on_caller_user, question, "s",
-				     sd_bus_message_get_sender(call));
+	r = caller_check_start(bus->callers, call, on_caller_allowed, free, question, error);
 	if (r < 0) {
-		question_destroy(question);
+		free(question);
 		return r;
 	}
-	sd_bus_slot_set_destroy_callback(slot, question_destroy);
-	sd_bus_slot_set_floating(slot, true);
-	sd_bus_slot_unref(slot);
 	return 1;
 }
 
@@ -567,8 +549,10 @@ int bus_new(struct mapper *mapper, sd_bus *connection, struct bus **ret)
 	bus->mapper = mapper;
 	bus->connection = sd_bus_ref(connection);
 	shown_fill_network(mapper_state_of(mapper), &bus->shown);
-	r = sd_bus_add_object_vtable(connection, &bus->root_slot, ROOT_PATH, ROOT_INTERFACE,
-				     root_vtable, bus);
+	r = caller_check_new(connection, &bus->callers);
+	if (r >= 0)
+		r = sd_bus_add_object_vtable(connection, &bus->root_slot, ROOT_PATH, ROOT_INTERFACE,
+					     root_vtable, bus);
 	if (r >= 0)
 		r = sd_bus_add_match_async(connection, &bus->match_slot,
 					   "type='signal',sender='org.freedesktop.DBus',"
@@ -593,6 +577,7 @@ struct bus *bus_free(struct bus *bus)
 		bus->objects = object->next;
 		object_free(object);
 	}
+	caller_check_free(bus->callers);
 	sd_bus_slot_unref(bus->root_slot);
 	sd_bus_slot_unref(bus->match_slot);
 	sd_bus_unref(bus->connection);

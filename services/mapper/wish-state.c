@@ -39,6 +39,15 @@ bool wish_allowed(const struct mapper_state *state, const char *caller)
 	return n < MAPPINGS_PER_CALLER;
 }
 
+bool wish_user_allowed(const struct mapper_state *state, uid_t uid)
+{
+	unsigned int n = 0;
+
+	for (const struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
+		n += mapping->uid == uid;
+	return n < MAPPINGS_PER_USER;
+}
+
 int wish_take_over(struct mapping *mapping, const char *caller, uid_t uid)
 {
 	char *copy = strdup(caller);

@@ -7,7 +7,8 @@
  */
 #include "services/mapper/mapper-state.h"
 
-#define WISH_GRACE 10000 /* ms */
+#define WISH_GRACE        10000 /* ms */
+#define MAPPINGS_PER_USER 32    /* over all connections, abandoned ones too */
 
 /* The wish of `caller` with this label. With `uid` (not (uid_t)-1) also one that a former
  * connection of that user abandoned. NULL: none. */
@@ -15,6 +16,8 @@ struct mapping *wish_find(const struct mapper_state *state, const char *caller, 
 			  const char *label);
 /* Whether `caller` may have one more. */
 bool wish_allowed(const struct mapper_state *state, const char *caller);
+/* Whether one more may be made for this user. */
+bool wish_user_allowed(const struct mapper_state *state, uid_t uid);
 /* The mapping is this caller's from now on. 0 or -ENOMEM. */
 int wish_take_over(struct mapping *mapping, const char *caller, uid_t uid);
 void wish_note_caller_gone(struct mapper_state *state, const char *caller, uint64_t now);

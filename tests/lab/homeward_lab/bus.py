@@ -203,11 +203,18 @@ class Bus:
 
     def call(self, destination, path, interface, method, signature="", *arguments, timeout=10):
         """Calls a method. Returns None, the one value, or a tuple. Raises BusError or TimeoutError."""
+        serial = self.send_call(destination, path, interface, method, signature, *arguments)
+        return self.wait_reply(serial, timeout, f"{destination} {method}")
+
+    def send_call(self, destination, path, interface, method, signature="", *arguments):
+        """The first half of call(); what it returns is for wait_reply()."""
         fields = [(1, ("o", path)), (2, ("s", interface)), (3, ("s", method)), (6, ("s", destination))]
-        serial = self._send(_CALL, fields, signature, arguments)
+        return self._send(_CALL, fields, signature, arguments)
+
+    def wait_reply(self, serial, timeout=10, what="reply"):
         deadline = time.monotonic() + timeout
         while serial not in self._replies:
-            self._receive(deadline, f"{destination} {method}")
+            self._receive(deadline, what)
         kind, error, values = self._replies.pop(serial)
         if kind == _ERROR:
             raise BusError(error, values[0] if values else "")

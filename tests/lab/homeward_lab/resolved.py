@@ -59,7 +59,7 @@ def _wait_owner(host, name, process, log):
 
 
 def start_polkit(host, rules=RULES):
-    """polkitd with the actions of resolved and the rules of the folder `rules`."""
+    """polkitd with the actions of resolved and ours, and the rules of the folder `rules`."""
     _add_user(host, "polkitd")
     host.add_bus_policy(os.path.join(POLKIT, "usr/share/dbus-1/system.d/org.freedesktop.PolicyKit1.conf"))
     host.run(SHADOW + f"""
@@ -69,6 +69,7 @@ mkdir -p /usr/share/polkit-1/actions /usr/share/polkit-1/rules.d /etc/polkit-1/r
 cp {RESOLVED}/usr/share/polkit-1/actions/*.policy /usr/share/polkit-1/actions/
 cp {POLKIT}/usr/share/polkit-1/rules.d/*.rules /usr/share/polkit-1/rules.d/
 cp {rules}/*.rules /usr/share/polkit-1/rules.d/
+cp {RULES}/*.policy /usr/share/polkit-1/actions/
 chown polkitd /etc/polkit-1/rules.d /var/lib/polkit-1
 """)
     log = "/run/lab/polkitd.log"
