@@ -67,6 +67,15 @@ class Move:
         self.answered = max((event[1] for event in packets if event[2] == "in" and event[1] < self.start + self.announced),
                             default=self.start) - self.start
         self.settle = self.last_notification + SETTLE_MSEC / 1e3
+        # What was neither waiting for quiet nor for the gateway.
+        waited = mapping_raw.waiting([packet for packet in packets if packet[1] <= self.start + self.announced])
+        self.own = self.announced - self.settle - waited
+
+
+def _was_late(events, address):
+    """Whether the clock slept between the kernel's word and mapper's, or just before."""
+    starts = [event[1] for event in events if event[0] == "notification" and event[2:] == ("address", address)]
+    return not starts or any(event[0] == "late" and event[1] >= starts[0] - 0.001 for event in events)
 
 
 def _announces(event, path, wan_address):
@@ -104,21 +113,28 @@ class Bench:
         path = caller.add("tunnel", "udp", PORT)
         wait_mapping(host, path, "mapped")
         clock = Clock(host)
-        moves, raw = [], []
+        moves, raw, number, n_late = [], [], 0, 0
         try:
-            # The first move to each home meets a gateway that is not known yet.
-            for number in range(self.arguments.moves + 2):
+            while len(moves) < self.arguments.moves and number < 3 * self.arguments.moves + 2:
                 home = homes[number % 2]
                 home.forget_mappings()
                 clock.begin()
                 host.move(home)
-                move = Move(clock.until(lambda event: _announces(event, path, home.wan_address)), host.address, path,
-                            home.wan_address)
+                events = clock.until(lambda event: _announces(event, path, home.wan_address))
                 exchange = self.raw_exchange(protocol, host, home, clock)
-                if number >= 2:
-                    moves.append(move)
-                    raw.append(exchange)
+                number += 1
+                # The first move to each home meets a gateway that is not known yet.
+                if number <= 2:
+                    continue
+                if _was_late(events, host.address):
+                    n_late += 1
+                    continue
+                moves.append(Move(events, host.address, path, home.wan_address))
+                raw.append(exchange)
+            if n_late:
+                self.say(f"{protocol}: {n_late} moves were done again because the clock itself did not get a processor")
             self.tell(protocol, moves, raw)
+            self.results[PROTOCOLS[protocol][0]]["done_again"] = n_late
         finally:
             clock.close()
         host.stop_daemon("mapper")
@@ -145,14 +161,16 @@ class Bench:
                    "settle_ms": milliseconds([move.settle for move in moves]),
                    "settled_to_asked_ms": milliseconds([move.asked - move.settle for move in moves]),
                    "own_exchange_ms": milliseconds([move.answered - move.asked for move in moves]),
-                   "answered_to_announced_ms": milliseconds([move.announced - move.answered for move in moves])}
+                   "answered_to_announced_ms": milliseconds([move.announced - move.answered for move in moves]),
+                   "own_ms": milliseconds([move.own for move in moves])}
         self.results[f"{key}_over_ms"] = round(over, 2)
         self.results[f"{key}_over_p99_ms"] = round(over_99, 2)
         self.results[key] = {"moves": len(moves), **figures}
         words = {"total_ms": "address to endpoint", "raw_ms": f"raw exchange by {program}",
                  "settle_ms": "of that, the kernel's burst and the settle time", "local_address_ms":
                  "address to local address announced", "settled_to_asked_ms": "settled to first packet",
-                 "own_exchange_ms": "first packet to last answer", "answered_to_announced_ms": "last answer to bus"}
+                 "own_exchange_ms": "first packet to last answer", "answered_to_announced_ms": "last answer to bus",
+                 "own_ms": "neither settling nor waiting for the gateway's answer"}
         for name, text in words.items():
             self.row(f"{protocol}: {text}, p50 and p99, ms", f"{figures[name]['p50']}, {figures[name]['p99']}")
         self.row(f"{protocol}: above raw exchange and settle time, p50 and p99, ms", f"{over:.2f}, {over_99:.2f}",
@@ -249,6 +267,8 @@ def main():
             parser.error(f"there is no part \"{part}\"; there are: {' '.join(PARTS)}")
     bench = Bench(arguments)
     bench.say(machine())
+    # All that is measured and compared, that what else runs on this machine matters less.
+    os.nice(-15)
     for part in arguments.parts or PARTS:
         PARTS[part](bench)
     if arguments.json:

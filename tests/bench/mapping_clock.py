@@ -4,6 +4,7 @@
     notification  rtnetlink told of an address, link or route, as every other listener in that network hears it
     bus           a PropertiesChanged of mapper arrived at a client of the host's bus
     packet        stamped by the kernel as it passed eth0, to or from a gateway
+    late          the listener itself was kept from running for that many seconds: what it says around then is not so
 
 All by CLOCK_REALTIME, in seconds.
 """
@@ -21,6 +22,7 @@ _ETH_P_ALL = 3
 _SO_TIMESTAMPNS = 35
 _RTM = {16: "link", 17: "link", 20: "address", 21: "address gone", 24: "route", 25: "route gone"}
 _GROUPS = 1 | 0x10 | 0x40  # links, IPv4 addresses, IPv4 routes
+_LATE = 0.002
 _GATEWAY_PORTS = (5350, 5351, 5000, 1900)
 
 
@@ -84,8 +86,11 @@ def _listen(pipe, host):
     pipe.send(("ready",))
     sources = {kernel: _read_kernel, packets: _read_packet}
     while True:
-        ready = select.select([*sources, bus._socket, pipe], [], [])[0]
+        before = time.time()
+        ready = select.select([*sources, bus._socket, pipe], [], [], 0.001)[0]
         now = time.time()
+        if now - before > 0.001 + _LATE:
+            pipe.send(("late", now, now - before))
         for source in ready:
             if source is pipe:
                 try:

@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 
-_SYN, _ACK = 2, 16
+_FIN, _SYN, _RST, _PSH, _ACK = 1, 2, 4, 8, 16
 
 
 def pcp(client, gateway, address, port):
@@ -23,6 +23,23 @@ def pcp(client, gateway, address, port):
 def duration(protocol, packets):
     """Seconds from question to answer, summed up over the questions that a mapping takes. packets: of the clock."""
     return _connections(packets) if protocol == "upnp-igd" else _datagrams(packets)
+
+
+def waiting(packets):
+    """Seconds in which something asked of a gateway had no answer yet, whatever it was."""
+    total, open_since, open_ones = 0, None, set()
+    for _, at, direction, kind, ports, flags, _ in packets:
+        asked = direction == "out" and (kind == "udp" or flags & (_SYN | _PSH))
+        answered = direction == "in" and (kind == "udp" or flags & (_SYN | _PSH | _FIN | _RST))
+        if asked:
+            if not open_ones:
+                open_since = at
+            open_ones.add((kind, ports[0]))
+        elif answered and (kind, ports[0]) in open_ones:
+            open_ones.discard((kind, ports[0]))
+            if not open_ones:
+                total += at - open_since
+    return total
 
 
 def _datagrams(packets):

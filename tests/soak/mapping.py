@@ -5,7 +5,7 @@
     mapping.py [MOVES] [--seed N] [--build FOLDER] [--quiet]
 
 Between the moves gateways reboot, get other addresses, are switched to other protocols, refuse, fall silent, lose packets,
-forget mappings behind everybody's back and lie; mapper is killed. At each checkpoint and at the end all of it is put in
+forget mappings behind everybody's back and lie; mapper is stopped for a moment or killed. At each checkpoint and at the end all of it is put in
 order again, the host visits each home, and there the mappings on the bus, the gateway's own rules and what the zone
 says must be the same, with nothing left over; and what was sent to gateways must have been little.
 """
@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import struct
 import sys
 import time
@@ -118,7 +119,7 @@ class World:
     def act(self):
         actions = [(self.move, 12), (self.reboot, 3), (self.other_address, 3), (self.other_protocols, 3), (self.refuse, 1),
                    (self.fall_silent, 1), (self.lose, 2), (self.recover, 4), (self.forget, 2), (self.lie, 2),
-                   (self.kill, 2), (self.unplug, 1), (self.flap, 1)]
+                   (self.kill, 2), (self.freeze, 1), (self.unplug, 1), (self.flap, 1)]
         action = self.random.choices([a for a, _ in actions], [w for _, w in actions])[0]
         home = self.host.gateway if self.host.gateway in self.homes and self.random.random() < 0.8 else \
             self.random.choice(self.homes)
@@ -180,6 +181,12 @@ class World:
         self.host.wait_restarted("mapper", starts)
         self.host.wait_for(lambda: self.host.bus.owner("org.homeward.Mapper1"), self.patience)
         self.wish()
+
+    def freeze(self, home):
+        """What happens meanwhile, mapper learns afterwards."""
+        self.host.kill_daemon("mapper", signal.SIGSTOP, wait=False)
+        self.random.choice((self.reboot, self.other_address, self.forget, self.move))(home)
+        self.host.kill_daemon("mapper", signal.SIGCONT, wait=False)
 
     def unplug(self, home):
         self.host.disconnect()
