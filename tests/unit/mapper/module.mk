@@ -13,6 +13,7 @@ UNIT_TESTS += \
 	tests/unit/mapper/test-resume-state \
 	tests/unit/mapper/test-resume-watch
 FUZZ_TARGETS += tests/fuzz/fuzz-captive
+FUZZ_TARGETS += tests/fuzz/fuzz-gena tests/fuzz/fuzz-igd-description tests/fuzz/fuzz-igd-soap tests/fuzz/fuzz-ssdp
 endif
 
 tests_unit_mapper_test_igd_state_SOURCES = tests/unit/mapper/test-igd-state.c
@@ -71,3 +72,21 @@ tests_fuzz_fuzz_captive_SOURCES = tests/fuzz/fuzz-captive.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_captive_LDADD = libmapper-core.la
 tests_fuzz_fuzz_captive_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
 EXTRA_DIST += tests/fuzz/corpus/fuzz-captive
+
+tests_fuzz_fuzz_gena_SOURCES = tests/fuzz/fuzz-gena.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_gena_LDADD = libmapper-core.la libbase.la
+tests_fuzz_fuzz_gena_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+tests_fuzz_fuzz_ssdp_SOURCES = tests/fuzz/fuzz-ssdp.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_ssdp_LDADD = libmapper-core.la libbase.la
+tests_fuzz_fuzz_ssdp_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+# They have a function of their own for one of the library's, which wants to be seen by it.
+tests_fuzz_fuzz_igd_description_SOURCES = \
+	tests/fuzz/fuzz-igd-description.c tests/fuzz/played-http.c tests/fuzz/played-http.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_igd_description_LDADD = libigdworker.la libmapper-core.la libbase.la
+tests_fuzz_fuzz_igd_description_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE) -Wl,--export-dynamic
+tests_fuzz_fuzz_igd_soap_SOURCES = \
+	tests/fuzz/fuzz-igd-soap.c tests/fuzz/played-http.c tests/fuzz/played-http.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_igd_soap_LDADD = libigdworker.la libmapper-core.la libbase.la
+tests_fuzz_fuzz_igd_soap_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE) -Wl,--export-dynamic
+EXTRA_DIST += tests/fuzz/corpus/fuzz-gena tests/fuzz/corpus/fuzz-igd-description \
+	tests/fuzz/corpus/fuzz-igd-soap tests/fuzz/corpus/fuzz-ssdp
