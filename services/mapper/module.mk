@@ -24,6 +24,7 @@ libmapper_core_la_SOURCES = \
 	services/mapper/pcp-wire.c services/mapper/pcp-wire.h \
 	services/mapper/speaker-state.c services/mapper/speaker-state.h \
 	services/mapper/ssdp-wire.c services/mapper/ssdp-wire.h \
+	services/mapper/stun-state.c services/mapper/stun-state.h \
 	services/mapper/wish-state.c services/mapper/wish-state.h
 
 services_mapper_mapper_SOURCES = \
@@ -47,7 +48,7 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/network-watch.c services/mapper/network-watch.h \
 	services/mapper/resume-watch.c services/mapper/resume-watch.h \
 	services/mapper/ssdp-search.c services/mapper/ssdp-search.h
-libmapper_core_la_LIBADD = libbase.la
+libmapper_core_la_LIBADD = libbase.la libstun.la
 
 services_mapper_mapper_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
 services_mapper_mapper_LDADD = libmapper-core.la libloop.la libnet.la $(MNL_LIBS) $(NATPMP_LIBS)

@@ -2,6 +2,7 @@ include tests/unit/mapper/speakers.mk
 if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/mapper/test-igd-state \
+	tests/unit/mapper/test-stun \
 	tests/unit/mapper/test-igd-wire \
 	tests/unit/mapper/test-captive-wire \
 	tests/unit/mapper/test-mapper-state \
@@ -33,6 +34,11 @@ tests_unit_mapper_test_mapping_state_SOURCES = \
 	tests/unit/mapper/test-mapping-state.c tests/unit/mapper/script.c tests/unit/mapper/script.h
 tests_unit_mapper_test_mapping_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_mapper_test_mapping_state_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_stun_SOURCES = tests/unit/mapper/test-stun.c \
+	services/zoned/stun-responder-state.c services/zoned/stun-responder-state.h
+tests_unit_mapper_test_stun_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_stun_LDADD = libmapper-core.la $(CMOCKA_LIBS)
 
 tests_unit_mapper_test_nat_kind_SOURCES = tests/unit/mapper/test-nat-kind.c
 tests_unit_mapper_test_nat_kind_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
