@@ -41,17 +41,20 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/gateway-socket.c services/mapper/gateway-socket.h \
 	services/mapper/gateway-neighbour.c services/mapper/gateway-neighbour.h \
 	services/mapper/gena-listener.c services/mapper/gena-listener.h \
+	services/mapper/identity-client.c services/mapper/identity-client.h \
 	services/mapper/main.c \
 	services/mapper/mapper.c services/mapper/mapper.h \
 	services/mapper/natpmp-conversation.c services/mapper/natpmp-conversation.h \
 	services/mapper/network-manager-client.c services/mapper/network-manager-client.h \
 	services/mapper/network-watch.c services/mapper/network-watch.h \
 	services/mapper/resume-watch.c services/mapper/resume-watch.h \
-	services/mapper/ssdp-search.c services/mapper/ssdp-search.h
+	services/mapper/ssdp-search.c services/mapper/ssdp-search.h \
+	services/mapper/stun-client.c services/mapper/stun-client.h \
+	services/mapper/stun-servers.c services/mapper/stun-servers.h
 libmapper_core_la_LIBADD = libbase.la libstun.la
 
-services_mapper_mapper_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
-services_mapper_mapper_LDADD = libmapper-core.la libloop.la libnet.la $(MNL_LIBS) $(NATPMP_LIBS)
+services_mapper_mapper_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS) $(LDNS_CFLAGS) $(SSL_CFLAGS)
+services_mapper_mapper_LDADD = libmapper-core.la libdnsclient.la libloop.la libnet.la $(MNL_LIBS) $(NATPMP_LIBS)
 
 # What speaks with UPnP gateways; libigdworker is what its fuzzing wants of it.
 noinst_LTLIBRARIES += libigdworker.la

@@ -48,7 +48,8 @@ tests_unit_common_test_stun_wire_SOURCES = tests/unit/common/test-stun-wire.c
 tests_unit_common_test_stun_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_common_test_stun_wire_LDADD = libstun.la $(CMOCKA_LIBS)
 
-tests_fuzz_fuzz_stun_SOURCES = tests/fuzz/fuzz-stun.c $(FUZZ_MAIN)
-tests_fuzz_fuzz_stun_LDADD = libstun.la
+tests_fuzz_fuzz_stun_SOURCES = tests/fuzz/fuzz-stun.c $(FUZZ_MAIN) \
+	services/zoned/stun-responder-state.c services/zoned/stun-responder-state.h
+tests_fuzz_fuzz_stun_LDADD = libmapper-core.la
 tests_fuzz_fuzz_stun_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
 EXTRA_DIST += tests/fuzz/corpus/fuzz-stun
