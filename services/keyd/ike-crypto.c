@@ -7,11 +7,11 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#define ICV_SIZE     16
-#define IV_SIZE      8
-#define SALT_SIZE    4
-#define PIECES_LIMIT 4
-#define GENERIC_SIZE 4
+#define ICV_SIZE      16
+#define IV_SIZE       8
+#define SALT_SIZE     4
+#define PIECES_LIMIT  4
+#define FRAGMENT_SIZE 4 /* number and total of an SKF payload */
 
 DEFINE_CLEANUP(EVP_CIPHER_CTX *, EVP_CIPHER_CTX_free)
 DEFINE_CLEANUP(EVP_MAC *, EVP_MAC_free)
@@ -165,25 +165,32 @@ static void make_nonce(const struct ike_suite *suite, const uint8_t *key, const 
 	memcpy(nonce + SALT_SIZE, iv, IV_SIZE);
 }
 
-int ike_sk_seal(const struct ike_suite *suite, const uint8_t *key, uint64_t iv,
-		const struct ike_header *header, uint8_t first, const uint8_t *inner,
-		size_t inner_size, uint8_t *ret, size_t capacity)
+/* An SK payload, or an SKF payload when there is a `fragment`. */
+static int seal(const struct ike_suite *suite, const uint8_t *key, uint64_t iv,
+		const struct ike_header *header, const struct ike_fragment *fragment, uint8_t first,
+		const uint8_t *inner, size_t inner_size, uint8_t *ret, size_t capacity)
 {
 	static const uint8_t pad_length[1];
 	cleanup(EVP_CIPHER_CTX_freep) EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
 	struct writer writer = writer_init(ret, capacity);
 	struct ike_header outer = *header;
 	uint8_t nonce[SALT_SIZE + IV_SIZE], *iv_at, *text, *icv;
+	size_t clear_size;
 	int n;
 
 	if (inner_size > IKE_MESSAGE_LIMIT)
 		return -ENOBUFS;
-	outer.next_payload = IKE_PAYLOAD_SK;
-	outer.length = inner_size + IKE_SK_OVERHEAD;
+	outer.next_payload = fragment ? IKE_PAYLOAD_SKF : IKE_PAYLOAD_SK;
+	outer.length = inner_size + (fragment ? IKE_SKF_OVERHEAD : IKE_SK_OVERHEAD);
 	ike_header_write(&writer, &outer);
 	writer_u8(&writer, first);
 	writer_u8(&writer, 0);
 	writer_u16(&writer, outer.length - IKE_HEADER_SIZE);
+	if (fragment) {
+		writer_u16(&writer, fragment->number);
+		writer_u16(&writer, fragment->total);
+	}
+	clear_size = writer.position;
 	iv_at = writer_room(&writer, IV_SIZE);
 	text = writer_room(&writer, inner_size + 1);
 	icv = writer_room(&writer, ICV_SIZE);
@@ -193,7 +200,7 @@ int ike_sk_seal(const struct ike_suite *suite, const uint8_t *key, uint64_t iv,
 		iv_at[i - 1] = iv;
 	make_nonce(suite, key, iv_at, nonce);
 	if (!context || EVP_EncryptInit_ex(context, suite_cipher(suite), NULL, key, nonce) != 1 ||
-	    EVP_EncryptUpdate(context, NULL, &n, ret, IKE_HEADER_SIZE + GENERIC_SIZE) != 1 ||
+	    EVP_EncryptUpdate(context, NULL, &n, ret, clear_size) != 1 ||
 	    (inner_size && EVP_EncryptUpdate(context, text, &n, inner, inner_size) != 1) ||
 	    EVP_EncryptUpdate(context, text + inner_size, &n, pad_length, 1) != 1 ||
 	    EVP_EncryptFinal_ex(context, icv, &n) != 1 ||
@@ -202,16 +209,34 @@ int ike_sk_seal(const struct ike_suite *suite, const uint8_t *key, uint64_t iv,
 	return writer.position;
 }
 
+int ike_sk_seal(const struct ike_suite *suite, const uint8_t *key, uint64_t iv,
+		const struct ike_header *header, uint8_t first, const uint8_t *inner,
+		size_t inner_size, uint8_t *ret, size_t capacity)
+{
+	return seal(suite, key, iv, header, NULL, first, inner, inner_size, ret, capacity);
+}
+
+int ike_skf_seal(const struct ike_suite *suite, const uint8_t *key, uint64_t iv,
+		 const struct ike_header *header, const struct ike_fragment *fragment,
+		 uint8_t first, const uint8_t *inner, size_t inner_size, uint8_t *ret,
+		 size_t capacity)
+{
+	return seal(suite, key, iv, header, fragment, first, inner, inner_size, ret, capacity);
+}
+
 int ike_sk_open(const struct ike_suite *suite, const uint8_t *key, const uint8_t *message,
 		const struct ike_payload *payload, uint8_t *ret)
 {
 	cleanup(EVP_CIPHER_CTX_freep) EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+	size_t fragment_size = payload->type == IKE_PAYLOAD_SKF ? FRAGMENT_SIZE : 0;
 	struct reader reader = reader_init(payload->data, payload->size);
 	uint8_t nonce[SALT_SIZE + IV_SIZE];
-	const uint8_t *iv = reader_take(&reader, IV_SIZE), *text, *icv;
-	size_t size;
+	const uint8_t *iv, *text, *icv;
+	size_t size, clear_size = payload->data - message + fragment_size;
 	int n, pad;
 
+	reader_take(&reader, fragment_size);
+	iv = reader_take(&reader, IV_SIZE);
 	if (reader_left(&reader) < ICV_SIZE + 1)
 		return -EBADMSG;
 	size = reader_left(&reader) - ICV_SIZE;
@@ -221,7 +246,7 @@ int ike_sk_open(const struct ike_suite *suite, const uint8_t *key, const uint8_t
 	if (!context)
 		return -ENOMEM;
 	if (EVP_DecryptInit_ex(context, suite_cipher(suite), NULL, key, nonce) != 1 ||
-	    EVP_DecryptUpdate(context, NULL, &n, message, payload->data - message) != 1 ||
+	    EVP_DecryptUpdate(context, NULL, &n, message, clear_size) != 1 ||
 	    EVP_DecryptUpdate(context, ret, &n, text, size) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, ICV_SIZE, (void *)icv) != 1 ||
 	    EVP_DecryptFinal_ex(context, ret + n, &n) != 1)

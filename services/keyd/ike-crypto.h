@@ -17,6 +17,7 @@
 #define IKE_NONCE_SIZE    32 /* of our own nonces */
 #define IKE_NAT_HASH_SIZE 20
 #define IKE_SK_OVERHEAD   (IKE_HEADER_SIZE + 4 + 8 + 1 + 16)
+#define IKE_SKF_OVERHEAD  (IKE_SK_OVERHEAD + 4)
 #define ESP_KEYMAT_LIMIT  (2 * IKE_KEY_LIMIT)
 
 struct ike_keys {
@@ -55,8 +56,15 @@ int ike_keys_derive_child(const struct ike_suite *suite, const struct ike_keys *
 int ike_sk_seal(const struct ike_suite *suite, const uint8_t *key, uint64_t iv,
 		const struct ike_header *header, uint8_t first, const uint8_t *inner,
 		size_t inner_size, uint8_t *ret, size_t capacity);
-/* What is inside the SK payload `payload` of `message`. `ret` has room for the payload's size.
- * Returns the size of the chain; -EBADMSG when it is not authentic or has a form it must not have.
+/* The same with an SKF payload: `inner` is the piece of a chain that `fragment` says (RFC 7383
+ * §2.5). */
+int ike_skf_seal(const struct ike_suite *suite, const uint8_t *key, uint64_t iv,
+		 const struct ike_header *header, const struct ike_fragment *fragment,
+		 uint8_t first, const uint8_t *inner, size_t inner_size, uint8_t *ret,
+		 size_t capacity);
+/* What is inside the SK or SKF payload `payload` of `message`. `ret` has room for the payload's
+ * size. Returns the size of the chain; -EBADMSG when it is not authentic or has a form it must not
+ * have.
  */
 int ike_sk_open(const struct ike_suite *suite, const uint8_t *key, const uint8_t *message,
 		const struct ike_payload *payload, uint8_t *ret);

@@ -52,23 +52,27 @@ struct ike_header ike_sa_header(const struct ike_sa *sa, uint8_t exchange, bool 
 	};
 }
 
+/* A message, or the pieces of one behind each other. */
 static void transmit(struct ike_sa *sa, const struct sockaddr_in *to,
 		     const struct ike_blob *message)
 {
-	sa->context->counters.sent++;
-	ike_actions_send(&sa->context->actions, sa->id, to, message->data, message->size);
+	struct ike_octets piece;
+
+	for (size_t at = 0; ike_fragments_next(message, &at, &piece);) {
+		sa->context->counters.sent++;
+		ike_actions_send(&sa->context->actions, sa->id, to, piece.data, piece.size);
+	}
 }
 
-/* Encrypts a chain into a message of at most IKE_MESSAGE_LIMIT. */
+/* Encrypts a chain into a message, or into pieces of one. */
 static int seal(struct ike_sa *sa, const struct ike_header *header, struct ike_builder *inner,
-		uint8_t message[IKE_MESSAGE_LIMIT])
+		struct ike_blob *ret)
 {
 	int size = ike_builder_finish(inner);
 
-	if (size < 0)
-		return size;
-	return ike_sk_seal(&sa->suite, ike_sa_own_key(sa), sa->iv++, header, inner->first,
-			   inner->writer.data, size, message, IKE_MESSAGE_LIMIT);
+	return size < 0 ? size
+			: ike_fragments_seal(sa, header, inner->first, inner->writer.data, size,
+					     ret);
 }
 
 /* Requests of ours. */
@@ -95,10 +99,13 @@ int ike_sa_request_sealed(struct ike_sa *sa, uint64_t now, uint8_t exchange,
 			  struct ike_builder *inner, uint64_t deadline)
 {
 	struct ike_header header = ike_sa_header(sa, exchange, false, sa->requests.next_id);
-	uint8_t message[IKE_MESSAGE_LIMIT];
-	int size = seal(sa, &header, inner, message);
+	struct ike_blob message = {};
+	int r = seal(sa, &header, inner, &message);
 
-	return size < 0 ? size : ike_sa_request(sa, now, exchange, message, size, deadline);
+	if (r >= 0)
+		r = ike_sa_request(sa, now, exchange, message.data, message.size, deadline);
+	ike_blob_clear(&message);
+	return r;
 }
 
 struct ike_request *ike_sa_last_request(struct ike_sa *sa)
@@ -133,6 +140,8 @@ void ike_sa_tick_requests(struct ike_sa *sa, uint64_t now)
 			ike_sa_give_up(sa);
 			return;
 		}
+		if (request->repeats == IKE_FRAGMENT_PATIENCE)
+			ike_fragments_shrink(sa, &request->message);
 		repeat(sa, request);
 		request->delay = ike_round_trip_next(request->delay);
 		request->due = now + request->delay;
@@ -172,17 +181,19 @@ int ike_sa_answer_id(struct ike_sa *sa, uint32_t id, uint8_t exchange, struct ik
 {
 	struct ike_header header = ike_sa_header(sa, exchange, true, id);
 	struct ike_answer *answer = ike_answers_find(&sa->answers, id);
-	uint8_t message[IKE_MESSAGE_LIMIT];
-	int size, r;
+	struct ike_blob message = {};
+	int r;
 
 	/* The peer went on without it. */
 	if (!answer)
 		return 0;
-	size = seal(sa, &header, inner, message);
-	r = size < 0 ? size : ike_blob_set(&answer->message, message, size);
-	if (r >= 0)
-		transmit(sa, &answer->to, &answer->message);
-	return r;
+	r = seal(sa, &header, inner, &message);
+	if (r < 0)
+		return r;
+	ike_blob_clear(&answer->message);
+	answer->message = message;
+	transmit(sa, &answer->to, &answer->message);
+	return 0;
 }
 
 int ike_sa_answer_sealed(struct ike_sa *sa, uint8_t exchange, struct ike_builder *inner)
@@ -226,31 +237,69 @@ static void hear_window(struct ike_sa *sa, const struct ike_chain *chain)
 
 /* What comes in. */
 
-/* The chain inside, or the reason to drop the message. `inner` is its memory. */
-static int open_message(struct ike_sa *sa, const struct ike_header *header, const uint8_t *data,
-			size_t size, uint8_t inner[IKE_MESSAGE_LIMIT], struct ike_chain *chain)
+/* What opening a message needs and gives. */
+struct opening {
+	uint64_t now;
+	const struct ike_header *header;
+	const uint8_t *data;
+	size_t size;
+	uint8_t hash[32];                 /* of the message, or of its first piece */
+	struct ike_chain chain;           /* what is inside */
+	bool malformed;                   /* authentic, and yet not what a message may be */
+	uint8_t inner[IKE_MESSAGE_LIMIT]; /* memory of the chain */
+};
+
+static void begin_opening(struct opening *opening, uint64_t now, const struct ike_header *header,
+			  const uint8_t *data, size_t size)
 {
-	const struct ike_payload *payload;
+	opening->now = now;
+	opening->header = header;
+	opening->data = data;
+	opening->size = size;
+	memset(opening->hash, 0, sizeof opening->hash);
+	opening->malformed = false;
+}
+
+/* The one payload of the message, SK or SKF; NULL when it is of another form. Nothing may stand
+ * before it (§3.14 has it alone in what we speak). */
+static const struct ike_payload *find_encrypted(struct ike_sa *sa, struct opening *opening)
+{
+	const struct ike_payload *payload = &opening->chain.payloads[0];
+
+	if (ike_chain_read(opening->header->next_payload, opening->data + IKE_HEADER_SIZE,
+			   opening->size - IKE_HEADER_SIZE, &opening->chain) < 0 ||
+	    opening->chain.n_payloads != 1 ||
+	    (payload->type != IKE_PAYLOAD_SK &&
+	     !(payload->type == IKE_PAYLOAD_SKF && sa->peer_takes_fragments))) {
+		sa->context->counters.malformed++;
+		return NULL;
+	}
+	return payload;
+}
+
+/* 0; -EAGAIN when pieces of the message are missing; or the reason to drop it. */
+static int open_message(struct ike_sa *sa, struct opening *opening)
+{
+	const struct ike_payload *payload = find_encrypted(sa, opening);
 	uint8_t first;
 	int r;
 
-	r = ike_chain_read(header->next_payload, data + IKE_HEADER_SIZE, size - IKE_HEADER_SIZE,
-			   chain);
-	payload = r < 0 ? NULL : ike_chain_find(chain, IKE_PAYLOAD_SK);
-	/* Nothing may stand before it (§3.14 has it alone in what we speak). */
-	if (!payload || chain->n_payloads != 1) {
-		sa->context->counters.malformed++;
+	if (!payload)
 		return -EBADMSG;
-	}
 	first = payload->next;
-	r = ike_sk_open(&sa->suite, ike_sa_peer_key(sa), data, payload, inner);
+	if (payload->type == IKE_PAYLOAD_SKF)
+		r = ike_fragments_take(sa, opening->now, opening->header, opening->data, payload,
+				       opening->inner, &first, opening->hash);
+	else
+		r = ike_sk_open(&sa->suite, ike_sa_peer_key(sa), opening->data, payload,
+				opening->inner);
 	if (r < 0) {
-		sa->context->counters.unauthentic++;
+		if (r != -EAGAIN)
+			sa->context->counters.unauthentic++;
 		return r;
 	}
-	r = ike_chain_read(first, inner, r, chain);
-	/* Authentic, and yet not what a message may be: the caller answers. */
-	return r < 0 ? 1 : 0;
+	opening->malformed = ike_chain_read(first, opening->inner, r, &opening->chain) < 0;
+	return 0;
 }
 
 static void receive_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *from,
@@ -258,9 +307,7 @@ static void receive_response(struct ike_sa *sa, uint64_t now, const struct socka
 {
 	const struct exchange *exchange = find_exchange(header->exchange);
 	struct ike_request *request = ike_requests_find(&sa->requests, header->message_id);
-	uint8_t inner[IKE_MESSAGE_LIMIT];
-	struct ike_chain chain;
-	int r;
+	struct opening opening;
 
 	if (!request || header->exchange != request->exchange) {
 		sa->context->counters.out_of_window++;
@@ -270,13 +317,13 @@ static void receive_response(struct ike_sa *sa, uint64_t now, const struct socka
 		sa->context->counters.unexpected++;
 		return;
 	}
-	r = open_message(sa, header, data, size, inner, &chain);
-	if (r < 0)
+	begin_opening(&opening, now, header, data, size);
+	if (open_message(sa, &opening) < 0)
 		return;
 	sa->answered = *request;
 	sa->answered.message = (struct ike_blob){};
 	ike_sa_take_answer(sa, now, request);
-	if (r > 0 || ike_chain_find_unsupported(&chain)) {
+	if (opening.malformed || ike_chain_find_unsupported(&opening.chain)) {
 		sa->context->counters.malformed++;
 		ike_sa_fail(sa, "it answered what we do not understand");
 		return;
@@ -284,9 +331,9 @@ static void receive_response(struct ike_sa *sa, uint64_t now, const struct socka
 	/* It is authentic: this is where the peer is. */
 	if (sa->state == IKE_SA_AUTH_SENT)
 		sa->endpoint = *from;
-	hear_window(sa, &chain);
-	exchange->response(sa, now, &chain);
-	explicit_bzero(inner, sizeof inner);
+	hear_window(sa, &opening.chain);
+	exchange->response(sa, now, &opening.chain);
+	explicit_bzero(&opening, sizeof opening);
 }
 
 /* Whether the peer's request may come now. */
@@ -320,21 +367,50 @@ static void repeat_answer(struct ike_sa *sa, const struct sockaddr_in *from,
 	transmit(sa, from, &answer->message);
 }
 
+/*
+ * A request that we have answered, in other pieces than before: our answer did not get through, and
+ * perhaps it was too large too. Only the first piece brings it again (RFC 7383 §2.6.1).
+ */
+static bool repeat_divided_answer(struct ike_sa *sa, const struct sockaddr_in *from,
+				  struct opening *opening)
+{
+	struct ike_answer *answer = ike_answers_find(&sa->answers, opening->header->message_id);
+	const struct ike_payload *payload;
+	struct ike_fragment fragment;
+
+	if (!answer || !answer->message.data || !sa->peer_takes_fragments)
+		return false;
+	payload = find_encrypted(sa, opening);
+	if (!payload || payload->type != IKE_PAYLOAD_SKF ||
+	    ike_fragment_read(payload, &fragment) < 0)
+		return false;
+	if (fragment.number > 1)
+		return true;
+	if (ike_sk_open(&sa->suite, ike_sa_peer_key(sa), opening->data, payload, opening->inner) <
+	    0)
+		return false;
+	ike_fragments_follow(sa, opening->size);
+	ike_fragments_divide(sa, &answer->message);
+	repeat_answer(sa, from, answer);
+	return true;
+}
+
 /* Whether it is one that we have not seen; what else there is to do is done. */
-static bool is_new(struct ike_sa *sa, const struct sockaddr_in *from,
-		   const struct ike_header *header, const uint8_t hash[32])
+static bool is_new(struct ike_sa *sa, const struct sockaddr_in *from, struct opening *opening)
 {
 	unsigned int window = sa->state == IKE_SA_HALF_OPEN ? 1 : IKE_WINDOW;
 	struct ike_answer *answer;
 
-	switch (ike_answers_judge(&sa->answers, header->message_id, hash, window, &answer)) {
+	switch (ike_answers_judge(&sa->answers, opening->header->message_id, opening->hash, window,
+				  &answer)) {
 	case IKE_ARRIVAL_NEW:
 		return true;
 	case IKE_ARRIVAL_AGAIN:
 		repeat_answer(sa, from, answer);
 		return false;
 	case IKE_ARRIVAL_OUTSIDE:
-		sa->context->counters.out_of_window++;
+		if (!repeat_divided_answer(sa, from, opening))
+			sa->context->counters.out_of_window++;
 		return false;
 	}
 	return false;
@@ -344,35 +420,34 @@ static void receive_request(struct ike_sa *sa, uint64_t now, const struct sockad
 			    const struct ike_header *header, const uint8_t *data, size_t size)
 {
 	const struct exchange *exchange = find_exchange(header->exchange);
-	uint8_t inner[IKE_MESSAGE_LIMIT], hash[32], unsupported;
-	struct ike_chain chain;
-	int r;
+	struct opening opening;
+	uint8_t unsupported;
 
-	if (ike_sha256(data, size, hash) < 0 || !is_new(sa, from, header, hash))
+	begin_opening(&opening, now, header, data, size);
+	if (ike_sha256(data, size, opening.hash) < 0 || !is_new(sa, from, &opening))
 		return;
 	if (!exchange || !may_request(sa, header->exchange)) {
 		sa->context->counters.unexpected++;
 		return;
 	}
-	r = open_message(sa, header, data, size, inner, &chain);
-	if (r < 0)
+	if (open_message(sa, &opening) < 0)
 		return;
 	sa->heard = now;
-	ike_answers_add(&sa->answers, header->message_id, hash, from);
+	ike_answers_add(&sa->answers, header->message_id, opening.hash, from);
 	sa->asked_id = header->message_id;
 	sa->asked_from = *from;
-	unsupported = r == 0 ? ike_chain_find_unsupported(&chain) : 0;
-	if (r > 0) {
+	unsupported = opening.malformed ? 0 : ike_chain_find_unsupported(&opening.chain);
+	if (opening.malformed) {
 		sa->context->counters.malformed++;
 		ike_sa_answer_error(sa, header->exchange, IKE_NOTIFY_INVALID_SYNTAX, NULL, 0);
 	} else if (unsupported) {
 		ike_sa_answer_error(sa, header->exchange, IKE_NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
 				    &unsupported, 1);
 	} else {
-		hear_window(sa, &chain);
-		exchange->request(sa, now, &chain);
+		hear_window(sa, &opening.chain);
+		exchange->request(sa, now, &opening.chain);
 	}
-	explicit_bzero(inner, sizeof inner);
+	explicit_bzero(&opening, sizeof opening);
 }
 
 void ike_sa_receive(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *from,

@@ -62,6 +62,7 @@ static int send_request(struct ike_sa *sa, uint64_t now)
 	ike_builder_add(&builder, IKE_PAYLOAD_NONCE, sa->nonce, sizeof sa->nonce);
 	add_nat_detection(&builder, sa->spi_initiator, 0, &sa->endpoint);
 	add_hash_algorithms(&builder);
+	ike_builder_add_notify(&builder, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, NULL, 0);
 	r = ike_builder_finish(&builder);
 	if (r < 0)
 		return r;
@@ -108,7 +109,7 @@ struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const 
 struct init_content {
 	struct ike_octets proposals, public_key, nonce;
 	uint16_t group;
-	bool takes_sha256;
+	bool takes_sha256, takes_fragments;
 };
 
 /* 0, or -EBADMSG. The group is not looked at. */
@@ -117,7 +118,7 @@ static int read_content(const struct ike_chain *chain, struct init_content *ret)
 	const struct ike_payload *sa = ike_chain_find(chain, IKE_PAYLOAD_SA);
 	const struct ike_payload *ke = ike_chain_find(chain, IKE_PAYLOAD_KE);
 	const struct ike_payload *nonce = ike_chain_find(chain, IKE_PAYLOAD_NONCE);
-	struct ike_notify hashes;
+	struct ike_notify hashes, fragments;
 
 	if (!sa || !ke || !nonce || ike_ke_read(ke, &ret->group, &ret->public_key) < 0 ||
 	    nonce->size < IKE_NONCE_MINIMUM || nonce->size > IKE_NONCE_MAXIMUM)
@@ -127,6 +128,8 @@ static int read_content(const struct ike_chain *chain, struct init_content *ret)
 	ret->takes_sha256 =
 		ike_chain_find_notify(chain, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, &hashes) &&
 		ike_hash_algorithms_have(hashes.data, IKE_HASH_SHA2_256);
+	ret->takes_fragments =
+		ike_chain_find_notify(chain, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, &fragments);
 	return 0;
 }
 
@@ -143,6 +146,7 @@ static int derive(struct ike_sa *sa, const struct init_content *content,
 				    ike_shared_octets(shared), sa->spi_initiator, sa->spi_responder,
 				    &sa->keys);
 	sa->peer_takes_sha256 = content->takes_sha256;
+	sa->peer_takes_fragments = content->takes_fragments;
 	return r;
 }
 
@@ -338,6 +342,7 @@ static int send_response(struct ike_sa *sa, const struct sockaddr_in *to, uint8_
 	ike_builder_add_tagged(&builder, IKE_PAYLOAD_CERTREQ, IKE_CERTIFICATE_X509, wanted,
 			       sizeof wanted);
 	add_hash_algorithms(&builder);
+	ike_builder_add_notify(&builder, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, NULL, 0);
 	r = ike_builder_finish(&builder);
 	if (r >= 0)
 		r = ike_blob_set(&sa->own_init, message, r);

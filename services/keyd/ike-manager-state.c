@@ -219,6 +219,7 @@ int ike_manager_new(const struct ike_random *random, struct ike_manager **ret)
 		return -ENOMEM;
 	manager->context.random = *random;
 	manager->cookies_from = IKE_HALF_OPEN_EASY;
+	ike_manager_set_datagram_size(manager, IKE_DATAGRAM_SIZE);
 	ike_preferences_init(&manager->context.preferences);
 	manager->context.surroundings = &surroundings;
 	manager->context.userdata = manager;
@@ -264,6 +265,11 @@ void ike_manager_set_preferences(struct ike_manager *manager,
 void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n)
 {
 	manager->cookies_from = n;
+}
+
+void ike_manager_set_datagram_size(struct ike_manager *manager, unsigned int size)
+{
+	manager->context.fragment_limit = size - IKE_DATAGRAM_OVERHEAD;
 }
 
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime)

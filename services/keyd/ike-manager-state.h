@@ -52,6 +52,9 @@ void ike_manager_set_preferences(struct ike_manager *manager,
 				 const struct ike_preferences *preferences);
 /* From how many SAs of strangers on they need cookies; IKE_HALF_OPEN_EASY at first, 0: always. */
 void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n);
+/* The largest IP datagram of ours that is not made into fragments, IKE_DATAGRAM_SIZE at first; from
+ * IKE_DATAGRAM_MINIMUM up. */
+void ike_manager_set_datagram_size(struct ike_manager *manager, unsigned int size);
 /* Seconds of the clock on the wall, for certificates. */
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
 

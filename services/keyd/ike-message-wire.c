@@ -132,6 +132,21 @@ int ike_notify_read(const struct ike_payload *payload, struct ike_notify *ret)
 	return 0;
 }
 
+int ike_fragment_read(const struct ike_payload *payload, struct ike_fragment *ret)
+{
+	struct reader reader = reader_init(payload->data, payload->size);
+	struct ike_fragment fragment;
+
+	fragment.number = reader_u16(&reader);
+	fragment.total = reader_u16(&reader);
+	/* Only the first piece says what the first payload is. */
+	if (reader.failed || !fragment.number || fragment.number > fragment.total ||
+	    (fragment.number > 1 && payload->next != IKE_PAYLOAD_NONE))
+		return -EBADMSG;
+	*ret = fragment;
+	return 0;
+}
+
 /* `skip` octets that say nothing after the first field of `tag_size` octets, then the rest. */
 static int read_tagged(const struct ike_payload *payload, size_t tag_size, size_t skip,
 		       uint16_t *ret_tag, struct ike_octets *ret)

@@ -96,6 +96,7 @@ enum ike_notify_type {
 	IKE_NOTIFY_USE_TRANSPORT_MODE = 16391,
 	IKE_NOTIFY_REKEY_SA = 16393,
 	IKE_NOTIFY_ESP_TFC_PADDING_NOT_SUPPORTED = 16394,
+	IKE_NOTIFY_FRAGMENTATION_SUPPORTED = 16430,
 	IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS = 16431,
 };
 
@@ -115,6 +116,11 @@ struct ike_payload {
 	bool critical;
 	const uint8_t *data; /* without the generic header */
 	size_t size;
+};
+
+/* Which piece of a message an SKF payload is (RFC 7383 §2.5): from 1 to the total. */
+struct ike_fragment {
+	uint16_t number, total;
 };
 
 /* A whole chain, checked for its lengths. */
@@ -167,6 +173,7 @@ bool ike_chain_find_error(const struct ike_chain *chain, struct ike_notify *ret)
 uint8_t ike_chain_find_unsupported(const struct ike_chain *chain);
 
 /* Bodies. Each returns 0 or -EBADMSG. */
+int ike_fragment_read(const struct ike_payload *payload, struct ike_fragment *ret);
 int ike_notify_read(const struct ike_payload *payload, struct ike_notify *ret);
 int ike_ke_read(const struct ike_payload *payload, uint16_t *ret_group, struct ike_octets *ret);
 int ike_id_read(const struct ike_payload *payload, uint8_t *ret_type, struct ike_octets *ret);

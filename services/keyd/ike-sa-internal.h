@@ -35,6 +35,32 @@ int ike_sa_answer_sealed(struct ike_sa *sa, uint8_t exchange, struct ike_builder
 void ike_sa_answer_error(struct ike_sa *sa, uint8_t exchange, enum ike_notify_type type,
 			 const void *data, size_t size);
 
+/*
+ * Messages in pieces. A message of ours is one blob, in which its pieces follow each other; *at is
+ * 0 before the first. False after the last.
+ */
+bool ike_fragments_next(const struct ike_blob *message, size_t *at, struct ike_octets *ret);
+/* Encrypts the chain `inner`, in pieces where it is larger than sa->fragment_limit and the peer
+ * takes them. *ret is new. */
+int ike_fragments_seal(struct ike_sa *sa, const struct ike_header *header, uint8_t first,
+		       const uint8_t *inner, size_t size, struct ike_blob *ret);
+/* Makes pieces of at most sa->fragment_limit of an encrypted message of ours. */
+void ike_fragments_divide(struct ike_sa *sa, struct ike_blob *message);
+/* `message` has no answer: pieces that go through narrower ways. */
+void ike_fragments_shrink(struct ike_sa *sa, struct ike_blob *message);
+/* The peer sends pieces of this size: larger ones of ours may not arrive either. */
+void ike_fragments_follow(struct ike_sa *sa, size_t size);
+/*
+ * A piece of the peer's, with `hash` of its datagram. The size of what is in `inner` when the
+ * message is complete, and then `hash` is that of the first piece; -EAGAIN when it is not, or the
+ * piece is of no use (counted); -EBADMSG when it is not authentic.
+ */
+int ike_fragments_take(struct ike_sa *sa, uint64_t now, const struct ike_header *header,
+		       const uint8_t *data, const struct ike_payload *payload,
+		       uint8_t inner[IKE_MESSAGE_LIMIT], uint8_t *ret_first, uint8_t hash[32]);
+/* Forgets messages whose last pieces do not come. */
+void ike_fragments_expire(struct ike_sa *sa, uint64_t now);
+
 /* How many requests we take at once. */
 void ike_sa_add_window(struct ike_builder *builder);
 

@@ -13,6 +13,7 @@ struct ike_sa *ike_sa_new(struct ike_context *context, uint64_t now, bool initia
 		return NULL;
 	sa->context = context;
 	sa->initiator = initiator;
+	sa->fragment_limit = context->fragment_limit;
 	sa->created = sa->heard = now;
 	sa->timer = sa->retire_at = UINT64_MAX;
 	while (!spi)
@@ -31,6 +32,8 @@ struct ike_sa *ike_sa_free(struct ike_sa *sa)
 		return NULL;
 	ike_key_exchange_free(sa->key_exchange);
 	ike_blob_clear(&sa->cookie);
+	ike_reassembly_free(sa->request_pieces);
+	ike_reassembly_free(sa->response_pieces);
 	ike_blob_clear(&sa->peer_nonce);
 	ike_blob_clear(&sa->own_init);
 	ike_blob_clear(&sa->peer_init);
@@ -239,6 +242,7 @@ void ike_sa_tick(struct ike_sa *sa, uint64_t now)
 {
 	if (sa->state == IKE_SA_DEAD)
 		return;
+	ike_fragments_expire(sa, now);
 	if (now >= sa->retire_at) {
 		sa->retire_at = UINT64_MAX;
 		if (sa->retire_silently)

@@ -15,6 +15,7 @@
  */
 #include "services/keyd/ike-actions-state.h"
 #include "services/keyd/ike-cookie.h"
+#include "services/keyd/ike-reassembly.h"
 #include "services/keyd/ike-round-trip-state.h"
 #include "services/keyd/ike-window-state.h"
 
@@ -32,6 +33,15 @@
 #define IKE_CLOSED_LINGER     10000
 #define IKE_RETIRE_DELAY      5000 /* between a new pair and the end of the one before it */
 
+/* Octets before the IKE message in an IPv4 datagram: IP, UDP, non-ESP marker. */
+#define IKE_DATAGRAM_OVERHEAD (20 + 8 + 4)
+/* The largest datagram that goes out in one piece, and the one that fits every way (RFC 7383
+ * §2.5.1). */
+#define IKE_DATAGRAM_SIZE     1280
+#define IKE_DATAGRAM_MINIMUM  576
+#define IKE_FRAGMENT_SMALL    (IKE_DATAGRAM_MINIMUM - IKE_DATAGRAM_OVERHEAD)
+#define IKE_FRAGMENT_PATIENCE 2 /* repetitions before smaller pieces are tried */
+
 enum ike_sa_state {
 	IKE_SA_INIT_SENT,
 	IKE_SA_HALF_OPEN,
@@ -48,7 +58,7 @@ struct ike_counters {
 	uint64_t received, sent, retransmitted, repeated_responses;
 	uint64_t malformed, unauthentic, unknown_spi, out_of_window, unexpected, wrong_version;
 	uint64_t half_open_dropped, half_open_expired, cookies_sent, refused_peers, not_ready;
-	uint64_t other_group_wanted;
+	uint64_t other_group_wanted, fragments_received, fragments_refused, reassembled;
 	uint64_t negotiations_begun, negotiations_failed, established, deleted, dead_peers;
 };
 
@@ -84,7 +94,8 @@ struct ike_context {
 	struct ike_actions actions;
 	struct ike_counters counters;
 	struct ike_preferences preferences;
-	struct ike_local *local; /* NULL: signed out */
+	unsigned int fragment_limit; /* octets of one IKE message that is not in pieces */
+	struct ike_local *local;     /* NULL: signed out */
 	struct ike_cookies cookies;
 	uint64_t note_refusals_after; /* ms */
 	int64_t realtime;             /* seconds; for certificates */
@@ -119,6 +130,9 @@ struct ike_sa {
 	struct ike_blob cookie;              /* initiator: what the responder wants to see again */
 	unsigned int n_restarts; /* initiator: first requests changed by unauthenticated answers */
 	bool peer_takes_sha256;
+	bool peer_takes_fragments;
+	unsigned int fragment_limit; /* octets; of a message or piece from now on */
+	struct ike_reassembly *request_pieces, *response_pieces; /* NULL: none */
 	struct ike_blob signature; /* responder: ours, until the answer goes out */
 	uint16_t child_error;      /* responder: the notification instead of a child */
 	uint8_t child_proposal;    /* number of the chosen one */

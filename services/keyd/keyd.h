@@ -13,7 +13,8 @@ struct bus;
 /* What keyd.conf says. */
 struct keyd_config {
 	struct ike_preferences preferences;
-	uint32_t cookies_from; /* SAs of strangers */
+	uint32_t cookies_from;  /* SAs of strangers */
+	uint32_t datagram_size; /* octets of the largest IP datagram */
 };
 
 /* 0, or a negative errno after a line that says what happened. */

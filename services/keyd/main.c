@@ -25,6 +25,12 @@ static const struct config_key keys[] = {
 	  .type = CONFIG_UNSIGNED,
 	  .offset = offsetof(struct keyd_config, cookies_from),
 	  .maximum = IKE_HALF_OPEN_MAXIMUM },
+	{ .section = "messages",
+	  .key = "datagram-size",
+	  .type = CONFIG_UNSIGNED,
+	  .offset = offsetof(struct keyd_config, datagram_size),
+	  .minimum = IKE_DATAGRAM_MINIMUM,
+	  .maximum = 1500 },
 	{},
 };
 
@@ -32,7 +38,8 @@ int main(int argc, char **argv)
 {
 	cleanup(keyd_freep) struct keyd *keyd = NULL;
 	cleanup(freep) char *complaint = NULL;
-	struct keyd_config config = { .cookies_from = IKE_HALF_OPEN_EASY };
+	struct keyd_config config = { .cookies_from = IKE_HALF_OPEN_EASY,
+				      .datagram_size = IKE_DATAGRAM_SIZE };
 	const char *path;
 	int r = daemon_parse_arguments(argc, argv,
 				       "Negotiates keys with the account's other hosts "

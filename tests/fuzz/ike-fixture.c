@@ -91,6 +91,7 @@ struct fixture *fixture_get(void)
 	fixture->context.surroundings = &surroundings;
 	fixture->context.userdata = fixture;
 	ike_preferences_init(&fixture->context.preferences);
+	fixture->context.fragment_limit = IKE_DATAGRAM_SIZE - IKE_DATAGRAM_OVERHEAD;
 	fixture->context.local = fixture_local(fixture);
 	ike_actions_init(&fixture->context.actions);
 	return fixture;
@@ -136,6 +137,7 @@ struct ike_sa *fixture_sa(struct fixture *fixture, bool initiator, enum ike_sa_s
 	sa->suite = suite;
 	sa->endpoint = fixture->from;
 	sa->peer_takes_sha256 = true;
+	sa->peer_takes_fragments = true;
 	must(ike_blob_set(&sa->peer_nonce, nonce, sizeof nonce) == 0);
 	must(ike_blob_set(&sa->own_init, "our first message", 17) == 0);
 	must(ike_blob_set(&sa->peer_init, "the peer's first message", 24) == 0);

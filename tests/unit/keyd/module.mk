@@ -4,6 +4,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-conversation \
 	tests/unit/keyd/test-ike-cookie \
 	tests/unit/keyd/test-ike-crypto \
+	tests/unit/keyd/test-ike-fragments \
 	tests/unit/keyd/test-ike-key-exchange \
 	tests/unit/keyd/test-ike-message \
 	tests/unit/keyd/test-ike-negotiation \
@@ -35,6 +36,13 @@ tests_unit_keyd_test_ike_crypto_SOURCES = tests/unit/keyd/test-ike-crypto.c test
 tests_unit_keyd_test_ike_crypto_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_crypto_LDADD = $(keyd_test_libs)
 
+tests_unit_keyd_test_ike_fragments_SOURCES = \
+	tests/unit/keyd/test-ike-fragments.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_fragments_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_fragments_LDADD = $(keyd_test_libs)
+
 tests_unit_keyd_test_ike_key_exchange_SOURCES = tests/unit/keyd/test-ike-key-exchange.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_key_exchange_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_key_exchange_LDADD = $(keyd_test_libs)
@@ -63,7 +71,8 @@ tests_unit_keyd_test_ike_window_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_window_LDADD = $(keyd_test_libs)
 
 keyd_fuzz_fixture = tests/fuzz/ike-fixture.c tests/fuzz/ike-fixture.h $(keyd_test_account)
-FUZZ_TARGETS += tests/fuzz/fuzz-ike-auth tests/fuzz/fuzz-ike-message tests/fuzz/fuzz-ike-sealed
+FUZZ_TARGETS += tests/fuzz/fuzz-ike-auth tests/fuzz/fuzz-ike-message tests/fuzz/fuzz-ike-pieces \
+	tests/fuzz/fuzz-ike-sealed
 
 tests_fuzz_fuzz_ike_auth_SOURCES = tests/fuzz/fuzz-ike-auth.c $(keyd_fuzz_fixture) $(FUZZ_MAIN)
 tests_fuzz_fuzz_ike_auth_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
@@ -79,3 +88,8 @@ tests_fuzz_fuzz_ike_sealed_SOURCES = tests/fuzz/fuzz-ike-sealed.c $(keyd_fuzz_fi
 tests_fuzz_fuzz_ike_sealed_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_fuzz_fuzz_ike_sealed_LDADD = libkeyd-core.la $(CRYPTO_LIBS)
 tests_fuzz_fuzz_ike_sealed_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+
+tests_fuzz_fuzz_ike_pieces_SOURCES = tests/fuzz/fuzz-ike-pieces.c $(keyd_fuzz_fixture) $(FUZZ_MAIN)
+tests_fuzz_fuzz_ike_pieces_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_fuzz_fuzz_ike_pieces_LDADD = libkeyd-core.la $(CRYPTO_LIBS)
+tests_fuzz_fuzz_ike_pieces_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)

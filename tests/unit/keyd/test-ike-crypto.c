@@ -183,6 +183,48 @@ static void test_seal_sizes_and_flips(void **state)
 	}
 }
 
+/* A piece of a message (RFC 7383 §2.5): number and total are authentic too. */
+static void test_fragment(void **state)
+{
+	const struct ike_fragment fragment = { 2, 3 };
+	uint8_t key[20], inner[40], message[128], opened[128];
+	struct ike_fragment read;
+	struct ike_header header;
+	struct ike_chain chain;
+	int size;
+
+	count_up(key, 20, 0);
+	count_up(inner, 40, 7);
+	size = ike_skf_seal(&suite_128, key, 5, &sample_header, &fragment, 0, inner, 40, message,
+			    sizeof message);
+	assert_int_equal(size, 40 + IKE_SKF_OVERHEAD);
+	assert_int_equal(ike_header_read(message, size, &header), 0);
+	assert_int_equal(header.next_payload, IKE_PAYLOAD_SKF);
+	assert_octets(message + IKE_HEADER_SIZE, "0000004900020003"
+						 "0000000000000005");
+	assert_int_equal(ike_chain_read(header.next_payload, message + IKE_HEADER_SIZE,
+					size - IKE_HEADER_SIZE, &chain),
+			 0);
+	assert_int_equal(ike_fragment_read(&chain.payloads[0], &read), 0);
+	assert_int_equal(read.number, 2);
+	assert_int_equal(read.total, 3);
+	assert_int_equal(ike_sk_open(&suite_128, key, message, &chain.payloads[0], opened), 40);
+	assert_memory_equal(opened, inner, 40);
+	for (int bit = 0; bit < size * 8; bit++) {
+		message[bit / 8] ^= 1 << bit % 8;
+		assert_int_equal(ike_sk_open(&suite_128, key, message, &chain.payloads[0], opened),
+				 -EBADMSG);
+		message[bit / 8] ^= 1 << bit % 8;
+	}
+	for (size_t n = 0; n < 29; n++) {
+		struct ike_payload payload = chain.payloads[0];
+
+		payload.size = n;
+		assert_int_equal(ike_sk_open(&suite_128, key, message, &payload, opened), -EBADMSG);
+		assert_int_equal(ike_fragment_read(&payload, &read), n < 4 ? -EBADMSG : 0);
+	}
+}
+
 /* An SK payload too short for IV, pad length and ICV. */
 static void test_short_sk(void **state)
 {
@@ -217,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_seal_vector),
 		cmocka_unit_test(test_seal_chacha),
 		cmocka_unit_test(test_seal_sizes_and_flips),
+		cmocka_unit_test(test_fragment),
 		cmocka_unit_test(test_short_sk),
 		cmocka_unit_test(test_nat_hash),
 	};
