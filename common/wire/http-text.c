@@ -98,6 +98,11 @@ bool http_text_field(const struct http_text *text, const char *name, struct http
 	return false;
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 bool http_text_request(const struct http_text *text, struct http_piece *ret_method,
 		       struct http_piece *ret_target, struct http_piece *ret_version)
 {
@@ -105,8 +110,9 @@ bool http_text_request(const struct http_text *text, struct http_piece *ret_meth
 	const char *first = memchr(text->line.text, ' ', text->line.size);
 	const char *second = first ? memchr(first + 1, ' ', end - first - 1) : NULL;
 
-	if (!second || first == text->line.text || second == first + 1 || end - second < 6 ||
-	    memcmp(second + 1, "HTTP/", 5) != 0)
+	if (!second || first == text->line.text || second == first + 1 ||
+	    end - second != sizeof " HTTP/1.1" - 1 || memcmp(second, " HTTP/", 6) != 0 ||
+	    !is_digit(second[6]) || second[7] != '.' || !is_digit(second[8]))
 		return false;
 	*ret_method = (struct http_piece){ text->line.text, first - text->line.text };
 	*ret_target = (struct http_piece){ first + 1, second - first - 1 };

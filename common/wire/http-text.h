@@ -28,7 +28,7 @@ int http_text_read(const void *data, size_t size, struct http_text *ret);
 bool http_text_field(const struct http_text *text, const char *name, struct http_piece *ret);
 
 /* Of a request's first line: "GET /path HTTP/1.1". False when it is none. `ret_version` is what
- * follows "HTTP/". */
+ * follows "HTTP/": a digit, a point, a digit. */
 bool http_text_request(const struct http_text *text, struct http_piece *ret_method,
 		       struct http_piece *ret_target, struct http_piece *ret_version);
 

@@ -1,58 +1,50 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/metrics-http.h"
 
+#include "common/wire/http-text.h"
+
 #include <stdio.h>
 #include <string.h>
 
-static bool begins(const char **text, const char *end, const char *word)
+static bool is_metrics(struct http_piece target)
 {
-	size_t size = strlen(word);
+	static const char path[] = "/metrics";
 
-	if ((size_t)(end - *text) < size || memcmp(*text, word, size) != 0)
-		return false;
-	*text += size;
-	return true;
+	/* With a query, as some collectors send, it is the same. */
+	return target.size >= sizeof path - 1 && memcmp(target.text, path, sizeof path - 1) == 0 &&
+	       (target.size == sizeof path - 1 || target.text[sizeof path - 1] == '?');
 }
 
-/* The first line, without CR and LF. */
-static int read_request_line(const char *line, const char *end, bool *ret_is_head)
+static int read_request_line(const struct http_text *text, bool *ret_is_head)
 {
-	static const char *const others[] = { "POST ",    "PUT ",   "DELETE ", "OPTIONS ",
-					      "CONNECT ", "TRACE ", "PATCH " };
-	const char *target, *space;
+	static const char *const others[] = { "POST",    "PUT",   "DELETE", "OPTIONS",
+					      "CONNECT", "TRACE", "PATCH" };
+	struct http_piece method, target, version;
 
-	*ret_is_head = begins(&line, end, "HEAD ");
-	if (!*ret_is_head && !begins(&line, end, "GET ")) {
-		for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-			if (begins(&line, end, others[i]))
-				return 405;
+	if (!http_text_request(text, &method, &target, &version))
 		return 400;
-	}
-	target = line;
-	space = memchr(line, ' ', end - line);
-	if (!space || space == target)
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (http_piece_is(method, others[i]))
+			return 405;
+	*ret_is_head = http_piece_is(method, "HEAD");
+	if (!*ret_is_head && !http_piece_is(method, "GET"))
 		return 400;
-	line = space + 1;
-	if (!begins(&line, end, "HTTP/"))
-		return 400;
-	if (!begins(&line, end, "1.0") && !begins(&line, end, "1.1"))
+	if (!http_piece_is(version, "1.0") && !http_piece_is(version, "1.1"))
 		return 505;
-	if (line != end)
-		return 400;
-	/* With a query, as some collectors send, it is the same. */
-	if (!begins(&target, space, "/metrics") || (target < space && *target != '?'))
-		return 404;
-	return 200;
+	return is_metrics(target) ? 200 : 404;
 }
 
 int metrics_http_read(const char *data, size_t size, bool *ret_is_head)
 {
-	const char *end = size ? memmem(data, size, "\r\n\r\n", 4) : NULL;
+	struct http_text text;
+	int r = http_text_read(data, size, &text);
 
 	*ret_is_head = false;
-	if (!end)
+	if (r < 0)
+		return 400;
+	if (r == 0)
 		return size >= METRICS_HTTP_SIZE_MAX ? 431 : 0;
-	return read_request_line(data, memmem(data, size, "\r\n", 2), ret_is_head);
+	return read_request_line(&text, ret_is_head);
 }
 
 static const char *reason(int status)
