@@ -51,7 +51,10 @@ int http_text_read(const void *data, size_t size, struct http_text *ret)
 
 	if (!take_line(&rest, &ret->line))
 		return 0;
-	if (!ret->line.size || memchr(ret->line.text, '\0', ret->line.size))
+	/* No message begins with an empty line; what ends a message is waited for all the same. */
+	if (!ret->line.size)
+		return take_line(&rest, &line) ? -EBADMSG : 0;
+	if (memchr(ret->line.text, '\0', ret->line.size))
 		return -EBADMSG;
 	ret->fields = (struct http_piece){ rest.text, 0 };
 	while (take_line(&rest, &line)) {
