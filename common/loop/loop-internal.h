@@ -28,5 +28,6 @@ static inline void loop_handle_closed(struct loop *loop)
 	loop->n_open--;
 }
 
-/* Kills all that still run; their handles close when they are reaped. */
-void loop_kill_processes(struct loop *loop);
+/* Leaves those alone that were released and kills the others; what is left in the list is to be
+ * reaped. */
+void loop_forget_processes(struct loop *loop);

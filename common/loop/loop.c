@@ -102,7 +102,7 @@ struct loop *loop_free(struct loop *loop)
 		loop->signals = signal->next;
 		uv_close((uv_handle_t *)&signal->uv, on_signal_closed);
 	}
-	loop_kill_processes(loop);
+	loop_forget_processes(loop);
 	while (loop->processes)
 		uv_run(&loop->uv, UV_RUN_ONCE);
 	/* What is still working or closing calls back in here and nowhere else. */

@@ -77,7 +77,7 @@ int loop_process_new(struct loop *loop, const char *path, int fd, loop_process_c
 		     void *userdata, struct loop_process **ret);
 /* Kills it. Takes NULL, returns NULL; no callback comes. */
 struct loop_process *loop_process_free(struct loop_process *process);
-/* Lets it go on by itself, to end when its socket does. loop_free() kills what runs still. */
+/* Lets it go on by itself, to end when its socket does; even after this process, if need be. */
 struct loop_process *loop_process_release(struct loop_process *process);
 
 /* Signals, as signalfd would deliver them. Registered until the loop is freed. */

@@ -9,7 +9,7 @@ struct loop_process {
 	struct loop_process *next, **link; /* in the loop's list */
 	loop_process_callback callback;    /* NULL: nobody wants to know */
 	void *userdata;
-	bool ended;
+	bool ended, released;
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -81,34 +81,39 @@ int loop_process_new(struct loop *loop, const char *path, int fd, loop_process_c
 	return 0;
 }
 
-static struct loop_process *forget(struct loop_process *process, bool to_be_killed)
+struct loop_process *loop_process_free(struct loop_process *process)
 {
 	if (!process)
 		return NULL;
 	process->callback = NULL;
 	if (process->ended)
 		close_process(process);
-	else if (to_be_killed)
+	else
 		uv_process_kill(&process->uv, SIGKILL);
 	return NULL;
 }
 
-struct loop_process *loop_process_free(struct loop_process *process)
-{
-	return forget(process, true);
-}
-
 struct loop_process *loop_process_release(struct loop_process *process)
 {
-	return forget(process, false);
+	if (!process)
+		return NULL;
+	process->callback = NULL;
+	process->released = true;
+	if (process->ended)
+		close_process(process);
+	return NULL;
 }
 
-void loop_kill_processes(struct loop *loop)
+void loop_forget_processes(struct loop *loop)
 {
 	struct loop_process *next;
 
 	for (struct loop_process *process = loop->processes; process; process = next) {
 		next = process->next;
-		forget(process, true);
+		/* It is init's to reap. */
+		if (process->released)
+			close_process(process);
+		else
+			loop_process_free(process);
 	}
 }

@@ -262,6 +262,90 @@ static void test_freed_in_its_own_callback(void **state)
 	loop_free(probe.loop);
 }
 
+/* A program that ends with its standard input, and one that fails. */
+
+static void note_exit(void *userdata, int status)
+{
+	struct probe *probe = userdata;
+
+	probe->n_calls++;
+	probe->status = status;
+	loop_stop(probe->loop, 0);
+}
+
+static int make_pair(int *ret_theirs)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	*ret_theirs = fds[1];
+	return fds[0];
+}
+
+static void test_process(void **state)
+{
+	struct loop_process *process;
+	struct probe probe = {};
+	int ours, theirs;
+
+	assert_int_equal(loop_new(&probe.loop), 0);
+	ours = make_pair(&theirs);
+	assert_int_equal(
+		loop_process_new(probe.loop, "/bin/cat", theirs, note_exit, &probe, &process), 0);
+	/* We have no copy of its end, so it hears that ours closes. */
+	close(ours);
+	loop_run(probe.loop);
+	assert_int_equal(probe.n_calls, 1);
+	assert_int_equal(probe.status, 0);
+	loop_process_free(process);
+	loop_free(probe.loop);
+}
+
+static void test_process_fails(void **state)
+{
+	struct loop_process *process;
+	struct probe probe = {};
+	int ours, theirs;
+
+	assert_int_equal(loop_new(&probe.loop), 0);
+	ours = make_pair(&theirs);
+	assert_int_equal(loop_process_new(probe.loop, "/nonexistent/program", theirs, note_exit,
+					  &probe, &process),
+			 -ENOENT);
+	close(ours);
+	ours = make_pair(&theirs);
+	assert_int_equal(
+		loop_process_new(probe.loop, "/bin/false", theirs, note_exit, &probe, &process), 0);
+	loop_run(probe.loop);
+	assert_int_equal(probe.n_calls, 1);
+	assert_int_equal(probe.status, 1);
+	loop_process_free(process);
+	close(ours);
+	loop_free(probe.loop);
+}
+
+static void test_process_freed(void **state)
+{
+	struct loop_process *process;
+	struct probe probe = {};
+	int ours, theirs, other;
+
+	assert_int_equal(loop_new(&probe.loop), 0);
+	ours = make_pair(&theirs);
+	assert_int_equal(
+		loop_process_new(probe.loop, "/bin/cat", theirs, note_exit, &probe, &process), 0);
+	assert_null(loop_process_free(process));
+	other = make_pair(&theirs);
+	assert_int_equal(
+		loop_process_new(probe.loop, "/bin/cat", theirs, note_exit, &probe, &process), 0);
+	assert_null(loop_process_release(process));
+	/* Waits for the one that was killed, not for the one that was let go. */
+	loop_free(probe.loop);
+	assert_int_equal(probe.n_calls, 0);
+	close(ours);
+	close(other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +358,9 @@ int main(void)
 		cmocka_unit_test(test_work),
 		cmocka_unit_test(test_signal),
 		cmocka_unit_test(test_freed_in_its_own_callback),
+		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_process_fails),
+		cmocka_unit_test(test_process_freed),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
