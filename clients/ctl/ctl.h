@@ -16,7 +16,9 @@ enum ctl_status {
 	CTL_NOT_PERMITTED = 4,
 	CTL_REFUSED = 5, /* wrong password or unknown account */
 	CTL_NAME_TAKEN = 6,
-	CTL_UNCONFIRMED = 7, /* signed in, but no word from the zone server yet */
+	CTL_UNCONFIRMED = 7,   /* signed in, but no word from the zone server yet */
+	CTL_NOT_REACHABLE = 8, /* netcheck: others cannot reach this host from the internet */
+	CTL_NOT_KNOWN = 9,     /* netcheck: whether they can was not found out in time */
 };
 
 struct ctl {
@@ -31,6 +33,7 @@ typedef enum ctl_status (*ctl_command)(struct ctl *ctl, int argc, char **argv);
 
 enum ctl_status ctl_status_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_hosts_command(struct ctl *ctl, int argc, char **argv);
+enum ctl_status ctl_netcheck_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_services_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_watch_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_trace_command(struct ctl *ctl, int argc, char **argv);

@@ -3,7 +3,7 @@
 
 _homewardctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-	local commands='status hosts services watch trace sign-in sign-out set-name share unshare shares help'
+	local commands='status netcheck hosts services watch trace sign-in sign-out set-name share unshare shares help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*) ;;
@@ -15,7 +15,7 @@ _homewardctl() {
 	done
 	COMPREPLY=()
 	case $previous in
-	--password-fd | --timeout | --generation | --port | --name | --txt | --subtype) return ;;
+	--password-fd | --timeout | --wait | --generation | --port | --name | --txt | --subtype) return ;;
 	esac
 	case $command in
 	'')
@@ -26,6 +26,7 @@ _homewardctl() {
 		fi
 		;;
 	sign-in) mapfile -t COMPREPLY < <(compgen -W '--password-fd --no-wait --timeout --json' -- "$current") ;;
+	netcheck) mapfile -t COMPREPLY < <(compgen -W '--no-check --wait --json' -- "$current") ;;
 	trace) mapfile -t COMPREPLY < <(compgen -W '--generation --all --json' -- "$current") ;;
 	share)
 		if [[ $current == -* ]]; then

@@ -21,13 +21,18 @@ static const struct {
 	{ "trace", ctl_trace_command },       { "sign-in", ctl_sign_in_command },
 	{ "sign-out", ctl_sign_out_command }, { "set-name", ctl_set_name_command },
 	{ "share", ctl_share_command },       { "unshare", ctl_unshare_command },
-	{ "shares", ctl_shares_command },
+	{ "shares", ctl_shares_command },     { "netcheck", ctl_netcheck_command },
 };
 
 static const char help[] =
 	"Usage: homewardctl [--json] COMMAND [ARGUMENT...]\n"
 	"\n"
 	"  status             who this host is, its network, mapping, lease, peers and keys\n"
+	"  netcheck           whether others can reach this host from the internet, and what to do "
+	"in the\n"
+	"                     router; asks anew, and works without an account\n"
+	"    --no-check         say what is known already\n"
+	"    --wait SECONDS     wait so long for it at most (15)\n"
 	"  hosts              the account's other hosts\n"
 	"  services           what the account's other hosts share: ssh, printers, ...\n"
 	"  watch              every change as it happens, until Ctrl-C\n"
@@ -68,7 +73,10 @@ static const char help[] =
 	"cannot be\n"
 	"reached; 4 not permitted; 5 the zone server refuses the account; 6 the host's name is "
 	"taken;\n"
-	"7 signed in, but the zone server has not confirmed it yet.\n";
+	"7 signed in, but the zone server has not confirmed it yet; 8 netcheck: others cannot "
+	"reach this "
+	"host;\n"
+	"9 netcheck: it could not be found out.\n";
 
 __attribute__((format(printf, 1, 0))) static void print_complaint(const char *format,
 								  va_list arguments)

@@ -4,6 +4,7 @@ clients_ctl_homewardctl_SOURCES = \
 	clients/ctl/ctl.h \
 	clients/ctl/hosts.c \
 	clients/ctl/main.c \
+	clients/ctl/netcheck.c \
 	clients/ctl/output.c clients/ctl/output.h \
 	clients/ctl/password.c clients/ctl/password.h \
 	clients/ctl/services.c \
@@ -22,6 +23,7 @@ clients_ctl_homewardctl_LDADD = libctl-core.la libbase.la $(JSONC_LIBS) $(SYSTEM
 noinst_LTLIBRARIES += libctl-core.la
 libctl_core_la_SOURCES = \
 	clients/ctl/daemons.c clients/ctl/daemons.h \
+	clients/ctl/netcheck-words.c clients/ctl/netcheck-words.h \
 	clients/ctl/octets.c clients/ctl/octets.h \
 	clients/ctl/service-types.c clients/ctl/service-types.h \
 	clients/ctl/text.c clients/ctl/text.h \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* `homewardctl status`: one screen from one reading of all daemons. */
+#include "clients/ctl/netcheck-words.h"
 #include "clients/ctl/output.h"
 #include "clients/ctl/shares.h"
 #include "clients/ctl/snapshot.h"
@@ -39,27 +40,63 @@ static void show_me(const struct view *view)
 		output_row(view->ctl, "names", "%s", text);
 }
 
+/* The first one is in use. */
+static void show_uplinks(const struct view *view)
+{
+	for (size_t i = 1; i < values_count(view->mapper, "uplinks"); i++) {
+		json_object *uplink = values_element(view->mapper, "uplinks", i);
+		char interface[TEXT_SIZE], address[TEXT_SIZE];
+
+		text_clean(values_text(uplink, "interface"), interface);
+		text_clean(values_text(uplink, "address"), address);
+		output_row(view->ctl, i > 1 ? "" : "not used", "%s on %s", address, interface);
+	}
+}
+
+static void show_outside(const struct view *view)
+{
+	json_object *result = values_member(view->mapper, "gateway_result");
+	const char *result_protocol = values_text(result, "protocol");
+	const char *verified = values_text(view->mapper, "verified");
+	char external[TEXT_SIZE], kind[TEXT_SIZE], protocol[TEXT_SIZE];
+
+	text_value(values_member(view->mapper, "external_address"), external);
+	text_value(values_member(view->mapper, "nat_kind"), kind);
+	text_value(values_member(view->mapper, "protocol"), protocol);
+	output_row(view->ctl, "outside", "%s, %s%s%s%s", external, kind,
+		   strcmp(protocol, "none") ? " by " : "", strcmp(protocol, "none") ? protocol : "",
+		   !strcmp(verified, "yes")  ? ", proven from outside"
+		   : !strcmp(verified, "no") ? ", but a test from outside failed"
+					     : "");
+	if (!strcmp(values_text(view->mapper, "network_kind"), "captive"))
+		output_row(view->ctl, "", "log in to this network in a browser first");
+	if (*result_protocol)
+		output_row(view->ctl, "", "%s refused: %s (result %" PRIu64 ")",
+			   netcheck_protocol_name(result_protocol),
+			   netcheck_result_words(result_protocol, values_number(result, "code")),
+			   values_number(result, "code"));
+}
+
 static void show_network(const struct view *view)
 {
-	char interface[TEXT_SIZE], local[TEXT_SIZE], gateway[TEXT_SIZE], external[TEXT_SIZE];
-	char kind[TEXT_SIZE], protocol[TEXT_SIZE];
+	const char *kind = values_text(view->mapper, "network_kind");
+	char interface[TEXT_SIZE], local[TEXT_SIZE], gateway[TEXT_SIZE];
 
 	output_heading(view->ctl, "network");
 	text_clean(values_text(view->mapper, "primary_interface"), interface);
 	text_clean(values_text(view->mapper, "gateway"), gateway);
 	text_value(values_member(view->mapper, "local_address"), local);
-	text_value(values_member(view->mapper, "external_address"), external);
-	text_value(values_member(view->mapper, "nat_kind"), kind);
-	text_value(values_member(view->mapper, "protocol"), protocol);
 	if (!*interface) {
-		output_row(view->ctl, "inside", "none");
+		output_row(view->ctl, "inside", "none%s",
+			   !strcmp(kind, "link-local") ? " (no address was given to this host)"
+			   : !strcmp(kind, "no-route") ? " (an address, but no default route)"
+						       : "");
 		return;
 	}
 	output_row(view->ctl, "inside", "%s on %s%s%s", local, interface, *gateway ? " via " : "",
 		   gateway);
-	output_row(view->ctl, "outside", "%s, %s%s%s", external, kind,
-		   strcmp(protocol, "none") ? " by " : "",
-		   strcmp(protocol, "none") ? protocol : "");
+	show_outside(view);
+	show_uplinks(view);
 	output_row(view->ctl, "change", "number %" PRIu64,
 		   values_number(view->mapper, "network_generation"));
 }

@@ -15,6 +15,9 @@ static const struct {
 	{ "ttts", { "generation", "lease", "expires", "server" } },
 	{ "tts", { "generation", "time_us", "text" } },
 	{ "sbs", { "type", "everyone", "trouble" } },
+	{ "sssu", { "interface", "address", "gateway", "metric" } },
+	{ "ssq", { "gateway", "protocol", "port" } },
+	{ "su", { "protocol", "code" } },
 };
 
 void values_key(const char *name, char ret[static VALUES_KEY_SIZE])
