@@ -25,22 +25,38 @@ struct shown_ike {
 	uint64_t spi_initiator, spi_responder;
 	struct sockaddr_in endpoint;
 	uint64_t established; /* seconds of CLOCK_REALTIME */
+	uint64_t next_rekey;  /* the same; 0: none */
+	uint64_t retransmissions;
+	char last_error[120];
 };
 
 struct shown_child {
-	uint64_t id; /* 0: none is shown */
+	const char *state;
+	char ike_path[64];
 	uint32_t spi_in, spi_out;
 	const char *algorithm;
 	uint64_t established;
+	uint64_t next_rekey;
 };
 
 struct sa_object {
 	struct sa_object *next;
 	struct keyd *keyd;
 	uint64_t id;
-	char path[64], child_path[64];
-	sd_bus_slot *slot, *child_slot;
+	char path[64];
+	sd_bus_slot *slot;
+	uint64_t rekey_at; /* ms, that next_rekey was computed from */
 	struct shown_ike ike;
+};
+
+/* A child may change from one IKE SA to its successor. */
+struct child_object {
+	struct child_object *next;
+	struct keyd *keyd;
+	uint64_t id, sa;
+	char path[64];
+	sd_bus_slot *slot;
+	uint64_t rekey_at;
 	struct shown_child child;
 };
 
@@ -51,6 +67,7 @@ struct bus {
 	const char *state; /* announced last */
 	const char *reason;
 	struct sa_object *objects;
+	struct child_object *children;
 };
 
 #define COUNTER(name, field)                                                                       \
@@ -78,6 +95,8 @@ static const struct counter_description counter_descriptions[] = {
 	COUNTER("CookiesSent", cookies_sent),
 	COUNTER("OtherGroupWanted", other_group_wanted),
 	COUNTER("RefusedPeers", refused_peers),
+	COUNTER("Rekeyed", rekeyed),
+	COUNTER("ChildrenRekeyed", children_rekeyed),
 	COUNTER("NegotiationsBegun", negotiations_begun),
 	COUNTER("NegotiationsFailed", negotiations_failed),
 	COUNTER("Established", established),
@@ -155,6 +174,16 @@ static int on_rekey(sd_bus_message *call, void *userdata, sd_bus_error *ret_erro
 	return sd_bus_reply_method_return(call, NULL);
 }
 
+static int on_rekey_child(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
+{
+	struct child_object *object = userdata;
+
+	if (keyd_rekey_child(object->keyd, object->id) < 0)
+		return sd_bus_error_set(ret_error, HOMEWARD_ERROR_NOT_ESTABLISHED,
+					"this child SA is being ended");
+	return sd_bus_reply_method_return(call, NULL);
+}
+
 static int on_terminate(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
 {
 	struct sa_object *object = userdata;
@@ -166,7 +195,7 @@ static int on_terminate(sd_bus_message *call, void *userdata, sd_bus_error *ret_
 
 #define CHANGES      SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 #define IKE(field)   offsetof(struct sa_object, ike.field)
-#define CHILD(field) offsetof(struct sa_object, child.field)
+#define CHILD(field) offsetof(struct child_object, child.field)
 
 static const sd_bus_vtable ike_vtable[] = {
 	SD_BUS_VTABLE_START(0),
@@ -179,6 +208,9 @@ static const sd_bus_vtable ike_vtable[] = {
 	SD_BUS_PROPERTY("Endpoint", "(sq)", bus_property_endpoint, IKE(endpoint), CHANGES),
 	SD_BUS_PROPERTY("Proposal", "s", bus_property_text, IKE(proposal), CHANGES),
 	SD_BUS_PROPERTY("Established", "t", NULL, IKE(established), CHANGES),
+	SD_BUS_PROPERTY("NextRekey", "t", NULL, IKE(next_rekey), CHANGES),
+	SD_BUS_PROPERTY("Retransmissions", "t", NULL, IKE(retransmissions), 0),
+	SD_BUS_PROPERTY("LastError", "s", bus_property_text, IKE(last_error), CHANGES),
 	SD_BUS_METHOD("Rekey", "", "", on_rekey, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Terminate", "", "", on_terminate, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,
@@ -186,11 +218,14 @@ static const sd_bus_vtable ike_vtable[] = {
 
 static const sd_bus_vtable child_vtable[] = {
 	SD_BUS_VTABLE_START(0),
-	SD_BUS_PROPERTY("IkeSa", "o", get_path, offsetof(struct sa_object, path), CHANGES),
+	SD_BUS_PROPERTY("IkeSa", "o", get_path, CHILD(ike_path), CHANGES),
 	SD_BUS_PROPERTY("SpiIn", "u", NULL, CHILD(spi_in), CHANGES),
 	SD_BUS_PROPERTY("SpiOut", "u", NULL, CHILD(spi_out), CHANGES),
 	SD_BUS_PROPERTY("Algorithm", "s", get_text, CHILD(algorithm), CHANGES),
+	SD_BUS_PROPERTY("State", "s", get_text, CHILD(state), CHANGES),
 	SD_BUS_PROPERTY("Established", "t", NULL, CHILD(established), CHANGES),
+	SD_BUS_PROPERTY("NextRekey", "t", NULL, CHILD(next_rekey), CHANGES),
+	SD_BUS_METHOD("Rekey", "", "", on_rekey_child, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,
 };
 
@@ -215,8 +250,19 @@ static const char *state_word(const struct ike_sa *sa)
 	return NULL;
 }
 
-static void fill_ike(const struct ike_sa *sa, struct shown_ike *shown)
+/* A time of the loop as seconds of CLOCK_REALTIME; 0 for none. */
+static uint64_t realtime_of(const struct keyd *keyd, uint64_t at)
 {
+	uint64_t now = keyd_now(keyd), seconds = realtime_usec() / 1000000;
+
+	if (at == UINT64_MAX)
+		return 0;
+	return at > now ? seconds + (at - now) / 1000 : seconds;
+}
+
+static void fill_ike(struct sa_object *object, const struct ike_sa *sa)
+{
+	struct shown_ike *shown = &object->ike;
 	static const uint8_t none[16];
 
 	shown->state = state_word(sa);
@@ -233,38 +279,101 @@ static void fill_ike(const struct ike_sa *sa, struct shown_ike *shown)
 	shown->endpoint = sa->endpoint;
 	if (sa->state == IKE_SA_ESTABLISHED && !shown->established)
 		shown->established = realtime_usec() / 1000000;
+	if (sa->rekey_at != object->rekey_at)
+		shown->next_rekey = realtime_of(object->keyd, sa->rekey_at);
+	object->rekey_at = sa->rekey_at;
+	shown->retransmissions = sa->retransmitted;
+	snprintf(shown->last_error, sizeof shown->last_error, "%s",
+		 *sa->trouble ? sa->trouble : sa->failure);
 }
 
-static void hide_child(struct bus *bus, struct sa_object *object)
+static void fill_child(struct child_object *object, const struct ike_sa *sa,
+		       const struct ike_child *child)
 {
-	if (!object->child.id)
-		return;
-	sd_bus_emit_object_removed(bus->connection, object->child_path);
-	object->child_slot = sd_bus_slot_unref(object->child_slot);
-	object->child = (struct shown_child){};
+	struct shown_child *shown = &object->child;
+
+	object->sa = sa->id;
+	shown->state = child->closing ? "closing" : child->replaced ? "replaced" : "live";
+	snprintf(shown->ike_path, sizeof shown->ike_path, ROOT_PATH "/ike_sa/%ju",
+		 (uintmax_t)sa->id);
+	shown->spi_in = child->spi_in;
+	shown->spi_out = child->spi_out;
+	shown->algorithm = esp_suite_name(&child->suite);
+	/* Computed once, so that rounding is no change. */
+	if (child->rekey_at != object->rekey_at)
+		shown->next_rekey = realtime_of(object->keyd, child->rekey_at);
+	object->rekey_at = child->rekey_at;
 }
 
-static void show_child(struct bus *bus, struct sa_object *object, const struct ike_child *child)
+static void add_child(struct bus *bus, const struct ike_sa *sa, const struct ike_child *child)
 {
-	if (object->child.id && object->child.id != child->id)
-		hide_child(bus, object);
-	if (!child->id || !child->installed || object->child.id)
+	struct child_object *object = calloc(1, sizeof *object);
+
+	if (!object)
 		return;
-	object->child = (struct shown_child){
-		.id = child->id,
-		.spi_in = child->spi_in,
-		.spi_out = child->spi_out,
-		.algorithm = esp_suite_name(&child->suite),
-		.established = realtime_usec() / 1000000,
-	};
-	snprintf(object->child_path, sizeof object->child_path, ROOT_PATH "/child_sa/%ju",
+	object->keyd = bus->keyd;
+	object->id = child->id;
+	fill_child(object, sa, child);
+	object->child.established = realtime_usec() / 1000000;
+	snprintf(object->path, sizeof object->path, ROOT_PATH "/child_sa/%ju",
 		 (uintmax_t)child->id);
-	if (sd_bus_add_object_vtable(bus->connection, &object->child_slot, object->child_path,
-				     CHILD_INTERFACE, child_vtable, object) < 0) {
-		object->child = (struct shown_child){};
+	if (sd_bus_add_object_vtable(bus->connection, &object->slot, object->path, CHILD_INTERFACE,
+				     child_vtable, object) < 0) {
+		free(object);
 		return;
 	}
-	sd_bus_emit_object_added(bus->connection, object->child_path);
+	object->next = bus->children;
+	bus->children = object;
+	sd_bus_emit_object_added(bus->connection, object->path);
+}
+
+static void remove_child(struct bus *bus, struct child_object **at)
+{
+	struct child_object *object = *at;
+
+	sd_bus_emit_object_removed(bus->connection, object->path);
+	*at = object->next;
+	sd_bus_slot_unref(object->slot);
+	free(object);
+}
+
+static void show_child(struct bus *bus, const struct ike_sa *sa, const struct ike_child *child)
+{
+	struct child_object *object = bus->children;
+	struct shown_child former;
+
+	while (object && object->id != child->id)
+		object = object->next;
+	if (!object) {
+		add_child(bus, sa, child);
+		return;
+	}
+	former = object->child;
+	fill_child(object, sa, child);
+	if (memcmp(&former, &object->child, sizeof former))
+		sd_bus_emit_properties_changed(bus->connection, object->path, CHILD_INTERFACE,
+					       "IkeSa", "State", "NextRekey", NULL);
+}
+
+static bool is_shown(const struct ike_sa *sa, uint64_t id)
+{
+	for (size_t i = 0; sa && i < IKE_CHILDREN_LIMIT; i++)
+		if (sa->children[i].id == id && sa->children[i].installed)
+			return true;
+	return false;
+}
+
+/* `sa` NULL: none of that number is shown any more. */
+static void show_children(struct bus *bus, uint64_t id, const struct ike_sa *sa)
+{
+	for (size_t i = 0; sa && i < IKE_CHILDREN_LIMIT; i++)
+		if (sa->children[i].id && sa->children[i].installed)
+			show_child(bus, sa, &sa->children[i]);
+	for (struct child_object **at = &bus->children; *at;)
+		if ((*at)->sa == id && !is_shown(sa, (*at)->id))
+			remove_child(bus, at);
+		else
+			at = &(*at)->next;
 }
 
 static struct sa_object *add_object(struct bus *bus, const struct ike_sa *sa)
@@ -275,7 +384,7 @@ static struct sa_object *add_object(struct bus *bus, const struct ike_sa *sa)
 		return NULL;
 	object->keyd = bus->keyd;
 	object->id = sa->id;
-	fill_ike(sa, &object->ike);
+	fill_ike(object, sa);
 	snprintf(object->path, sizeof object->path, ROOT_PATH "/ike_sa/%ju", (uintmax_t)sa->id);
 	if (sd_bus_add_object_vtable(bus->connection, &object->slot, object->path, IKE_INTERFACE,
 				     ike_vtable, object) < 0) {
@@ -292,7 +401,6 @@ static void remove_object(struct bus *bus, struct sa_object **at)
 {
 	struct sa_object *object = *at;
 
-	hide_child(bus, object);
 	sd_bus_emit_object_removed(bus->connection, object->path);
 	*at = object->next;
 	sd_bus_slot_unref(object->slot);
@@ -303,12 +411,12 @@ static void announce_changes(struct bus *bus, struct sa_object *object, const st
 {
 	struct shown_ike former = object->ike;
 
-	fill_ike(sa, &object->ike);
+	fill_ike(object, sa);
 	if (memcmp(&former, &object->ike, sizeof former))
 		sd_bus_emit_properties_changed(bus->connection, object->path, IKE_INTERFACE, "Peer",
 					       "HostId", "State", "Role", "SpiInitiator",
 					       "SpiResponder", "Endpoint", "Proposal",
-					       "Established", NULL);
+					       "Established", "NextRekey", "LastError", NULL);
 }
 
 void bus_announce_sa(struct bus *bus, uint64_t id)
@@ -319,6 +427,7 @@ void bus_announce_sa(struct bus *bus, uint64_t id)
 	while (*at && (*at)->id != id)
 		at = &(*at)->next;
 	if (!sa || !state_word(sa)) {
+		show_children(bus, id, NULL);
 		if (*at)
 			remove_object(bus, at);
 		return;
@@ -329,7 +438,7 @@ void bus_announce_sa(struct bus *bus, uint64_t id)
 	else
 		object = add_object(bus, sa);
 	if (object)
-		show_child(bus, object, &sa->child);
+		show_children(bus, id, sa);
 }
 
 void bus_announce_state(struct bus *bus)
@@ -373,7 +482,13 @@ struct bus *bus_free(struct bus *bus)
 		struct sa_object *object = bus->objects;
 
 		bus->objects = object->next;
-		sd_bus_slot_unref(object->child_slot);
+		sd_bus_slot_unref(object->slot);
+		free(object);
+	}
+	while (bus->children) {
+		struct child_object *object = bus->children;
+
+		bus->children = object->next;
 		sd_bus_slot_unref(object->slot);
 		free(object);
 	}

@@ -12,6 +12,7 @@ enum ike_action_type {
 	IKE_ACTION_SIGN,    /* `data` by the host's key; answer with ike_manager_signed() */
 	IKE_ACTION_INSTALL, /* `child` with the keys `data`; answer with ike_manager_installed() */
 	IKE_ACTION_REMOVE,  /* the pair with child.spi_in */
+	IKE_ACTION_RETIRE,  /* the same: nothing more is sent on it, it receives a while */
 	IKE_ACTION_ACQUIRE_FAILED, /* for the peer `name`, because of `text` */
 	IKE_ACTION_CHANGED,        /* the SA `sa` is new, other than before, or gone */
 	IKE_ACTION_NOTE,           /* `text` for the timeline and the journal */
@@ -22,8 +23,14 @@ struct ike_child {
 	uint64_t id; /* its number on the bus; 0: there is none */
 	uint32_t spi_in, spi_out;
 	struct esp_suite suite;
-	bool initiator; /* whether we began the exchange that made it */
-	bool installed; /* tunneld has it */
+	bool initiator;      /* whether we began the exchange that made it */
+	bool installed;      /* tunneld has it */
+	bool closing;        /* our delete is wanted or under way */
+	bool told;           /* the delete is under way */
+	bool replaced;       /* by the peer, which is to delete it */
+	uint64_t created;    /* ms; when it was installed */
+	uint64_t rekey_at;   /* ms; UINT64_MAX: not by time */
+	uint64_t expires_at; /* ms; UINT64_MAX: never */
 };
 
 struct ike_action {
@@ -34,6 +41,7 @@ struct ike_action {
 	uint8_t *data; /* wiped with the action */
 	size_t size;
 	struct ike_child child;
+	uint64_t limit_octets, limit_packets; /* with INSTALL; 0: none */
 	uint8_t host_id[16];
 	char name[IKE_NAME_LIMIT];
 	char text[160];

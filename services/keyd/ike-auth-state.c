@@ -4,11 +4,10 @@
  * IKE_AUTH (RFC 7296 §1.2): both sides prove who they are, by certificates of the account and
  * signatures that identity and its like make, and agree on one child SA between their two host ids.
  */
+#include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-sa-internal.h"
 
 #include <stdio.h>
-
-#define SPI_MINIMUM 0x40000000 /* what InstallSa of Tunnel1 takes */
 
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 
@@ -43,17 +42,6 @@ int ike_auth_ask_signature(struct ike_sa *sa, uint64_t now)
 		r = -ENOMEM;
 	free(octets);
 	return r;
-}
-
-/* A number for our inbound direction that no other pair has. */
-static uint32_t choose_spi(struct ike_context *context)
-{
-	uint32_t spi;
-
-	do
-		context->random.fill(context->random.userdata, &spi, sizeof spi);
-	while (spi < SPI_MINIMUM || context->surroundings->spi_in_use(context->userdata, spi));
-	return spi;
 }
 
 /*
@@ -114,42 +102,6 @@ static int check_peer(struct ike_sa *sa, const struct ike_chain *chain, char nam
 	return r < 0 ? -EACCES : 0;
 }
 
-/* Every protocol and port. */
-static bool is_unlimited(const struct ike_selector *selector)
-{
-	return !selector->protocol && !selector->port_first && selector->port_last == UINT16_MAX;
-}
-
-static bool selectors_cover(const struct ike_selectors *selectors, const uint8_t address[16])
-{
-	for (size_t i = 0; i < selectors->n_items; i++)
-		if (is_unlimited(&selectors->items[i]) &&
-		    memcmp(selectors->items[i].first, address, 16) <= 0 &&
-		    memcmp(selectors->items[i].last, address, 16) >= 0)
-			return true;
-	return false;
-}
-
-/* Exactly this one address. */
-static bool selectors_are(const struct ike_selectors *selectors, const uint8_t address[16])
-{
-	return selectors->n_items == 1 && is_unlimited(&selectors->items[0]) &&
-	       !memcmp(selectors->items[0].first, address, 16) &&
-	       !memcmp(selectors->items[0].last, address, 16);
-}
-
-static int read_selectors(const struct ike_chain *chain, struct ike_selectors *initiator,
-			  struct ike_selectors *responder)
-{
-	const struct ike_payload *tsi = ike_chain_find(chain, IKE_PAYLOAD_TSI);
-	const struct ike_payload *tsr = ike_chain_find(chain, IKE_PAYLOAD_TSR);
-
-	if (!tsi || !tsr || ike_selectors_read(tsi, initiator) < 0 ||
-	    ike_selectors_read(tsr, responder) < 0)
-		return -EBADMSG;
-	return 0;
-}
-
 /* A host id (RFC 6281 §6.3) whose low half is the one the certificate proves. */
 static bool is_host_id(const uint8_t address[16], const uint8_t eui64[8])
 {
@@ -166,14 +118,15 @@ static bool find_peer_host_id(struct ike_sa *sa, const struct ike_selectors *off
 	for (size_t i = 0; i < offered->n_items; i++) {
 		const struct ike_selector *selector = &offered->items[i];
 
-		if (is_unlimited(selector) && !memcmp(selector->first, selector->last, 16) &&
+		if (ike_selector_is_unlimited(selector) &&
+		    !memcmp(selector->first, selector->last, 16) &&
 		    is_host_id(selector->first, eui64)) {
 			memcpy(ret, selector->first, 16);
 			return true;
 		}
 	}
 	return context->surroundings->find_host_id(context->userdata, sa->peer, ret) &&
-	       is_host_id(ret, eui64) && selectors_cover(offered, ret);
+	       is_host_id(ret, eui64) && ike_selectors_cover(offered, ret);
 }
 
 /* Responder: the child the peer asks for. 0, or the notification why there will be none. */
@@ -182,53 +135,44 @@ static uint16_t choose_child(struct ike_sa *sa, const struct ike_chain *chain,
 {
 	const struct ike_payload *proposals = ike_chain_find(chain, IKE_PAYLOAD_SA);
 	struct ike_selectors initiator, responder;
-	struct ike_child child = {};
+	uint32_t spi_out;
+	struct esp_suite suite;
+	struct ike_child *child;
 	int r;
 
-	if (!proposals || read_selectors(chain, &initiator, &responder) < 0)
+	if (!proposals || ike_selectors_find(chain, &initiator, &responder) < 0)
 		return IKE_NOTIFY_INVALID_SYNTAX;
-	if (!selectors_cover(&responder, sa->context->local->host_id) ||
+	if (!ike_selectors_cover(&responder, sa->context->local->host_id) ||
 	    !find_peer_host_id(sa, &initiator, eui64, sa->peer_host_id))
 		return IKE_NOTIFY_TS_UNACCEPTABLE;
 	r = ike_proposal_choose_esp(&sa->context->preferences, proposals->data, proposals->size,
-				    IKE_WITHOUT_KEY_EXCHANGE, &child.suite, &child.spi_out,
+				    IKE_WITHOUT_KEY_EXCHANGE, &suite, &spi_out,
 				    &sa->child_proposal);
 	if (r < 0)
 		return r == -ENOENT ? IKE_NOTIFY_NO_PROPOSAL_CHOSEN : IKE_NOTIFY_INVALID_SYNTAX;
-	child.spi_in = choose_spi(sa->context);
-	child.id = sa->context->surroundings->next_child_id(sa->context->userdata);
-	sa->child = child;
+	child = ike_child_add(sa, false);
+	if (!child)
+		return IKE_NOTIFY_NO_ADDITIONAL_SAS;
+	child->suite = suite;
+	child->spi_out = spi_out;
 	return 0;
 }
 
-/* The keys of the child go out with the request to install it. */
+/* The keys of the first child are of the nonces of IKE_SA_INIT (§2.17). */
 static int ask_install(struct ike_sa *sa, uint64_t now)
 {
-	uint8_t material[ESP_KEYMAT_LIMIT], keys[ESP_KEYMAT_LIMIT];
-	size_t half = esp_suite_key_size(&sa->child.suite);
-	struct ike_action *action = NULL;
-	struct writer writer = writer_init(keys, sizeof keys);
-	int r;
+	struct ike_child *child = &sa->children[0];
+	uint8_t material[ESP_KEYMAT_LIMIT];
+	int r = ike_keys_derive_child(&sa->suite, &sa->keys, ike_sa_nonce(sa, true),
+				      ike_sa_nonce(sa, false), material,
+				      2 * esp_suite_key_size(&child->suite));
 
-	r = ike_keys_derive_child(&sa->suite, &sa->keys, ike_sa_nonce(sa, true),
-				  ike_sa_nonce(sa, false), material, 2 * half);
-	if (r >= 0) {
-		/* KEYMAT has initiator to responder first (§2.17), tunneld wants inbound first. */
-		writer_copy(&writer, sa->initiator ? material + half : material, half);
-		writer_copy(&writer, sa->initiator ? material : material + half, half);
-		action = ike_actions_add(&sa->context->actions, IKE_ACTION_INSTALL, sa->id, keys,
-					 writer.position);
-	}
+	if (r >= 0)
+		r = ike_child_install(sa, child, material);
 	explicit_bzero(material, sizeof material);
-	explicit_bzero(keys, sizeof keys);
-	if (!action)
-		return r < 0 ? r : -ENOMEM;
-	action->child = sa->child;
-	action->endpoint = sa->endpoint;
-	memcpy(action->host_id, sa->peer_host_id, sizeof action->host_id);
-	strcpy(action->name, sa->peer);
-	ike_sa_set_state(sa, IKE_SA_INSTALLING, now + IKE_INTERNAL_LIMIT);
-	return 0;
+	if (r >= 0)
+		ike_sa_set_state(sa, IKE_SA_INSTALLING, now + IKE_INTERNAL_LIMIT);
+	return r;
 }
 
 /* Ends an SA whose request we refuse; the answer is kept for repetitions. */
@@ -282,7 +226,7 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 	}
 	refusal = sa->context->surroundings->admit(sa->context->userdata, sa, now);
 	if (refusal) {
-		sa->child = (struct ike_child){};
+		ike_child_forget(sa, &sa->children[0]);
 		refuse(sa, now, refusal);
 		return;
 	}
@@ -319,6 +263,7 @@ static int send_auth_request(struct ike_sa *sa, uint64_t now, const uint8_t *sig
 	struct ike_context *context = sa->context;
 	uint8_t buffer[IKE_MESSAGE_LIMIT];
 	struct ike_builder inner;
+	struct ike_child *child;
 	int r;
 
 	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
@@ -327,13 +272,11 @@ static int send_auth_request(struct ike_sa *sa, uint64_t now, const uint8_t *sig
 		return r;
 	if (!context->surroundings->has_other(context->userdata, sa))
 		ike_builder_add_notify(&inner, IKE_NOTIFY_INITIAL_CONTACT, NULL, 0);
-	sa->child = (struct ike_child){
-		.id = context->surroundings->next_child_id(context->userdata),
-		.spi_in = choose_spi(context),
-		.initiator = true,
-	};
+	child = ike_child_add(sa, true);
+	if (!child)
+		return -ENOSPC;
 	ike_proposal_write_esp_offer(ike_builder_open(&inner, IKE_PAYLOAD_SA),
-				     &context->preferences, sa->child.spi_in,
+				     &context->preferences, child->spi_in,
 				     IKE_WITHOUT_KEY_EXCHANGE);
 	ike_builder_close(&inner);
 	ike_builder_add_selector(&inner, IKE_PAYLOAD_TSI, context->local->host_id);
@@ -354,7 +297,7 @@ static void send_auth_answer(struct ike_sa *sa)
 		ike_builder_add_notify(&inner, sa->child_error, NULL, 0);
 	} else {
 		ike_proposal_write_esp(ike_builder_open(&inner, IKE_PAYLOAD_SA), sa->child_proposal,
-				       &sa->child.suite, sa->child.spi_in);
+				       &sa->children[0].suite, sa->children[0].spi_in);
 		ike_builder_close(&inner);
 		ike_builder_add_selector(&inner, IKE_PAYLOAD_TSI, sa->peer_host_id);
 		ike_builder_add_selector(&inner, IKE_PAYLOAD_TSR, sa->context->local->host_id);
@@ -370,6 +313,8 @@ static void become_established(struct ike_sa *sa, uint64_t now)
 {
 	sa->context->counters.established++;
 	ike_sa_set_state(sa, IKE_SA_ESTABLISHED, now + IKE_LIVENESS_SILENCE);
+	sa->window_told = true;
+	ike_lifetimes_begin_sa(sa, now);
 	sa->context->surroundings->established(sa->context->userdata, sa, now);
 }
 
@@ -399,18 +344,19 @@ void ike_sa_signed(struct ike_sa *sa, uint64_t now, const uint8_t *signature, si
 		ike_sa_fail(sa, "cannot go on after the signature");
 }
 
-void ike_sa_installed(struct ike_sa *sa, uint64_t now, bool success, const char *reason)
+void ike_auth_installed(struct ike_sa *sa, uint64_t now, bool success, const char *reason)
 {
 	if (sa->state != IKE_SA_INSTALLING)
 		return;
 	if (!success)
 		snprintf(sa->failure, sizeof sa->failure, "tunneld did not install it: %s", reason);
-	sa->child.installed = success;
+	if (success)
+		ike_child_begin(sa, now, &sa->children[0]);
 	if (sa->initiator) {
 		if (success) {
 			become_established(sa, now);
 		} else {
-			ike_sa_forget_child(sa);
+			ike_child_forget(sa, &sa->children[0]);
 			ike_informational_delete(sa, now);
 		}
 		return;
@@ -418,7 +364,7 @@ void ike_sa_installed(struct ike_sa *sa, uint64_t now, bool success, const char 
 	if (!success) {
 		/* The IKE SA stands, its child does not (§1.2). */
 		sa->child_error = IKE_NOTIFY_TEMPORARY_FAILURE;
-		ike_sa_forget_child(sa);
+		ike_child_forget(sa, &sa->children[0]);
 	}
 	/* The answer goes out after this, so the child is there for the first packet. */
 	become_established(sa, now);
@@ -431,14 +377,14 @@ static const char *accept_child(struct ike_sa *sa, const struct ike_chain *chain
 	const struct ike_payload *proposal = ike_chain_find(chain, IKE_PAYLOAD_SA);
 	struct ike_selectors initiator, responder;
 
-	if (!proposal || read_selectors(chain, &initiator, &responder) < 0)
+	if (!proposal || ike_selectors_find(chain, &initiator, &responder) < 0)
 		return "its answer is incomplete";
-	if (!selectors_are(&initiator, sa->context->local->host_id) ||
-	    !selectors_are(&responder, sa->peer_host_id))
+	if (!ike_selectors_are(&initiator, sa->context->local->host_id) ||
+	    !ike_selectors_are(&responder, sa->peer_host_id))
 		return "it wants other traffic than we do";
 	if (ike_proposal_read_esp_answer(&sa->context->preferences, proposal->data, proposal->size,
-					 IKE_WITHOUT_KEY_EXCHANGE, &sa->child.suite,
-					 &sa->child.spi_out) < 0)
+					 IKE_WITHOUT_KEY_EXCHANGE, &sa->children[0].suite,
+					 &sa->children[0].spi_out) < 0)
 		return "it chose an algorithm we did not offer";
 	return NULL;
 }
@@ -447,7 +393,7 @@ static const char *accept_child(struct ike_sa *sa, const struct ike_chain *chain
 static void reject(struct ike_sa *sa, uint64_t now, const char *reason)
 {
 	snprintf(sa->failure, sizeof sa->failure, "%s", reason);
-	ike_sa_forget_child(sa);
+	ike_child_forget(sa, &sa->children[0]);
 	ike_informational_delete(sa, now);
 }
 

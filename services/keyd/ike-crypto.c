@@ -92,37 +92,29 @@ int ike_prf_plus(uint16_t prf, const void *key, size_t key_size, const struct ik
 	return r;
 }
 
-int ike_keys_derive(const struct ike_suite *suite, struct ike_octets nonce_initiator,
-		    struct ike_octets nonce_responder, struct ike_octets shared,
-		    uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret)
+/* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr from SKEYSEED; AEAD has no SK_a. */
+static int expand(const struct ike_suite *suite, struct ike_octets seed,
+		  struct ike_octets nonce_initiator, struct ike_octets nonce_responder,
+		  uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret)
 {
-	uint8_t nonces[2 * IKE_NONCE_MAXIMUM], spis[16], seed[IKE_PRF_LIMIT];
-	uint8_t material[3 * IKE_PRF_LIMIT + 2 * IKE_KEY_LIMIT];
+	uint8_t spis[16], material[3 * IKE_PRF_LIMIT + 2 * IKE_KEY_LIMIT];
+	const struct ike_octets data[] = { nonce_initiator, nonce_responder, { spis, 16 } };
 	struct ike_keys keys = {
 		.prf_size = ike_prf_size(suite->prf),
 		.key_size = suite->key_bits / 8 + SALT_SIZE,
 	};
-	struct writer writer = writer_init(nonces, sizeof nonces);
+	struct writer writer = writer_init(spis, sizeof spis);
+	size_t size = 3 * keys.prf_size + 2 * keys.key_size;
 	struct reader reader;
 	int r;
 
-	writer_copy(&writer, nonce_initiator.data, nonce_initiator.size);
-	writer_copy(&writer, nonce_responder.data, nonce_responder.size);
-	if (writer.failed || keys.key_size > IKE_KEY_LIMIT)
+	if (keys.key_size > IKE_KEY_LIMIT)
 		return -EINVAL;
-	r = ike_prf(suite->prf, nonces, writer.position, &shared, 1, seed);
+	writer_u64(&writer, spi_initiator);
+	writer_u64(&writer, spi_responder);
+	r = ike_prf_plus(suite->prf, seed.data, seed.size, data, ARRAY_SIZE(data), material, size);
 	if (r >= 0) {
-		struct ike_octets data[] = { nonce_initiator, nonce_responder, { spis, 16 } };
-		struct writer spi_writer = writer_init(spis, sizeof spis);
-
-		writer_u64(&spi_writer, spi_initiator);
-		writer_u64(&spi_writer, spi_responder);
-		r = ike_prf_plus(suite->prf, seed, keys.prf_size, data, ARRAY_SIZE(data), material,
-				 3 * keys.prf_size + 2 * keys.key_size);
-	}
-	if (r >= 0) {
-		/* SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr; AEAD has no SK_a. */
-		reader = reader_init(material, 3 * keys.prf_size + 2 * keys.key_size);
+		reader = reader_init(material, size);
 		reader_copy(&reader, keys.d, keys.prf_size);
 		reader_copy(&reader, keys.ei, keys.key_size);
 		reader_copy(&reader, keys.er, keys.key_size);
@@ -130,9 +122,45 @@ int ike_keys_derive(const struct ike_suite *suite, struct ike_octets nonce_initi
 		reader_copy(&reader, keys.pr, keys.prf_size);
 		*ret = keys;
 	}
-	OPENSSL_cleanse(seed, sizeof seed);
 	OPENSSL_cleanse(material, sizeof material);
 	OPENSSL_cleanse(&keys, sizeof keys);
+	return r;
+}
+
+int ike_keys_derive(const struct ike_suite *suite, struct ike_octets nonce_initiator,
+		    struct ike_octets nonce_responder, struct ike_octets shared,
+		    uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret)
+{
+	uint8_t nonces[2 * IKE_NONCE_MAXIMUM], seed[IKE_PRF_LIMIT];
+	struct writer writer = writer_init(nonces, sizeof nonces);
+	int r;
+
+	writer_copy(&writer, nonce_initiator.data, nonce_initiator.size);
+	writer_copy(&writer, nonce_responder.data, nonce_responder.size);
+	if (writer.failed)
+		return -EINVAL;
+	r = ike_prf(suite->prf, nonces, writer.position, &shared, 1, seed);
+	if (r >= 0)
+		r = expand(suite, (struct ike_octets){ seed, ike_prf_size(suite->prf) },
+			   nonce_initiator, nonce_responder, spi_initiator, spi_responder, ret);
+	OPENSSL_cleanse(seed, sizeof seed);
+	return r;
+}
+
+int ike_keys_rekey(uint16_t former_prf, const struct ike_keys *former,
+		   const struct ike_suite *suite, struct ike_octets nonce_initiator,
+		   struct ike_octets nonce_responder, struct ike_octets shared,
+		   uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret)
+{
+	const struct ike_octets data[] = { shared, nonce_initiator, nonce_responder };
+	uint8_t seed[IKE_PRF_LIMIT];
+	int r;
+
+	r = ike_prf(former_prf, former->d, former->prf_size, data, ARRAY_SIZE(data), seed);
+	if (r >= 0)
+		r = expand(suite, (struct ike_octets){ seed, former->prf_size }, nonce_initiator,
+			   nonce_responder, spi_initiator, spi_responder, ret);
+	OPENSSL_cleanse(seed, sizeof seed);
 	return r;
 }
 
@@ -146,6 +174,15 @@ int ike_keys_derive_child(const struct ike_suite *suite, const struct ike_keys *
 			  uint8_t *ret, size_t size)
 {
 	struct ike_octets data[] = { nonce_initiator, nonce_responder };
+
+	return ike_prf_plus(suite->prf, keys->d, keys->prf_size, data, ARRAY_SIZE(data), ret, size);
+}
+
+int ike_keys_derive_child_fresh(const struct ike_suite *suite, const struct ike_keys *keys,
+				struct ike_octets shared, struct ike_octets nonce_initiator,
+				struct ike_octets nonce_responder, uint8_t *ret, size_t size)
+{
+	struct ike_octets data[] = { shared, nonce_initiator, nonce_responder };
 
 	return ike_prf_plus(suite->prf, keys->d, keys->prf_size, data, ARRAY_SIZE(data), ret, size);
 }

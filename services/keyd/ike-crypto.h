@@ -47,6 +47,15 @@ void ike_keys_wipe(struct ike_keys *keys);
 int ike_keys_derive_child(const struct ike_suite *suite, const struct ike_keys *keys,
 			  struct ike_octets nonce_initiator, struct ike_octets nonce_responder,
 			  uint8_t *ret, size_t size);
+/* The same with a key exchange of its own, or without one when `shared` is empty. */
+int ike_keys_derive_child_fresh(const struct ike_suite *suite, const struct ike_keys *keys,
+				struct ike_octets shared, struct ike_octets nonce_initiator,
+				struct ike_octets nonce_responder, uint8_t *ret, size_t size);
+/* Those of an IKE SA that takes the place of another (§2.18): the former's prf makes the seed. */
+int ike_keys_rekey(uint16_t former_prf, const struct ike_keys *former,
+		   const struct ike_suite *suite, struct ike_octets nonce_initiator,
+		   struct ike_octets nonce_responder, struct ike_octets shared,
+		   uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret);
 
 /*
  * A message whose one payload is SK around the chain `inner` that begins with type `first`. `key`

@@ -16,17 +16,9 @@ struct exchange {
 	void (*response)(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
 };
 
-/* We make new IKE SAs instead of rekeying within one; a peer may go on with the one it has (§1.3).
- */
-static void refuse_child(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
-{
-	ike_sa_answer_error(sa, IKE_EXCHANGE_CREATE_CHILD_SA, IKE_NOTIFY_NO_ADDITIONAL_SAS, NULL,
-			    0);
-}
-
 static const struct exchange exchanges[] = {
 	{ IKE_EXCHANGE_AUTH, ike_auth_request, ike_auth_response },
-	{ IKE_EXCHANGE_CREATE_CHILD_SA, refuse_child, NULL },
+	{ IKE_EXCHANGE_CREATE_CHILD_SA, ike_create_child_request, ike_create_child_response },
 	{ IKE_EXCHANGE_INFORMATIONAL, ike_informational_request, ike_informational_response },
 };
 
@@ -474,6 +466,7 @@ void ike_sa_receive(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *f
 		receive_response(sa, now, from, header, data, size);
 	else
 		receive_request(sa, now, from, header, data, size);
+	ike_sa_pursue(sa, now);
 }
 
 bool ike_sa_repeat_init(struct ike_sa *sa, const struct sockaddr_in *from, const uint8_t *data,

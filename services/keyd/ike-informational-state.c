@@ -1,9 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* INFORMATIONAL (RFC 7296 §1.4): deletes, and the question whether the other side is there. */
+#include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-sa-internal.h"
 
-/* Whether the payload deletes the whole SA; its child's pair is removed at once. */
+/* The peer closes one child; its inbound half is our outbound one. */
+static void end_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *answer)
+{
+	struct ike_child *child = ike_child_find_out(sa, spi);
+
+	if (!child)
+		return;
+	/* When both delete it at once, each has said so already (§1.4.1, §2.25.1). */
+	if (!child->told)
+		ike_builder_add_delete_esp(answer, child->spi_in);
+	ike_child_end(sa, child);
+}
+
+/* Whether the payload deletes the whole SA; children are ended at once. */
 static bool apply_delete(struct ike_sa *sa, const struct ike_payload *payload,
 			 struct ike_builder *answer)
 {
@@ -18,19 +32,23 @@ static bool apply_delete(struct ike_sa *sa, const struct ike_payload *payload,
 		return true;
 	if (protocol != IKE_PROTOCOL_ESP || spi_size != IKE_SPI_SIZE_ESP)
 		return false;
+	ike_rekey_sa_use(sa);
 	reader = reader_init(spis.data, spis.size);
 	while (n-- > 0)
-		if (reader_u32(&reader) == sa->child.spi_out && sa->child.id) {
-			/* It names its inbound half, the answer names ours (§1.4.1). */
-			ike_builder_add_delete_esp(answer, sa->child.spi_in);
-			ike_sa_remove_child(sa);
-			sa->delete_wanted = true;
-		}
+		end_child(sa, reader_u32(&reader), answer);
 	return false;
+}
+
+/* Whether the peer has just taken the last child, and no other is to come. */
+static bool is_useless(const struct ike_sa *sa)
+{
+	return sa->state == IKE_SA_ESTABLISHED && !sa->superseded && !ike_child_count(sa) &&
+	       !sa->ours && !sa->theirs && !sa->child_wanted;
 }
 
 void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
 {
+	unsigned int n_children = ike_child_count(sa);
 	uint8_t buffer[256];
 	struct ike_builder answer;
 	struct ike_notify error;
@@ -49,23 +67,44 @@ void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike
 	ike_sa_answer_sealed(sa, IKE_EXCHANGE_INFORMATIONAL, &answer);
 	if (ended) {
 		sa->context->counters.deleted++;
-		ike_sa_remove_child(sa);
+		/* A successor the peer has made takes the children (§2.8.2). */
+		ike_rekey_sa_forget(sa);
+		ike_sa_remove_children(sa);
 		ike_requests_clear(&sa->requests);
 		ike_sa_set_state(sa, IKE_SA_CLOSED, now + IKE_CLOSED_LINGER);
-	} else if (sa->delete_wanted && sa->state == IKE_SA_ESTABLISHED) {
-		/* Without its one child an SA is of no use. */
+	} else if (n_children && is_useless(sa)) {
 		ike_informational_delete(sa, now);
 	}
 }
 
 void ike_informational_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
 {
-	if (sa->state != IKE_SA_DELETING)
-		return;
-	if (sa->delete_wanted)
-		ike_informational_delete(sa, now);
-	else
+	struct ike_child *child;
+
+	switch ((enum ike_purpose)sa->answered.purpose) {
+	case IKE_PURPOSE_PROBE:
+		break;
+	case IKE_PURPOSE_DELETE_CHILD:
+		child = ike_child_find(sa, sa->answered.subject);
+		if (child)
+			ike_child_end(sa, child);
+		break;
+	case IKE_PURPOSE_DELETE_SA:
 		ike_sa_drop(sa);
+		break;
+	}
+}
+
+static int request(struct ike_sa *sa, uint64_t now, enum ike_purpose purpose, uint64_t subject,
+		   struct ike_builder *inner, uint64_t deadline)
+{
+	int r = ike_sa_request_sealed(sa, now, IKE_EXCHANGE_INFORMATIONAL, inner, deadline);
+
+	if (r < 0)
+		return r;
+	ike_sa_last_request(sa)->purpose = purpose;
+	ike_sa_last_request(sa)->subject = subject;
+	return 0;
 }
 
 void ike_informational_delete(struct ike_sa *sa, uint64_t now)
@@ -73,27 +112,40 @@ void ike_informational_delete(struct ike_sa *sa, uint64_t now)
 	uint8_t buffer[64];
 	struct ike_builder inner;
 
-	ike_sa_remove_child(sa);
+	ike_sa_remove_children(sa);
 	if (sa->state != IKE_SA_DELETING) {
 		sa->context->counters.deleted++;
 		ike_sa_set_state(sa, IKE_SA_DELETING, now + IKE_DELETE_DEADLINE);
 	}
-	/* One request at a time: after the response to what is under way. */
+	/* The last request of all: after the answers to what is under way. */
 	sa->delete_wanted = ike_requests_waiting(&sa->requests);
 	if (sa->delete_wanted)
 		return;
 	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
 	ike_builder_add_delete_ike(&inner);
-	if (ike_sa_request_sealed(sa, now, IKE_EXCHANGE_INFORMATIONAL, &inner,
-				  IKE_DELETE_DEADLINE) < 0)
+	if (request(sa, now, IKE_PURPOSE_DELETE_SA, 0, &inner, IKE_DELETE_DEADLINE) < 0)
 		ike_sa_drop(sa);
+}
+
+int ike_informational_delete_child(struct ike_sa *sa, uint64_t now, const struct ike_child *child)
+{
+	uint8_t buffer[64];
+	struct ike_builder inner;
+
+	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
+	ike_builder_add_delete_esp(&inner, child->spi_in);
+	return request(sa, now, IKE_PURPOSE_DELETE_CHILD, child->id, &inner, IKE_LIVENESS_DEADLINE);
 }
 
 void ike_informational_probe(struct ike_sa *sa, uint64_t now)
 {
-	uint8_t buffer[1];
+	uint8_t buffer[16];
 	struct ike_builder inner;
 
 	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
-	ike_sa_request_sealed(sa, now, IKE_EXCHANGE_INFORMATIONAL, &inner, IKE_LIVENESS_DEADLINE);
+	/* A successor of an SA begins with a window of one (§2.3). */
+	if (!sa->window_told)
+		ike_sa_add_window(&inner);
+	sa->window_told = true;
+	request(sa, now, IKE_PURPOSE_PROBE, 0, &inner, IKE_LIVENESS_DEADLINE);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-manager-state.h"
 
+#include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-sa-internal.h"
 
 #include <stdio.h>
@@ -159,8 +160,8 @@ static bool spi_in_use(void *userdata, uint32_t spi)
 {
 	const struct ike_manager *manager = userdata;
 
-	for (const struct ike_sa *sa = manager->sas; sa; sa = sa->next)
-		if (sa->child.id && sa->child.spi_in == spi)
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (ike_child_find_in(sa, spi))
 			return true;
 	return false;
 }
@@ -182,7 +183,7 @@ static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 	struct ike_manager *manager = userdata;
 	struct peer *peer = find_peer(manager, sa->peer, sa->peer_host_id);
 
-	if (!sa->child.installed)
+	if (!ike_child_main(sa))
 		return;
 	for (struct ike_sa *other = manager->sas; other; other = other->next) {
 		if (other == sa || other->state != IKE_SA_ESTABLISHED ||
@@ -202,12 +203,44 @@ static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 			 sa->initiator ? "initiator" : "responder");
 }
 
+static void adopt(void *userdata, struct ike_sa *sa)
+{
+	add_sa(userdata, sa);
+}
+
+static struct ike_sa *find_by_own_spi(void *userdata, uint64_t spi)
+{
+	const struct ike_manager *manager = userdata;
+
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
+		if (ike_sa_spi(sa) == spi && sa->state == IKE_SA_ESTABLISHED)
+			return sa;
+	return NULL;
+}
+
+/* A new SA from the beginning, whose coming ends the former one. */
+static void renew(void *userdata, struct ike_sa *sa, uint64_t now)
+{
+	struct ike_manager *manager = userdata;
+	struct ike_sa *next;
+
+	for (next = manager->sas; next; next = next->next)
+		if (is_with(next, sa->peer) && ike_sa_is_connecting(next))
+			return;
+	next = ike_sa_initiate(&manager->context, now, sa->peer, sa->peer_host_id, &sa->endpoint);
+	if (next)
+		add_sa(manager, next);
+}
+
 static const struct ike_surroundings surroundings = {
 	.admit = admit,
 	.find_host_id = find_host_id,
 	.has_other = has_other,
 	.spi_in_use = spi_in_use,
 	.next_child_id = next_child_id,
+	.adopt = adopt,
+	.find = find_by_own_spi,
+	.renew = renew,
 	.established = established,
 };
 
@@ -221,6 +254,7 @@ int ike_manager_new(const struct ike_random *random, struct ike_manager **ret)
 	manager->cookies_from = IKE_HALF_OPEN_EASY;
 	ike_manager_set_datagram_size(manager, IKE_DATAGRAM_SIZE);
 	ike_preferences_init(&manager->context.preferences);
+	ike_lifetimes_init(&manager->context.lifetimes);
 	manager->context.surroundings = &surroundings;
 	manager->context.userdata = manager;
 	ike_actions_init(&manager->context.actions);
@@ -270,6 +304,11 @@ void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n)
 void ike_manager_set_datagram_size(struct ike_manager *manager, unsigned int size)
 {
 	manager->context.fragment_limit = size - IKE_DATAGRAM_OVERHEAD;
+}
+
+void ike_manager_set_lifetimes(struct ike_manager *manager, const struct ike_lifetimes *lifetimes)
+{
+	manager->context.lifetimes = *lifetimes;
 }
 
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime)
@@ -499,6 +538,22 @@ static void move_sas(struct ike_manager *manager, uint64_t now, const struct pee
 			ike_sa_move(sa, now, &peer->shown.endpoint);
 }
 
+/* What tunneld sees and we do not: a pair that has carried enough, a peer that is silent. */
+static void look_at_traffic(struct ike_manager *manager, uint64_t now, const struct peer *peer)
+{
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next) {
+		struct ike_child *worn;
+
+		if (sa->state != IKE_SA_ESTABLISHED || !is_for(sa, &peer->shown))
+			continue;
+		worn = peer->shown.worn ? ike_child_find_in(sa, peer->shown.worn) : NULL;
+		if (worn && worn->rekey_at > now)
+			ike_sa_rekey_child(sa, now, worn->id);
+		if (peer->shown.silent && !sa->superseded)
+			ike_sa_probe(sa, now);
+	}
+}
+
 void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 			   const struct ike_tunnel_peer *peers, size_t n_peers)
 {
@@ -515,6 +570,7 @@ void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 		moved = !same_endpoint(&peer->shown.endpoint, &peers[i].endpoint);
 		peer->shown = peers[i];
 		peer->present = true;
+		look_at_traffic(manager, now, peer);
 		if (peer->shown.state != IKE_PEER_ACQUIRING)
 			peer->acquiring_since = UINT64_MAX;
 		/* Only what changed: between two looks an SA may have learnt a newer address
@@ -543,7 +599,7 @@ void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)
 		 */
 		if (ike_sa_is_connecting(sa) && sa->state != IKE_SA_INSTALLING)
 			continue;
-		ike_sa_forget_child(sa);
+		ike_sa_forget_children(sa);
 		ike_sa_delete(sa, now);
 	}
 	reap(manager, now);
@@ -678,30 +734,40 @@ void ike_manager_signed(struct ike_manager *manager, uint64_t now, uint64_t id,
 void ike_manager_installed(struct ike_manager *manager, uint64_t now, uint64_t id, uint32_t spi_in,
 			   bool success, const char *reason)
 {
-	struct ike_sa *sa = find_sa(manager, id);
+	struct ike_sa *sa = manager->sas;
 
-	if (sa && sa->child.spi_in == spi_in)
-		ike_sa_installed(sa, now, success, reason);
+	/* An SA may have a successor meanwhile, which has its children. */
+	while (sa && (sa->state == IKE_SA_DEAD || !ike_child_find_in(sa, spi_in)))
+		sa = sa->next;
+	if (sa)
+		ike_sa_installed(sa, now, spi_in, success, reason);
 	reap(manager, now);
 }
 
 int ike_manager_rekey(struct ike_manager *manager, uint64_t now, uint64_t id)
 {
 	struct ike_sa *sa = find_sa(manager, id);
-	struct ike_sa *next;
 
 	if (!sa)
 		return -ENOENT;
 	if (sa->state != IKE_SA_ESTABLISHED)
 		return -ENOTCONN;
-	for (next = manager->sas; next; next = next->next)
-		if (is_with(next, sa->peer) && ike_sa_is_connecting(next))
-			return 0;
-	next = ike_sa_initiate(&manager->context, now, sa->peer, sa->peer_host_id, &sa->endpoint);
-	if (!next)
-		return -ENOMEM;
-	add_sa(manager, next);
+	/* One that has a successor has been replaced just now. */
+	if (!sa->superseded)
+		ike_sa_rekey(sa, now);
+	reap(manager, now);
 	return 0;
+}
+
+int ike_manager_rekey_child(struct ike_manager *manager, uint64_t now, uint64_t id)
+{
+	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next) {
+		int r = sa->state == IKE_SA_DEAD ? -ENOENT : ike_sa_rekey_child(sa, now, id);
+
+		if (r != -ENOENT)
+			return r;
+	}
+	return -ENOENT;
 }
 
 int ike_manager_terminate(struct ike_manager *manager, uint64_t now, uint64_t id)

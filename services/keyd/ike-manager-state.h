@@ -33,6 +33,8 @@ struct ike_tunnel_peer {
 	uint8_t host_id[16];
 	struct sockaddr_in endpoint; /* 0.0.0.0: not known */
 	enum ike_peer_state state;
+	bool silent;   /* we send and hear nothing */
+	uint32_t worn; /* inbound SPI of a pair to be replaced soon; 0: none */
 };
 
 struct ike_manager;
@@ -55,6 +57,8 @@ void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n);
 /* The largest IP datagram of ours that is not made into fragments, IKE_DATAGRAM_SIZE at first; from
  * IKE_DATAGRAM_MINIMUM up. */
 void ike_manager_set_datagram_size(struct ike_manager *manager, unsigned int size);
+/* How long keys are used that begin to be from now on. Copied. */
+void ike_manager_set_lifetimes(struct ike_manager *manager, const struct ike_lifetimes *lifetimes);
 /* Seconds of the clock on the wall, for certificates. */
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
 
@@ -80,9 +84,11 @@ void ike_manager_signed(struct ike_manager *manager, uint64_t now, uint64_t sa,
 void ike_manager_installed(struct ike_manager *manager, uint64_t now, uint64_t sa, uint32_t spi_in,
 			   bool success, const char *reason);
 
-/* A new SA with the same peer, then the end of this one. -ENOENT, or -ENOTCONN when it is not
- * established or the peer's address is not known. */
+/* New keys for the SA and its children (RFC 7296 §2.8). -ENOENT, or -ENOTCONN when it is not
+ * established. */
 int ike_manager_rekey(struct ike_manager *manager, uint64_t now, uint64_t sa);
+/* The same for one child, by its number. */
+int ike_manager_rekey_child(struct ike_manager *manager, uint64_t now, uint64_t child);
 /* -ENOENT */
 int ike_manager_terminate(struct ike_manager *manager, uint64_t now, uint64_t sa);
 void ike_manager_terminate_all(struct ike_manager *manager, uint64_t now);

@@ -5,11 +5,18 @@
  * ike-init-state.c, ike-auth-state.c, ike-informational-state.c (the exchanges). */
 #include "services/keyd/ike-sa-state.h"
 
+/* What a request of ours is for: its answer is dealt with accordingly. */
+enum ike_purpose {
+	IKE_PURPOSE_PROBE,
+	IKE_PURPOSE_DELETE_CHILD, /* subject: its number */
+	IKE_PURPOSE_DELETE_SA,
+};
+
 struct ike_sa *ike_sa_new(struct ike_context *context, uint64_t now, bool initiator);
 void ike_sa_set_state(struct ike_sa *sa, enum ike_sa_state state, uint64_t timer);
 /* The SA ends before it was established, for this reason. */
 void ike_sa_fail(struct ike_sa *sa, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void ike_sa_remove_child(struct ike_sa *sa);
+void ike_sa_remove_children(struct ike_sa *sa);
 /* A request had no answer until its deadline. */
 void ike_sa_give_up(struct ike_sa *sa);
 
@@ -74,6 +81,8 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 /* Both roles: has the octets of our AUTH signed. */
 int ike_auth_ask_signature(struct ike_sa *sa, uint64_t now);
 void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
+/* tunneld has the first child, or has not. */
+void ike_auth_installed(struct ike_sa *sa, uint64_t now, bool success, const char *reason);
 void ike_auth_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
 void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
 void ike_informational_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
@@ -81,3 +90,23 @@ void ike_informational_response(struct ike_sa *sa, uint64_t now, const struct ik
 void ike_informational_delete(struct ike_sa *sa, uint64_t now);
 /* Asks whether the peer is there. */
 void ike_informational_probe(struct ike_sa *sa, uint64_t now);
+/* 0 or a negative errno. */
+int ike_informational_delete_child(struct ike_sa *sa, uint64_t now, const struct ike_child *child);
+void ike_create_child_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
+void ike_create_child_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
+/* tunneld has a child that was made so, or has not. */
+void ike_rekey_child_installed(struct ike_sa *sa, uint64_t now, struct ike_child *child,
+			       bool success, const char *reason);
+/* Our own wish for a successor is forgotten; if the peer made one, it has the children. */
+void ike_rekey_sa_forget(struct ike_sa *sa);
+/* The peer uses an SA that it made while we were making one too: so its is the one that stays. */
+void ike_rekey_sa_use(struct ike_sa *sa);
+
+/* Sends what is wanted, as far as the window has room. */
+void ike_sa_pursue(struct ike_sa *sa, uint64_t now);
+/* When ike_sa_pursue() or ike_sa_expire() has something to do. */
+uint64_t ike_sa_wants_due(const struct ike_sa *sa);
+/* Ends what is too old. */
+void ike_sa_expire(struct ike_sa *sa, uint64_t now);
+/* A new SA from the beginning takes the place of this one. */
+void ike_sa_renew(struct ike_sa *sa, uint64_t now);

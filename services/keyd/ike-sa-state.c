@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-sa-internal.h"
 
 #include <stdarg.h>
@@ -15,7 +16,7 @@ struct ike_sa *ike_sa_new(struct ike_context *context, uint64_t now, bool initia
 	sa->initiator = initiator;
 	sa->fragment_limit = context->fragment_limit;
 	sa->created = sa->heard = now;
-	sa->timer = sa->retire_at = UINT64_MAX;
+	sa->timer = sa->retire_at = sa->rekey_at = sa->expires_at = UINT64_MAX;
 	while (!spi)
 		context->random.fill(context->random.userdata, &spi, sizeof spi);
 	if (initiator)
@@ -38,6 +39,9 @@ struct ike_sa *ike_sa_free(struct ike_sa *sa)
 	ike_blob_clear(&sa->own_init);
 	ike_blob_clear(&sa->peer_init);
 	ike_blob_clear(&sa->signature);
+	ike_negotiation_free(sa->ours);
+	ike_negotiation_free(sa->theirs);
+	ike_negotiation_free(sa->rival);
 	ike_requests_clear(&sa->requests);
 	ike_answers_clear(&sa->answers);
 	explicit_bzero(sa, sizeof *sa);
@@ -75,32 +79,32 @@ void ike_sa_set_state(struct ike_sa *sa, enum ike_sa_state state, uint64_t timer
 	ike_actions_add(&sa->context->actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
 }
 
-void ike_sa_remove_child(struct ike_sa *sa)
+void ike_sa_remove_children(struct ike_sa *sa)
 {
-	if (sa->child.id && sa->child.installed) {
-		struct ike_action *action =
-			ike_actions_add(&sa->context->actions, IKE_ACTION_REMOVE, sa->id, NULL, 0);
-
-		if (action)
-			action->child = sa->child;
-	}
-	ike_sa_forget_child(sa);
+	for (size_t i = 0; i < IKE_CHILDREN_LIMIT; i++)
+		if (sa->children[i].id)
+			ike_child_remove(sa, &sa->children[i]);
 }
 
-void ike_sa_forget_child(struct ike_sa *sa)
+void ike_sa_forget_children(struct ike_sa *sa)
 {
-	if (!sa->child.id)
-		return;
-	sa->child = (struct ike_child){};
-	ike_actions_add(&sa->context->actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
+	for (size_t i = 0; i < IKE_CHILDREN_LIMIT; i++)
+		if (sa->children[i].id)
+			ike_child_forget(sa, &sa->children[i]);
+}
+
+/* tunneld may be installing them right now; removing what is not there does no harm. */
+static void suppose_installed(struct ike_sa *sa)
+{
+	for (size_t i = 0; i < IKE_CHILDREN_LIMIT; i++)
+		if (sa->children[i].id && sa->children[i].spi_out)
+			sa->children[i].installed = true;
 }
 
 void ike_sa_drop(struct ike_sa *sa)
 {
-	/* tunneld may be installing it right now; removing what is not there does no harm. */
-	if (sa->state == IKE_SA_INSTALLING && sa->child.id)
-		sa->child.installed = true;
-	ike_sa_remove_child(sa);
+	suppose_installed(sa);
+	ike_sa_remove_children(sa);
 	ike_requests_clear(&sa->requests);
 	ike_sa_set_state(sa, IKE_SA_DEAD, UINT64_MAX);
 }
@@ -151,7 +155,7 @@ void ike_sa_delete(struct ike_sa *sa, uint64_t now)
 	case IKE_SA_INSTALLING:
 		/* To the responder an initiator that got this far is there. */
 		if (sa->initiator) {
-			sa->child.installed = sa->child.id;
+			suppose_installed(sa);
 			ike_informational_delete(sa, now);
 		} else {
 			ike_sa_drop(sa);
@@ -254,11 +258,57 @@ void ike_sa_tick(struct ike_sa *sa, uint64_t now)
 		tick_timer(sa, now);
 	if (sa->state != IKE_SA_DEAD)
 		ike_sa_tick_requests(sa, now);
+	ike_sa_expire(sa, now);
+	ike_sa_pursue(sa, now);
 }
 
 uint64_t ike_sa_due(const struct ike_sa *sa)
 {
 	uint64_t due = sa->timer < sa->retire_at ? sa->timer : sa->retire_at;
 
-	return ike_sa_requests_due(sa) < due ? ike_sa_requests_due(sa) : due;
+	if (ike_sa_requests_due(sa) < due)
+		due = ike_sa_requests_due(sa);
+	return ike_sa_wants_due(sa) < due ? ike_sa_wants_due(sa) : due;
+}
+
+void ike_sa_installed(struct ike_sa *sa, uint64_t now, uint32_t spi_in, bool success,
+		      const char *reason)
+{
+	struct ike_child *child = ike_child_find_in(sa, spi_in);
+
+	if (!child)
+		return;
+	if (sa->state == IKE_SA_INSTALLING)
+		ike_auth_installed(sa, now, success, reason);
+	else
+		ike_rekey_child_installed(sa, now, child, success, reason);
+	ike_sa_pursue(sa, now);
+}
+
+int ike_sa_rekey_child(struct ike_sa *sa, uint64_t now, uint64_t id)
+{
+	struct ike_child *child = ike_child_find(sa, id);
+
+	if (!child)
+		return -ENOENT;
+	if (sa->state != IKE_SA_ESTABLISHED || child->closing)
+		return -ENOTCONN;
+	child->rekey_at = now;
+	ike_sa_pursue(sa, now);
+	return 0;
+}
+
+void ike_sa_rekey(struct ike_sa *sa, uint64_t now)
+{
+	sa->rekey_at = now;
+	for (size_t i = 0; i < IKE_CHILDREN_LIMIT; i++)
+		if (sa->children[i].id && sa->children[i].rekey_at > now)
+			sa->children[i].rekey_at = now;
+	ike_sa_pursue(sa, now);
+}
+
+void ike_sa_probe(struct ike_sa *sa, uint64_t now)
+{
+	sa->probe_wanted = sa->state == IKE_SA_ESTABLISHED;
+	ike_sa_pursue(sa, now);
 }

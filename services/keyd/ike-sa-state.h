@@ -15,6 +15,8 @@
  */
 #include "services/keyd/ike-actions-state.h"
 #include "services/keyd/ike-cookie.h"
+#include "services/keyd/ike-lifetimes-state.h"
+#include "services/keyd/ike-negotiation-state.h"
 #include "services/keyd/ike-reassembly.h"
 #include "services/keyd/ike-round-trip-state.h"
 #include "services/keyd/ike-window-state.h"
@@ -31,6 +33,7 @@
 #define IKE_REFUSAL_NOTES     10000 /* between notes of refused strangers, who may be many */
 #define IKE_INTERNAL_LIMIT    20000 /* for a signature, and for installing */
 #define IKE_CLOSED_LINGER     10000
+#define IKE_CHILDREN_LIMIT    6 /* child SAs of one IKE SA: the old, the new, those of collisions */
 #define IKE_RETIRE_DELAY      5000 /* between a new pair and the end of the one before it */
 
 /* Octets before the IKE message in an IPv4 datagram: IP, UDP, non-ESP marker. */
@@ -59,6 +62,7 @@ struct ike_counters {
 	uint64_t malformed, unauthentic, unknown_spi, out_of_window, unexpected, wrong_version;
 	uint64_t half_open_dropped, half_open_expired, cookies_sent, refused_peers, not_ready;
 	uint64_t other_group_wanted, fragments_received, fragments_refused, reassembled;
+	uint64_t rekeyed, children_rekeyed;
 	uint64_t negotiations_begun, negotiations_failed, established, deleted, dead_peers;
 };
 
@@ -84,6 +88,12 @@ struct ike_surroundings {
 	bool (*has_other)(void *userdata, const struct ike_sa *sa);
 	bool (*spi_in_use)(void *userdata, uint32_t spi);
 	uint64_t (*next_child_id)(void *userdata);
+	/* A successor of an SA joins the others; it is owned by them from now on. */
+	void (*adopt)(void *userdata, struct ike_sa *sa);
+	/* One with this SPI of ours, or NULL. */
+	struct ike_sa *(*find)(void *userdata, uint64_t spi);
+	/* Make another SA with the same peer, and then end this one. */
+	void (*renew)(void *userdata, struct ike_sa *sa, uint64_t now);
 	/* It is ESTABLISHED now. */
 	void (*established)(void *userdata, struct ike_sa *sa, uint64_t now);
 };
@@ -96,6 +106,7 @@ struct ike_context {
 	struct ike_preferences preferences;
 	unsigned int fragment_limit; /* octets of one IKE message that is not in pieces */
 	struct ike_local *local;     /* NULL: signed out */
+	struct ike_lifetimes lifetimes;
 	struct ike_cookies cookies;
 	uint64_t note_refusals_after; /* ms */
 	int64_t realtime;             /* seconds; for certificates */
@@ -143,8 +154,22 @@ struct ike_sa {
 	uint32_t asked_id; /* of the request at hand, and where it came from */
 	struct sockaddr_in asked_from;
 	struct ike_round_trip round_trip;
-	uint64_t retransmitted; /* requests sent again, ever */
-	struct ike_child child;
+	uint64_t retransmitted;                        /* requests sent again, ever */
+	struct ike_child children[IKE_CHILDREN_LIMIT]; /* the first is that of IKE_AUTH */
+
+	/* What is wanted next (ike-pursue-state.c). */
+	struct ike_negotiation *ours;   /* CREATE_CHILD_SA of ours */
+	struct ike_negotiation *theirs; /* of the peer's, the last one; while it is of use */
+	struct ike_negotiation *rival; /* one of the peer's before that, which collides with ours */
+	uint64_t former_spi; /* ours of the SA that this one replaces, if that is not settled; or 0
+			      */
+	bool superseded;     /* another SA has taken its place */
+	bool child_wanted;   /* a new one from scratch */
+	bool probe_wanted;
+	bool window_told;
+	uint64_t rekey_at, expires_at; /* ms; UINT64_MAX: never */
+	uint64_t retry_at;             /* no CREATE_CHILD_SA before */
+	uint64_t refused_since;        /* with TEMPORARY_FAILURE only; 0: not */
 
 	uint64_t retire_at;   /* ms; a newer SA has taken its place; UINT64_MAX: no */
 	bool retire_silently; /* the peer knows it no more */
@@ -152,6 +177,7 @@ struct ike_sa {
 	bool retry_soon;   /* failed because the peer is negotiating with us itself */
 	bool reported;     /* the failure was */
 	char failure[120]; /* why it was not established */
+	char trouble[120]; /* what went wrong last after that */
 };
 
 /* Begins an SA with a peer and sends the first request. NULL without memory. */
@@ -179,7 +205,8 @@ bool ike_sa_repeat_init(struct ike_sa *sa, const struct sockaddr_in *from, const
 /* The answer to IKE_ACTION_SIGN; NULL: there is none. */
 void ike_sa_signed(struct ike_sa *sa, uint64_t now, const uint8_t *signature, size_t size);
 /* The answer to IKE_ACTION_INSTALL. */
-void ike_sa_installed(struct ike_sa *sa, uint64_t now, bool success, const char *reason);
+void ike_sa_installed(struct ike_sa *sa, uint64_t now, uint32_t spi_in, bool success,
+		      const char *reason);
 /* The peer is somewhere else now: what is under way is sent there at once. */
 void ike_sa_move(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *endpoint);
 /* Our side has another network: what is under way is sent again at once. */
@@ -188,8 +215,14 @@ void ike_sa_hurry(struct ike_sa *sa, uint64_t now);
 void ike_sa_delete(struct ike_sa *sa, uint64_t now);
 /* Ends it without a word. */
 void ike_sa_drop(struct ike_sa *sa);
-/* Its pair is gone already: tunneld restarted. */
-void ike_sa_forget_child(struct ike_sa *sa);
+/* New keys for the SA and its children, by CREATE_CHILD_SA; or for the child with this number. */
+void ike_sa_rekey(struct ike_sa *sa, uint64_t now);
+/* -ENOENT, or -ENOTCONN for one that ends. */
+int ike_sa_rekey_child(struct ike_sa *sa, uint64_t now, uint64_t child);
+/* Asks whether the peer is there. */
+void ike_sa_probe(struct ike_sa *sa, uint64_t now);
+/* Its pairs are gone already: tunneld restarted. */
+void ike_sa_forget_children(struct ike_sa *sa);
 void ike_sa_tick(struct ike_sa *sa, uint64_t now);
 /* When ike_sa_tick() has something to do. */
 uint64_t ike_sa_due(const struct ike_sa *sa);

@@ -63,6 +63,9 @@ static void carry_out(struct keyd *keyd, const struct ike_action *action)
 	case IKE_ACTION_REMOVE:
 		tunnel_client_remove(keyd->tunnel, action->child.spi_in);
 		break;
+	case IKE_ACTION_RETIRE:
+		tunnel_client_retire(keyd->tunnel, action->child.spi_in);
+		break;
 	case IKE_ACTION_ACQUIRE_FAILED:
 		tunnel_client_acquire_failed(keyd->tunnel, action->name, action->text);
 		break;
@@ -285,6 +288,19 @@ int keyd_rekey(struct keyd *keyd, uint64_t sa)
 	return r;
 }
 
+int keyd_rekey_child(struct keyd *keyd, uint64_t child)
+{
+	int r = ike_manager_rekey_child(keyd->manager, now_of(keyd), child);
+
+	settle(keyd);
+	return r;
+}
+
+uint64_t keyd_now(const struct keyd *keyd)
+{
+	return loop_now(keyd->loop);
+}
+
 int keyd_terminate(struct keyd *keyd, uint64_t sa)
 {
 	int r = ike_manager_terminate(keyd->manager, now_of(keyd), sa);
@@ -300,6 +316,19 @@ static void on_terminate(void *userdata)
 	keyd->leaving = true;
 	ike_manager_terminate_all(keyd->manager, now_of(keyd));
 	settle(keyd);
+}
+
+static void set_lifetimes(struct keyd *keyd, const struct keyd_config *config)
+{
+	const struct ike_lifetimes lifetimes = {
+		.sa = config->rekey.ike * 1000ull,
+		.child = config->rekey.child * 1000ull,
+		.jitter = config->rekey.jitter,
+		.octets = (uint64_t)config->rekey.mebibytes << 20,
+		.packets = config->rekey.packets,
+	};
+
+	ike_manager_set_lifetimes(keyd->manager, &lifetimes);
 }
 
 int keyd_new(const struct keyd_config *config, struct keyd **ret)
@@ -323,6 +352,7 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 	ike_manager_set_preferences(keyd->manager, &config->preferences);
 	ike_manager_set_cookies_from(keyd->manager, config->cookies_from);
 	ike_manager_set_datagram_size(keyd->manager, config->datagram_size);
+	set_lifetimes(keyd, config);
 	keyd->loop = daemon_loop(keyd->daemon);
 	r = loop_timer_new(keyd->loop, on_timer, keyd, &keyd->timer);
 	if (r >= 0)

@@ -15,6 +15,11 @@ struct keyd_config {
 	struct ike_preferences preferences;
 	uint32_t cookies_from;  /* SAs of strangers */
 	uint32_t datagram_size; /* octets of the largest IP datagram */
+	struct {
+		uint32_t ike, child; /* s */
+		uint32_t jitter;     /* per cent */
+		uint32_t mebibytes, packets;
+	} rekey;
 };
 
 /* 0, or a negative errno after a line that says what happened. */
@@ -28,8 +33,11 @@ struct timeline *keyd_timeline(struct keyd *keyd);
 /* What the bus shows: a word of the list in org.homeward.Key1.xml, and the same for people. */
 const char *keyd_state(const struct keyd *keyd);
 const char *keyd_reason(const struct keyd *keyd);
+/* ms, of the loop. */
+uint64_t keyd_now(const struct keyd *keyd);
 /* As ike_manager_rekey() and ike_manager_terminate(). */
 int keyd_rekey(struct keyd *keyd, uint64_t sa);
+int keyd_rekey_child(struct keyd *keyd, uint64_t child);
 int keyd_terminate(struct keyd *keyd, uint64_t sa);
 
 /* bus.c */

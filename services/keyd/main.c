@@ -15,6 +15,13 @@
 		.expected = LIST words                                                             \
 	}
 
+#define REKEY(name, field, from, to)                                                               \
+	{                                                                                          \
+		.section = "rekey", .key = name, .type = CONFIG_UNSIGNED,                          \
+		.offset = offsetof(struct keyd_config, rekey.field), .minimum = from,              \
+		.maximum = to                                                                      \
+	}
+
 static const struct config_key keys[] = {
 	ALGORITHMS("ike", ike, ike_preferences_parse_ciphers, IKE_CIPHER_WORDS),
 	ALGORITHMS("prf", prfs, ike_preferences_parse_prfs, IKE_PRF_WORDS),
@@ -31,6 +38,11 @@ static const struct config_key keys[] = {
 	  .offset = offsetof(struct keyd_config, datagram_size),
 	  .minimum = IKE_DATAGRAM_MINIMUM,
 	  .maximum = 1500 },
+	REKEY("ike", ike, 0, 7 * 86400),
+	REKEY("child", child, 0, 7 * 86400),
+	REKEY("jitter", jitter, 0, 90),
+	REKEY("mebibytes", mebibytes, 0, UINT32_MAX),
+	REKEY("packets", packets, 0, UINT32_MAX),
 	{},
 };
 
@@ -38,8 +50,11 @@ int main(int argc, char **argv)
 {
 	cleanup(keyd_freep) struct keyd *keyd = NULL;
 	cleanup(freep) char *complaint = NULL;
-	struct keyd_config config = { .cookies_from = IKE_HALF_OPEN_EASY,
-				      .datagram_size = IKE_DATAGRAM_SIZE };
+	struct keyd_config config = {
+		.cookies_from = IKE_HALF_OPEN_EASY,
+		.datagram_size = IKE_DATAGRAM_SIZE,
+		.rekey = { .ike = 4 * 3600, .child = 3600, .jitter = 10, .mebibytes = 65536 },
+	};
 	const char *path;
 	int r = daemon_parse_arguments(argc, argv,
 				       "Negotiates keys with the account's other hosts "

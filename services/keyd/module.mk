@@ -7,17 +7,23 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-auth-state.c \
 	services/keyd/ike-auth.c services/keyd/ike-auth.h \
 	services/keyd/ike-cookie.c services/keyd/ike-cookie.h \
+	services/keyd/ike-child-state.c services/keyd/ike-child-state.h \
+	services/keyd/ike-create-child-state.c services/keyd/ike-create-child.h \
 	services/keyd/ike-crypto.c services/keyd/ike-crypto.h \
 	services/keyd/ike-exchange-state.c \
 	services/keyd/ike-fragment-state.c \
 	services/keyd/ike-informational-state.c \
 	services/keyd/ike-init-state.c \
 	services/keyd/ike-key-exchange.c services/keyd/ike-key-exchange.h \
+	services/keyd/ike-lifetimes-state.c services/keyd/ike-lifetimes-state.h \
 	services/keyd/ike-manager-state.c services/keyd/ike-manager-state.h \
 	services/keyd/ike-message-wire.c services/keyd/ike-message-wire.h \
+	services/keyd/ike-negotiation-state.c services/keyd/ike-negotiation-state.h \
 	services/keyd/ike-preferences.c services/keyd/ike-preferences.h \
 	services/keyd/ike-proposal-wire.c services/keyd/ike-proposal-wire.h \
 	services/keyd/ike-reassembly.c services/keyd/ike-reassembly.h \
+	services/keyd/ike-pursue-state.c \
+	services/keyd/ike-rekey-child-state.c services/keyd/ike-rekey-sa-state.c \
 	services/keyd/ike-round-trip-state.c services/keyd/ike-round-trip-state.h \
 	services/keyd/ike-sa-internal.h \
 	services/keyd/ike-sa-state.c services/keyd/ike-sa-state.h \

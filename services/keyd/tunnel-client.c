@@ -102,6 +102,8 @@ static bool read_peer(const struct tunnel_client *client, const char *path,
 	strcpy(ret->path, path);
 	strcpy(ret->name, name);
 	neighbour_endpoint(neighbour, path, PEER_INTERFACE, "Endpoint", &ret->endpoint);
+	ret->silent = neighbour_number(neighbour, path, PEER_INTERFACE, "Silent");
+	ret->worn = neighbour_number(neighbour, path, PEER_INTERFACE, "Worn");
 	ret->state = read_state(neighbour_string(neighbour, path, PEER_INTERFACE, "State"));
 	return true;
 }
@@ -158,6 +160,12 @@ static int on_installed(sd_bus_message *reply, void *userdata, sd_bus_error *ret
 	return 0;
 }
 
+/* A floating slot needs a callback to be called at all. */
+static int on_ignored(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	return 0;
+}
+
 static int call_install(struct tunnel_client *client, const struct ike_action *action)
 {
 	const struct ike_child *child = &action->child;
@@ -186,6 +194,11 @@ static int call_install(struct tunnel_client *client, const struct ike_action *a
 			   (int)child->initiator, fd);
 	if (r < 0)
 		return r;
+	/* Calls arrive in their order. */
+	if (action->limit_octets || action->limit_packets)
+		neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "LimitSa", on_ignored,
+			       NULL, "utt", child->spi_in, action->limit_octets,
+			       action->limit_packets);
 	sd_bus_slot_set_destroy_callback(slot, free);
 	sd_bus_slot_set_floating(slot, true);
 	sd_bus_slot_unref(slot);
@@ -202,15 +215,15 @@ void tunnel_client_install(struct tunnel_client *client, const struct ike_action
 					     false, strerror(-r));
 }
 
-/* A floating slot needs a callback to be called at all. */
-static int on_ignored(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-	return 0;
-}
-
 void tunnel_client_remove(struct tunnel_client *client, uint32_t spi_in)
 {
 	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "RemoveSa", on_ignored, NULL, "u",
+		       spi_in);
+}
+
+void tunnel_client_retire(struct tunnel_client *client, uint32_t spi_in)
+{
+	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "RetireSa", on_ignored, NULL, "u",
 		       spi_in);
 }
 

@@ -120,12 +120,11 @@ static int get_worn(sd_bus *bus, const char *path, const char *interface, const 
 		    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
 	const struct peer *peer = userdata;
-	int r = sd_bus_message_open_container(reply, 'a', "u");
+	const struct sa_pair *pair = peer->pairs;
 
-	for (const struct sa_pair *pair = peer->pairs; r >= 0 && pair; pair = pair->next)
-		if (pair->worn && !pair->retired)
-			r = sd_bus_message_append(reply, "u", pair->spi_in);
-	return r < 0 ? r : sd_bus_message_close_container(reply);
+	while (pair && (!pair->worn || pair->retired))
+		pair = pair->next;
+	return sd_bus_message_append(reply, "u", pair ? pair->spi_in : 0);
 }
 
 static int get_silent(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -167,7 +166,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("State", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastError", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Spis", "au", get_spis, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Worn", "au", get_worn, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Worn", "u", get_worn, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Silent", "b", get_silent, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastHandshake", "t", NULL, offsetof(struct peer, handshake_realtime),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

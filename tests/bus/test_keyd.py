@@ -200,7 +200,7 @@ def test_rekey_and_terminate(tunnel):
     laptop.host.call("keyd", "Rekey", path=path, interface=IKE)
     laptop.wait(lambda: path not in laptop.host.get_objects("keyd", IKE), "the former SA's end")
     (path,) = laptop.sas()
-    assert laptop.peer()["Spis"][0] != former
+    laptop.wait(lambda: laptop.peer()["Spis"][0] != former, "new keys for traffic")
     desktop.ping(laptop)
     laptop.host.call("keyd", "Terminate", path=path, interface=IKE)
     for end in tunnel:

@@ -45,7 +45,7 @@ static void give(struct ike_sa *sa, uint8_t exchange, bool response, const uint8
 	/* Again: the same answer. */
 	ike_sa_receive(sa, 2, &sa->endpoint, &header, message, n);
 	ike_sa_signed(sa, 3, (const uint8_t *)"signature", 9);
-	ike_sa_installed(sa, 4, true, NULL);
+	ike_sa_installed(sa, 4, sa->children[0].spi_in, true, NULL);
 	if (sa->state == IKE_SA_ESTABLISHED && !sa->authenticated)
 		abort();
 }

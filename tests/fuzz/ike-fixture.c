@@ -48,12 +48,29 @@ static uint64_t next_child_id(void *userdata)
 	return 1;
 }
 
+static void adopt(void *userdata, struct ike_sa *sa)
+{
+	struct fixture *fixture = userdata;
+
+	sa->next = fixture->adopted;
+	fixture->adopted = sa;
+}
+
+static struct ike_sa *find(void *userdata, uint64_t spi)
+{
+	return NULL;
+}
+
+static void renew(void *userdata, struct ike_sa *sa, uint64_t now)
+{
+}
+
 static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 {
 }
 
 static const struct ike_surroundings surroundings = {
-	admit, find_host_id, has_other, spi_in_use, next_child_id, established,
+	admit, find_host_id, has_other, spi_in_use, next_child_id, adopt, find, renew, established,
 };
 
 static void make_host(struct fixture *fixture, struct test_host *host, const char *names,
@@ -127,7 +144,8 @@ struct ike_sa *fixture_sa(struct fixture *fixture, bool initiator, enum ike_sa_s
 		sa->spi_responder = 0x1122334455667788;
 		strcpy(sa->peer, FIXTURE_DESKTOP);
 		memcpy(sa->peer_host_id, fixture->desktop_id, 16);
-		sa->child = (struct ike_child){ .id = 1, .spi_in = 0x40000001, .initiator = true };
+		sa->children[0] =
+			(struct ike_child){ .id = 1, .spi_in = 0x40000001, .initiator = true };
 		must(ike_requests_add(&sa->requests, 1, "request", 7));
 		sa->requests.places[1].exchange = IKE_EXCHANGE_AUTH;
 	} else {
@@ -146,7 +164,7 @@ struct ike_sa *fixture_sa(struct fixture *fixture, bool initiator, enum ike_sa_s
 			     sa->spi_initiator, sa->spi_responder, &sa->keys) == 0);
 	sa->state = state;
 	if (state == IKE_SA_ESTABLISHED) {
-		sa->child = (struct ike_child){
+		sa->children[0] = (struct ike_child){
 			.id = 1, .spi_in = 0x40000001, .spi_out = 0x50000001, .installed = true
 		};
 		sa->authenticated = true;
@@ -156,5 +174,11 @@ struct ike_sa *fixture_sa(struct fixture *fixture, bool initiator, enum ike_sa_s
 
 void fixture_clear(struct fixture *fixture)
 {
+	while (fixture->adopted) {
+		struct ike_sa *sa = fixture->adopted;
+
+		fixture->adopted = sa->next;
+		ike_sa_free(sa);
+	}
 	ike_actions_deinit(&fixture->context.actions);
 }

@@ -10,6 +10,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-negotiation \
 	tests/unit/keyd/test-ike-preferences \
 	tests/unit/keyd/test-ike-proposal \
+	tests/unit/keyd/test-ike-rekey \
 	tests/unit/keyd/test-ike-window
 endif
 
@@ -65,6 +66,13 @@ tests_unit_keyd_test_ike_negotiation_LDADD = $(keyd_test_libs)
 tests_unit_keyd_test_ike_proposal_SOURCES = tests/unit/keyd/test-ike-proposal.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_proposal_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_proposal_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_rekey_SOURCES = \
+	tests/unit/keyd/test-ike-rekey.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_rekey_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_rekey_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_window_SOURCES = tests/unit/keyd/test-ike-window.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_window_CFLAGS = $(keyd_test_cflags)

@@ -156,6 +156,8 @@ void host_show(struct host *host)
 	struct host *other = other_host(host);
 	struct ike_tunnel_peer peer = { .path = "/peer/1", .endpoint = host->peer_endpoint };
 
+	peer.silent = host->silent;
+	peer.worn = host->worn;
 	strcpy(peer.name, other->name);
 	memcpy(peer.host_id, other->host_id, 16);
 	peer.state = host_pairs(host) || host->orphan ? IKE_PEER_ESTABLISHED
@@ -260,10 +262,12 @@ static void carry_out(struct host *host, const struct ike_action *action)
 	case IKE_ACTION_INSTALL:
 		install(host, action);
 		break;
+	case IKE_ACTION_RETIRE:
 	case IKE_ACTION_REMOVE:
 		for (int i = 0; i < WORLD_PAIRS; i++)
 			if (host->pairs[i].child.spi_in == action->child.spi_in)
 				host->pairs[i].there = false;
+		host->without_pair = host->without_pair || !host_pairs(host);
 		host_show(host);
 		break;
 	case IKE_ACTION_ACQUIRE_FAILED:
@@ -303,6 +307,25 @@ static void arrive(struct world *world, struct datagram *datagram)
 		host_run(host);
 	}
 	free(datagram);
+}
+
+void world_deliver(struct world *world, unsigned int index, bool lose)
+{
+	struct datagram **at = &world->datagrams, *datagram;
+
+	while (index--)
+		at = &(*at)->next;
+	datagram = *at;
+	*at = datagram->next;
+	if (lose)
+		free(datagram);
+	else
+		arrive(world, datagram);
+}
+
+bool world_quiet(const struct world *world)
+{
+	return !world->datagrams;
 }
 
 void world_run_until(struct world *world, uint64_t end)

@@ -35,6 +35,9 @@ struct host {
 	bool refuses_install;
 	bool orphan; /* its tunnel has a pair of a former keyd */
 	bool no_signature;
+	bool silent;       /* its tunnel sends and hears nothing */
+	uint32_t worn;     /* what its tunnel shows so */
+	bool without_pair; /* it gave up a pair before it had another */
 	struct pair pairs[WORLD_PAIRS];
 	unsigned int n_installed; /* ever */
 	unsigned int n_failed;    /* AcquireFailed, ever */
@@ -76,6 +79,10 @@ void host_show(struct host *host);
 void host_run(struct host *host);
 /* Until `end` (ms from the beginning). */
 void world_run_until(struct world *world, uint64_t end);
+/* The datagram with this index under way arrives now, or is lost. */
+void world_deliver(struct world *world, unsigned int index, bool lose);
+/* Nothing is under way. */
+bool world_quiet(const struct world *world);
 /* A datagram of the test's own. */
 void world_inject(struct world *world, const struct sockaddr_in *from, const struct sockaddr_in *to,
 		  const void *data, size_t size);
