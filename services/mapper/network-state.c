@@ -176,6 +176,18 @@ static void find_stray(struct network_view *view, const struct network_tables *t
 	}
 }
 
+static bool is_obstructed(const struct network_tables *tables, uint32_t metric)
+{
+	for (size_t i = 0; i < tables->n_routes; i++) {
+		const struct network_route *route = &tables->routes[i];
+		const struct network_link *link = find_link(tables, route->link);
+
+		if (!route->dead_end && route->metric < metric && link && !link->up)
+			return true;
+	}
+	return false;
+}
+
 void network_state_set_tables(struct network_state *state, const struct network_tables *tables,
 			      bool fresh)
 {
@@ -193,6 +205,7 @@ void network_state_set_tables(struct network_state *state, const struct network_
 		view->address = view->uplinks[0].address;
 		view->gateway = view->uplinks[0].gateway;
 		view->kind = network_kind_of(view->address);
+		view->obstructed = is_obstructed(tables, view->uplinks[0].metric);
 	} else {
 		find_stray(view, tables);
 	}
@@ -257,6 +270,9 @@ enum network_change network_state_settle(struct network_state *state, uint64_t n
 
 	if (now < network_state_due(state))
 		return NETWORK_SAME;
+	/* What was sent until now has not arrived. */
+	if (state->settled.obstructed && !view.obstructed)
+		state->incarnation++;
 	view.incarnation = state->incarnation;
 	if (!state->have_settled || !same_network(&state->settled, &view)) {
 		state->captive = false;

@@ -72,6 +72,9 @@ struct network_view {
 	enum network_kind kind;
 	struct network_uplink uplinks[NETWORK_UPLINKS]; /* as the kernel would take them */
 	size_t n_uplinks;
+	/* The kernel still has a better route over a link without carrier, and sends into it:
+	 * nothing arrives until somebody takes that route away. */
+	bool obstructed;
 	/* Of an interface that has an address and is no uplink, when there is none: for people. */
 	char stray_interface[IFNAMSIZ];
 	struct in_addr stray_address;

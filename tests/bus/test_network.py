@@ -97,9 +97,16 @@ def test_several_uplinks(wired):
     assert interfaces(host) == ["wlan0"]
     assert get(host, "NetworkGeneration") == generation + 1
 
+    # Now that it does, all that was sent into nothing is to be sent again.
+    ip(host, f"route del default via {host.office.lan_address} dev eth0")
+    host.wait_for(("mapper", "NetworkGeneration", generation + 2))
+    assert get(host, "LocalAddress") == host.wifi
+    assert primary(host) == kernels_choice(host)
+
     replug(host.office, "eth0")
+    ip(host, f"route add default via {host.office.lan_address} dev eth0 metric 100")
     host.wait_for(("mapper", "LocalAddress", host.cable))
-    assert get(host, "NetworkGeneration") == generation + 2
+    assert get(host, "NetworkGeneration") == generation + 3
     assert primary(host) == kernels_choice(host)
 
     # What happens to the one that is not in use is nobody's business.
@@ -107,7 +114,7 @@ def test_several_uplinks(wired):
     wait_until(lambda: interfaces(host) == ["eth0"], 10)
     replug(host.cafe, "wlan0")
     wait_until(lambda: interfaces(host) == ["eth0", "wlan0"], 10)
-    assert get(host, "NetworkGeneration") == generation + 2
+    assert get(host, "NetworkGeneration") == generation + 3
 
 
 def test_chosen_as_the_kernel_does(wired):

@@ -329,6 +329,17 @@ static void test_uplinks(void **unused)
 	assert_int_equal(network_state_settle(&state, 3020), NETWORK_OTHER);
 	assert_view(&state.settled, "wlan0", "10.0.0.7", "10.0.0.1");
 	assert_int_equal(state.settled.n_uplinks, 1);
+	assert_true(state.settled.obstructed);
+	/* Its route is taken away: only now anything goes out over the other one. */
+	kernel.tables.routes = kernel.routes + 1;
+	kernel.tables.n_routes = 1;
+	network_state_note_change(&state, 3500);
+	network_state_set_tables(&state, &kernel.tables, true);
+	assert_int_equal(network_state_settle(&state, 3520), NETWORK_OTHER);
+	assert_view(&state.settled, "wlan0", "10.0.0.7", "10.0.0.1");
+	assert_false(state.settled.obstructed);
+	kernel.tables.routes = kernel.routes;
+	kernel.tables.n_routes = 2;
 	/* And back in; then Wi-Fi goes, which nobody used. */
 	kernel.links[0].up = true;
 	network_state_note_change(&state, 4000);
