@@ -195,3 +195,11 @@ def test_played_gateways(make_gateway, make_host):
     finally:
         igd.close()
         played.close()
+
+
+def test_orphans_do_not_end_the_namespace(make_host):
+    """What a daemon leaves behind becomes init's child, and ends some time."""
+    host = make_host("desktop")
+    host.run("(sleep 0.1 &) ; true")
+    wait_until(lambda: host.run("pgrep -x sleep || true").stdout == "", 10, "the orphan has ended")
+    assert host.run("echo here").stdout == "here\n"

@@ -45,6 +45,16 @@ mount -t sysfs -o ro lab /sys 2>/dev/null || true
 ip link set lo up
 """
 
+# Until the input ends. The shell cannot do that itself: an orphan that becomes its child and ends, as what a daemon left
+# behind does, ends its read, too.
+_INIT = """
+exec 3<&0
+cat <&3 >/dev/null &
+reader=$!
+echo ready
+while kill -0 $reader 2>/dev/null; do wait $reader || true; done
+"""
+
 
 def _die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -108,8 +118,7 @@ class Namespace:
         self.name = name
         self.closed = False
         self._lock = threading.RLock()
-        script = (SHADOW + _SETUP + f"hostname {shlex.quote(name)}\n" + self.setup +
-                  "\ntrap '' CHLD\necho ready\nread end\n")
+        script = (SHADOW + _SETUP + f"hostname {shlex.quote(name)}\n" + self.setup + _INIT)
         self._init = subprocess.Popen(
             ["unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
              "--propagation", "private", "sh", "-c", script],
