@@ -10,7 +10,7 @@
 
 void natpmp_state_init(struct natpmp_state *state, uint64_t seed)
 {
-	*state = (struct natpmp_state){ .random = seed | 1 };
+	*state = (struct natpmp_state){ .random = seed | 1, .granted_at = UINT64_MAX };
 	speaker_hearsay_init(&state->hearsay);
 }
 
@@ -84,20 +84,24 @@ static void fail_all(struct natpmp_state *state, enum trouble trouble, unsigned 
 		push_absent(state, trouble, result);
 }
 
-/* RFC 6886 §3.6 */
+/* RFC 6886 §3.6, and what follows from it when it is about our mappings. */
 static bool epoch_went_back(const struct natpmp_state *state, uint32_t epoch, uint64_t now)
 {
 	uint64_t expected = state->epoch + (now - state->epoch_at) * 7 / 8 / 1000;
 
-	return state->have_epoch && (uint64_t)epoch + 2 < expected;
+	return (state->have_epoch && (uint64_t)epoch + 2 < expected) ||
+	       speaker_lost_grants(state->granted_at, epoch, now);
 }
 
 static void check_epoch(struct natpmp_state *state, uint32_t epoch, uint64_t now)
 {
 	struct gateway_event event = { .kind = GATEWAY_EVENT_RESTARTED };
 
-	if (epoch_went_back(state, epoch, now)) {
+	if (epoch_went_back(state, epoch, now) ||
+	    (state->told_restart && speaker_may_have_lost_grants(state->granted_at, epoch, now))) {
 		speaker_hearsay_confirm(&state->hearsay);
+		if (state->granted_at != UINT64_MAX)
+			state->granted_at = now;
 		/* One that comes while the first is not acted on yet is covered by that. */
 		if (now >= state->restart_until) {
 			event.delay = speaker_restart_delay(&state->restarts, &state->random,
@@ -106,6 +110,7 @@ static void check_epoch(struct natpmp_state *state, uint32_t epoch, uint64_t now
 			speaker_events_push(&state->events, &event);
 		}
 	}
+	state->told_restart = false;
 	state->have_epoch = true;
 	state->epoch = epoch;
 	state->epoch_at = now;
@@ -162,7 +167,7 @@ static void note_address(struct natpmp_state *state, struct in_addr external)
 	state->external = external;
 }
 
-static void answer(struct natpmp_state *state, const struct natpmp_response *response)
+static void answer(struct natpmp_state *state, const struct natpmp_response *response, uint64_t now)
 {
 	const struct gateway_request *request = &state->queue[0];
 	struct gateway_event event = speaker_event_to(GATEWAY_EVENT_ANSWER, request);
@@ -182,6 +187,8 @@ static void answer(struct natpmp_state *state, const struct natpmp_response *res
 		/* It says that it forwards, and neither for how long nor from where. */
 		if (!event.trouble && (!event.external_port || !event.lifetime))
 			event.trouble = TROUBLE_MALFORMED;
+		if (!event.trouble && state->granted_at == UINT64_MAX)
+			state->granted_at = now;
 		break;
 	case GATEWAY_DELETE:
 		state->deleted_operation = natpmp_operation_of(request);
@@ -208,26 +215,13 @@ void natpmp_state_on_response(struct natpmp_state *state, const struct natpmp_re
 	if (response->result == NATPMP_UNSUPPORTED_VERSION)
 		fail_all(state, TROUBLE_NOT_SUPPORTED, response->result);
 	else
-		answer(state, response);
+		answer(state, response, now);
 }
 
 void natpmp_state_on_unreachable(struct natpmp_state *state)
 {
 	if (state->n_sent)
 		fail_all(state, TROUBLE_NOT_SUPPORTED, 0);
-}
-
-/* A PCP announcement comes up to ten times (RFC 6887 §14.1.3), and its epoch tells so. */
-static bool announced_before(struct natpmp_state *state, uint32_t epoch, uint64_t now)
-{
-	uint64_t expected = state->announced + (now - state->announced_at) / 1000;
-	bool before = state->have_announced && epoch + UINT64_C(2) + expected / 16 >= expected &&
-		      epoch <= expected + expected / 16 + 2;
-
-	state->have_announced = true;
-	state->announced = epoch;
-	state->announced_at = now;
-	return before;
 }
 
 void natpmp_state_on_announcement(struct natpmp_state *state,
@@ -240,8 +234,9 @@ void natpmp_state_on_announcement(struct natpmp_state *state,
 			return;
 		break;
 	case ANNOUNCEMENT_RESTART:
-		if (announced_before(state, announcement->epoch, now))
+		if (speaker_announced_before(&state->announced, announcement->epoch, now))
 			return;
+		state->told_restart = true;
 		break;
 	}
 	speaker_hearsay_hear(&state->hearsay, now);

@@ -23,15 +23,14 @@ struct natpmp_state {
 	bool have_epoch;
 	uint32_t epoch;
 	uint64_t epoch_at;
+	uint64_t granted_at; /* the first grant since it restarted; UINT64_MAX: none */
 	struct speaker_restarts restarts;
 	uint64_t restart_until;  /* told, and to be acted on then */
 	struct in_addr external; /* as it was answered last */
 
 	struct speaker_hearsay hearsay;
-	/* The epoch of PCP announcements: NAT-PMP's may be another. */
-	bool have_announced;
-	uint32_t announced;
-	uint64_t announced_at;
+	bool told_restart;                  /* by PCP, and not asked yet */
+	struct speaker_announced announced; /* by PCP, whose epoch may be another */
 
 	/* Of the last deletion: its answer may come twice, and says port 0. */
 	enum natpmp_operation deleted_operation;

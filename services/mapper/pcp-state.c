@@ -17,7 +17,9 @@
 void pcp_state_init(struct pcp_state *state, struct in_addr client,
 		    const uint8_t nonce[PCP_NONCE_SIZE], uint64_t seed)
 {
-	*state = (struct pcp_state){ .client = pcp_address_from(client), .random = seed | 1 };
+	*state = (struct pcp_state){ .client = pcp_address_from(client),
+				     .random = seed | 1,
+				     .granted_at = UINT64_MAX };
 	memcpy(state->address_nonce, nonce, PCP_NONCE_SIZE);
 	speaker_hearsay_init(&state->hearsay);
 }
@@ -50,10 +52,13 @@ static void drop_grant(struct pcp_state *state, struct pcp_grant *grant)
 }
 
 static void keep_grant(struct pcp_state *state, const struct gateway_request *request,
-		       const struct pcp_response *response)
+		       const struct pcp_response *response, uint64_t now)
 {
 	struct pcp_grant *grant =
 		find_grant(state, request->transport, request->internal_port, request->nonce);
+
+	if (state->granted_at == UINT64_MAX)
+		state->granted_at = now;
 
 	if (!grant) {
 		/* More than mapper has: the oldest are those that were forgotten. */
@@ -194,14 +199,16 @@ static void push_restarted(struct pcp_state *state, uint64_t spread, uint64_t no
 	speaker_events_push(&state->events, &event);
 }
 
-/* §8.5, in seconds and integers as it is there. */
+/* §8.5, in seconds and integers as it is there; and what follows from it when it is about our
+ * mappings. */
 static bool epoch_is_valid(const struct pcp_state *state, uint32_t epoch, uint64_t now)
 {
 	uint64_t client_delta, server_delta;
 
 	if (!state->have_epoch)
 		return true;
-	if ((uint64_t)epoch + 1 < state->epoch)
+	if ((uint64_t)epoch + 1 < state->epoch ||
+	    speaker_lost_grants(state->granted_at, epoch, now))
 		return false;
 	client_delta = now / 1000 - state->epoch_at / 1000;
 	server_delta = epoch > state->epoch ? epoch - state->epoch : 0;
@@ -218,15 +225,21 @@ static void note_epoch(struct pcp_state *state, uint32_t epoch, uint64_t now)
 
 /* Whoever hears of a restart by an answer to himself is alone with that; by an announcement he has
  * waited already. */
+static void note_restart(struct pcp_state *state, uint64_t now)
+{
+	speaker_hearsay_confirm(&state->hearsay);
+	if (state->granted_at != UINT64_MAX)
+		state->granted_at = now;
+	push_restarted(state, 0, now);
+}
+
 static bool check_epoch(struct pcp_state *state, uint32_t epoch, uint64_t now)
 {
 	bool valid = epoch_is_valid(state, epoch, now);
 
 	note_epoch(state, epoch, now);
-	if (!valid) {
-		speaker_hearsay_confirm(&state->hearsay);
-		push_restarted(state, 0, now);
-	}
+	if (!valid)
+		note_restart(state, now);
 	return valid;
 }
 
@@ -352,7 +365,7 @@ static void answer(struct pcp_state *state, struct pcp_exchange *exchange,
 		fill_mapping(&event, response);
 		/* It says that it forwards, and not how long or from where. */
 		if (is_endpoint(response))
-			keep_grant(state, request, response);
+			keep_grant(state, request, response, now);
 		else
 			event.trouble = TROUBLE_MALFORMED;
 		break;
@@ -363,10 +376,15 @@ static void answer(struct pcp_state *state, struct pcp_exchange *exchange,
 	drop_exchange(state, exchange);
 }
 
-/* The answer to what we asked ourselves, because of an announcement. */
-static void verified(struct pcp_state *state, struct pcp_exchange *exchange, bool valid)
+/* The answer to what we asked ourselves, because of an announcement; its epoch was looked at. */
+static void verified(struct pcp_state *state, struct pcp_exchange *exchange, bool valid,
+		     uint64_t now)
 {
 	drop_exchange(state, exchange);
+	if (valid && state->told_restart &&
+	    speaker_may_have_lost_grants(state->granted_at, state->epoch, now))
+		note_restart(state, now);
+	state->told_restart = false;
 	/* An epoch that went on does not speak of addresses: who has mappings asks for them. */
 	if (valid && state->told_address)
 		speaker_events_push(&state->events,
@@ -457,7 +475,7 @@ void pcp_state_on_response(struct pcp_state *state, const struct pcp_response *r
 	if (exchange->request.id)
 		answer(state, exchange, response, now);
 	else
-		verified(state, exchange, valid);
+		verified(state, exchange, valid, now);
 }
 
 void pcp_state_on_unreachable(struct pcp_state *state)
@@ -487,8 +505,12 @@ void pcp_state_on_announcement(struct pcp_state *state, const struct announcemen
 		state->told_address = true;
 		break;
 	case ANNOUNCEMENT_RESTART:
-		if (epoch_is_valid(state, announcement->epoch, now))
+		if (speaker_announced_before(&state->announced, announcement->epoch, now))
 			return;
+		if (epoch_is_valid(state, announcement->epoch, now) &&
+		    !speaker_may_have_lost_grants(state->granted_at, announcement->epoch, now))
+			return;
+		state->told_restart = true;
 		break;
 	}
 	/* §14.1.3: everybody hears it at once, so everybody waits. */
@@ -531,8 +553,8 @@ static void give_up(struct pcp_state *state, struct pcp_exchange *exchange, uint
 	push_absent(state, exchange, TROUBLE_SILENT, 0, 0);
 	/* It announced a restart and says no more: making the mappings again asks, too. */
 	if (ours) {
-		state->told_address = false;
-		push_restarted(state, 0, now);
+		state->told_address = state->told_restart = false;
+		note_restart(state, now);
 	}
 }
 

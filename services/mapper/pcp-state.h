@@ -40,12 +40,15 @@ struct pcp_state {
 	bool have_epoch;
 	uint32_t epoch;
 	uint64_t epoch_at;
+	uint64_t granted_at; /* the first grant since it restarted; UINT64_MAX: none */
 	struct speaker_restarts restarts;
 	uint64_t restart_until; /* told, and to be acted on then */
 
 	struct speaker_hearsay hearsay;
-	bool told_address; /* by an announcement that is being looked into */
-	bool verifying;    /* the exchange with id 0 is under way */
+	/* By an announcement that is being looked into. */
+	bool told_address, told_restart;
+	struct speaker_announced announced;
+	bool verifying; /* the exchange with id 0 is under way */
 
 	/* NO_RESOURCES (§11.4): nothing new, or nothing at all, before. */
 	uint64_t nothing_new_before, nothing_before;

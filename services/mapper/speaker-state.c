@@ -68,6 +68,29 @@ uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *rand
 	return delay;
 }
 
+bool speaker_lost_grants(uint64_t granted_at, uint32_t epoch, uint64_t now)
+{
+	/* Clocks may differ by an eighth (RFC 6886 §3.6), and it counts whole seconds. */
+	return granted_at != UINT64_MAX &&
+	       (now - granted_at) * 7 / 8 > (epoch + UINT64_C(1)) * 1000;
+}
+
+bool speaker_may_have_lost_grants(uint64_t granted_at, uint32_t epoch, uint64_t now)
+{
+	/* It may have counted a second that had only begun. */
+	return granted_at != UINT64_MAX && now - granted_at + 2000 >= epoch * UINT64_C(1000);
+}
+
+bool speaker_announced_before(struct speaker_announced *announced, uint32_t epoch, uint64_t now)
+{
+	uint64_t expected = announced->epoch + (now - announced->at) / 1000;
+	bool before = announced->any && epoch + UINT64_C(2) + expected / 16 >= expected &&
+		      epoch <= expected + expected / 16 + 2;
+
+	*announced = (struct speaker_announced){ .any = true, .epoch = epoch, .at = now };
+	return before;
+}
+
 void speaker_hearsay_init(struct speaker_hearsay *hearsay)
 {
 	*hearsay = (struct speaker_hearsay){ .ask_at = UINT64_MAX, .wait = ASK_WAIT };

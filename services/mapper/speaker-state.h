@@ -38,6 +38,23 @@ struct speaker_restarts {
 uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *random, uint64_t spread,
 			       uint64_t now);
 
+/* Whether a gateway whose tables have existed for `epoch` seconds cannot have what it granted at
+ * `granted_at` (UINT64_MAX: nothing): one that restarts soon after it started shows it by nothing
+ * else, for the rules of both RFCs leave room for clocks that are read at other moments. */
+bool speaker_lost_grants(uint64_t granted_at, uint32_t epoch, uint64_t now);
+
+/* Whether one that has announced a restart may have lost it: as above, but in doubt, yes. */
+bool speaker_may_have_lost_grants(uint64_t granted_at, uint32_t epoch, uint64_t now);
+
+/* PCP announces a restart up to ten times (RFC 6887 §14.1.3): whether this one says what the one
+ * before it did. */
+struct speaker_announced {
+	bool any;
+	uint32_t epoch;
+	uint64_t at;
+};
+bool speaker_announced_before(struct speaker_announced *announced, uint32_t epoch, uint64_t now);
+
 /*
  * What is heard unasked is a reason to ask: at once, but when asking shows again and again that
  * nothing was true, ever more seldom. Times are milliseconds; UINT64_MAX is never.

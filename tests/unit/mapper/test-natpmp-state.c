@@ -327,6 +327,28 @@ static void test_epoch(void **state)
 	expect(script, GATEWAY_EVENT_ANSWER, 4, TROUBLE_NONE);
 }
 
+/* Restarted within the first seconds, which the rule of §3.6 does not see. */
+static void test_restart_soon_after_the_start(void **state)
+{
+	cleanup(freep) struct script *script = begin();
+
+	ask(script, mapping(1, 4500));
+	respond_map(script, 4500, 4500, 3600, 0);
+	expect(script, GATEWAY_EVENT_ANSWER, 1, TROUBLE_NONE);
+	script->now += 1100;
+	ask_address(script, 2);
+	respond_address(script, "11.0.1.1", 0);
+	expect(script, GATEWAY_EVENT_ANSWER, 2, TROUBLE_NONE);
+	script->now += 1100;
+	ask_address(script, 3);
+	respond_address(script, "11.0.1.1", 0);
+	expect(script, GATEWAY_EVENT_RESTARTED, 0, TROUBLE_NONE);
+	expect(script, GATEWAY_EVENT_ANSWER, 3, TROUBLE_NONE);
+	ask(script, mapping(4, 4500));
+	respond_map(script, 4500, 4500, 3600, 0);
+	expect(script, GATEWAY_EVENT_ANSWER, 4, TROUBLE_NONE);
+}
+
 static void test_restart_delays(void **state)
 {
 	uint64_t random = 99, low = UINT64_MAX, high = 0;
@@ -458,6 +480,26 @@ static void test_announced_by_pcp(void **state)
 	expect(script, GATEWAY_EVENT_ADDRESS, 0, TROUBLE_NONE);
 }
 
+/* So soon after the mapping was made that no epoch tells. */
+static void test_announced_by_pcp_at_once(void **state)
+{
+	cleanup(freep) struct script *script = begin();
+
+	ask(script, mapping(1, 4500));
+	respond_map(script, 4500, 4500, 3600, 0);
+	expect(script, GATEWAY_EVENT_ANSWER, 1, TROUBLE_NONE);
+	script->now += 100;
+	hear(script, ANNOUNCEMENT_RESTART, NULL, 0);
+	expect(script, GATEWAY_EVENT_ADDRESS, 0, TROUBLE_NONE);
+	ask_address(script, 2);
+	respond_address(script, "11.0.1.1", 0);
+	expect(script, GATEWAY_EVENT_RESTARTED, 0, TROUBLE_NONE);
+	expect(script, GATEWAY_EVENT_ANSWER, 2, TROUBLE_NONE);
+	ask_address(script, 3);
+	respond_address(script, "11.0.1.1", 0);
+	expect(script, GATEWAY_EVENT_ANSWER, 3, TROUBLE_NONE);
+}
+
 /* What comes unasked, as if from the gateway, does not move us more than an announcement. */
 static void test_unasked_answers(void **state)
 {
@@ -573,11 +615,13 @@ int main(void)
 		cmocka_unit_test(test_results),
 		cmocka_unit_test(test_unsupported_version),
 		cmocka_unit_test(test_epoch),
+		cmocka_unit_test(test_restart_soon_after_the_start),
 		cmocka_unit_test(test_restart_delays),
 		cmocka_unit_test(test_epoch_that_jumps),
 		cmocka_unit_test(test_announced_address),
 		cmocka_unit_test(test_false_announcements),
 		cmocka_unit_test(test_announced_by_pcp),
+		cmocka_unit_test(test_announced_by_pcp_at_once),
 		cmocka_unit_test(test_unasked_answers),
 		cmocka_unit_test(test_deletion),
 		cmocka_unit_test(test_answers_of_the_former_request),

@@ -523,6 +523,36 @@ static void test_epoch(void **state)
 	}
 }
 
+/* Restarted within the first seconds, which the rules of §8.5 do not see. */
+static void test_restart_soon_after_the_start(void **state)
+{
+	cleanup(freep) struct script *script = begin();
+
+	ask(script, mapping(1, 4500));
+	respond(script, map_response(4500, 4500, 3600, 1));
+	expect(script, GATEWAY_EVENT_ANSWER, 1, TROUBLE_NONE);
+	script->now += 1000;
+	ask(script, probe(2));
+	respond(script, announce_response(PCP_SUCCESS, 1));
+	expect(script, GATEWAY_EVENT_ANSWER, 2, TROUBLE_NONE);
+	script->now += 1000;
+	ask(script, probe(3));
+	respond(script, announce_response(PCP_SUCCESS, 0));
+	expect(script, GATEWAY_EVENT_RESTARTED, 0, TROUBLE_NONE);
+	expect(script, GATEWAY_EVENT_ANSWER, 3, TROUBLE_NONE);
+	/* Once. */
+	ask(script, mapping(4, 4500));
+	respond(script, map_response(4500, 4500, 3600, 0));
+	expect(script, GATEWAY_EVENT_ANSWER, 4, TROUBLE_NONE);
+	/* A clock that is slow by a twentieth is no restart. */
+	for (uint32_t i = 1; i <= 100; i++) {
+		script->now += 60000;
+		ask(script, mapping(4 + i, 4500));
+		respond(script, map_response(4500, 4500, 3600, i * 57));
+		expect(script, GATEWAY_EVENT_ANSWER, 4 + i, TROUBLE_NONE);
+	}
+}
+
 static void test_epoch_that_jumps(void **state)
 {
 	cleanup(freep) struct script *script = begin_mapped();
@@ -586,6 +616,26 @@ static void test_announced_restart(void **state)
 	expect_nothing(script);
 }
 
+/* So soon after the mapping was made that no epoch tells. */
+static void test_announced_restart_at_once(void **state)
+{
+	cleanup(freep) struct script *script = begin();
+
+	ask(script, mapping(1, 4500));
+	respond(script, map_response(4500, 4500, 3600, 0));
+	expect(script, GATEWAY_EVENT_ANSWER, 1, TROUBLE_NONE);
+	script->now += 100;
+	hear(script, ANNOUNCEMENT_RESTART, NULL, 0);
+	pass_until(script, script->now + 5000);
+	assert_int_equal(script->n_sent, 2);
+	respond(script, announce_response(PCP_SUCCESS, (script->now - 100100) / 1000));
+	expect(script, GATEWAY_EVENT_RESTARTED, 0, TROUBLE_NONE);
+	/* The other copies. */
+	script->now += 1000;
+	hear(script, ANNOUNCEMENT_RESTART, NULL, (script->now - 100100) / 1000);
+	assert_int_equal(pcp_state_due(&script->state), UINT64_MAX);
+}
+
 static void test_announced_falsely(void **state)
 {
 	cleanup(freep) struct script *script = begin_mapped();
@@ -594,7 +644,7 @@ static void test_announced_falsely(void **state)
 	while (script->now < begun + 3600000) {
 		unsigned int n_sent = script->n_sent;
 
-		hear(script, ANNOUNCEMENT_RESTART, NULL, 0);
+		hear(script, ANNOUNCEMENT_RESTART, NULL, script->now / 500 % 2 * 90000);
 		pass_until(script, script->now + 500);
 		if (script->n_sent > n_sent)
 			respond(script, announce_response(PCP_SUCCESS,
@@ -743,8 +793,10 @@ int main(void)
 		cmocka_unit_test(test_address),
 		cmocka_unit_test(test_senseless_grants),
 		cmocka_unit_test(test_epoch),
+		cmocka_unit_test(test_restart_soon_after_the_start),
 		cmocka_unit_test(test_epoch_that_jumps),
 		cmocka_unit_test(test_announced_restart),
+		cmocka_unit_test(test_announced_restart_at_once),
 		cmocka_unit_test(test_announced_falsely),
 		cmocka_unit_test(test_announced_and_silent),
 		cmocka_unit_test(test_announced_address),
