@@ -43,6 +43,8 @@ static void fill_uplinks(const struct network_view *view, struct shown_network *
 
 void shown_fill_network(const struct mapper_state *state, struct shown_network *shown)
 {
+	struct nat_facts facts = mapper_state_facts(state);
+
 	memset(shown, 0, sizeof *shown);
 	strcpy(shown->state, words_state(state));
 	words_reason(state, shown->reason, sizeof shown->reason);
@@ -53,26 +55,48 @@ void shown_fill_network(const struct mapper_state *state, struct shown_network *
 	show_address(shown->external_address, mapper_state_external(state));
 	fill_uplinks(&state->network, shown);
 	strcpy(shown->network_kind, words_network_kind(state));
-	strcpy(shown->nat_kind, words_nat_kind(mapper_state_nat_kind(state)));
-	strcpy(shown->protocol, words_protocol(state));
-	strcpy(shown->nat_mapping, "unknown");
-	strcpy(shown->nat_filtering, "unknown");
-	strcpy(shown->verified, "unknown");
+	strcpy(shown->nat_kind, words_nat_kind(nat_kind_decide(&facts)));
+	strcpy(shown->protocol, words_protocol(state->gateways[0].winner));
+	if (facts.result) {
+		strcpy(shown->gateway_result.protocol, words_protocol(facts.result_protocol));
+		shown->gateway_result.code = facts.result;
+	}
+	show_address(shown->reflexive_address, state->reflexive);
+	strcpy(shown->nat_mapping, nat_behaviour_word(state->nat_mapping));
+	strcpy(shown->nat_filtering, nat_behaviour_word(state->nat_filtering));
+	strcpy(shown->verified, nat_verified_word(state->verified));
+}
+
+/* The gateways that a mapped one goes through; the last of them gives the endpoint. */
+static void fill_hops(const struct mapper_state *state, const struct mapping *mapping,
+		      struct shown_mapping *shown)
+{
+	unsigned int last = mapper_state_last_hop(state);
+
+	for (unsigned int hop = 0; hop <= last && hop < SHOWN_HOPS_LIMIT; hop++) {
+		const struct mapping_hop *at = &mapping->hops[hop];
+
+		show_address(shown->hops[hop].gateway, state->gateways[hop].place.address);
+		strcpy(shown->hops[hop].protocol, words_protocol(at->protocol));
+		shown->hops[hop].port = at->port;
+	}
+	strcpy(shown->protocol, words_protocol(mapping->hops[last].protocol));
+	show_address(shown->gateway, state->gateways[last].place.address);
 }
 
 void shown_fill_mapping(const struct mapper_state *state, const struct mapping *mapping,
 			struct shown_mapping *shown)
 {
-	bool is_mapped = mapping->condition == MAPPING_MAPPED;
-
 	memset(shown, 0, sizeof *shown);
 	strcpy(shown->label, mapping->wish.label);
 	shown->generation = mapping->generation;
 	shown->internal = mapping->internal;
 	shown->external = mapping->external;
-	strcpy(shown->protocol, is_mapped ? words_protocol(state) : "none");
-	if (is_mapped)
-		show_address(shown->gateway, state->network.gateway);
+	strcpy(shown->protocol, "none");
+	if (mapping->condition == MAPPING_MAPPED)
+		fill_hops(state, mapping, shown);
+	shown->lifetime = mapping->lifetime;
+	shown->result_code = mapping->result;
 	strcpy(shown->state, words_condition(mapping->condition));
 	snprintf(shown->last_error, sizeof shown->last_error, "%s",
 		 words_trouble(mapping->trouble));

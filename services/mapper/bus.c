@@ -80,7 +80,7 @@ static void note_network(struct bus *bus, const struct shown_network *former)
 	if (!strcmp(shown->nat_kind, former->nat_kind) &&
 	    !strcmp(shown->external_address, former->external_address))
 		return;
-	if (!strcmp(shown->nat_kind, "public"))
+	if (!strcmp(shown->nat_kind, "public") || !strcmp(shown->nat_kind, "unmapped"))
 		timeline_note(timeline, shown->generation, "public at %s", shown->external_address);
 	else if (*shown->external_address)
 		timeline_note(timeline, shown->generation, "external address %s",
@@ -186,26 +186,37 @@ static int get_counters(sd_bus *connection, const char *path, const char *interf
 			const char *property, sd_bus_message *reply, void *userdata,
 			sd_bus_error *error)
 {
+	struct all_counters {
+		struct mapper_counters state;
+		struct speaker_counters speakers;
+	} counters;
 	static const struct counter_description names[] = {
-#define COUNTER(name, member) { name, offsetof(struct mapper_counters, member) }
-		COUNTER("NetworkChanges", network_changes),
-		COUNTER("RequestsSent", requests_sent),
-		COUNTER("Retransmissions", retransmissions),
-		COUNTER("RequestsFailed", requests_failed),
-		COUNTER("ResponsesAccepted", responses_accepted),
-		COUNTER("ResponsesMalformed", responses_malformed),
-		COUNTER("ResponsesUnexpected", responses_unexpected),
-		COUNTER("GatewayUnreachable", gateway_unreachable),
-		COUNTER("GatewayRestarts", gateway_restarts),
-		COUNTER("AnnouncementsAccepted", announcements_accepted),
-		COUNTER("AnnouncementsForeign", announcements_foreign),
-		COUNTER("AnnouncementsMalformed", announcements_malformed),
+#define COUNTER(name, member) { name, offsetof(struct all_counters, member) }
+		COUNTER("NetworkChanges", state.network_changes),
+		COUNTER("RequestsSent", speakers.packets_sent),
+		COUNTER("Retransmissions", speakers.retransmissions),
+		COUNTER("RequestsFailed", state.requests_failed),
+		COUNTER("ResponsesAccepted", speakers.responses_accepted),
+		COUNTER("ResponsesMalformed", speakers.responses_malformed),
+		COUNTER("ResponsesForeign", speakers.responses_foreign),
+		COUNTER("ResponsesUnexpected", speakers.responses_unexpected),
+		COUNTER("EventsStale", state.events_stale),
+		COUNTER("GatewayAbsences", state.gateway_absences),
+		COUNTER("GatewayRestarts", state.gateway_restarts),
+		COUNTER("ProtocolChanges", state.protocol_changes),
+		COUNTER("AnnouncementsAccepted", state.announcements_accepted),
+		COUNTER("AnnouncementsForeign", state.announcements_foreign),
+		COUNTER("AnnouncementsMalformed", state.announcements_malformed),
+		COUNTER("MappingsAdopted", state.mappings_adopted),
+		COUNTER("MappingsRemoved", state.mappings_removed),
 #undef COUNTER
 		{},
 	};
 	struct bus *bus = userdata;
 
-	return bus_append_counters(reply, names, &mapper_state_of(bus->mapper)->counters);
+	counters.state = mapper_state_of(bus->mapper)->counters;
+	mapper_count_speakers(bus->mapper, &counters.speakers);
+	return bus_append_counters(reply, names, &counters);
 }
 
 static int get_uplinks(sd_bus *connection, const char *path, const char *interface,
@@ -373,9 +384,9 @@ static int read_wish(sd_bus_message *call, struct mapping_wish *wish, sd_bus_err
 					"a label is 1 to 32 of a-z, 0-9 and \"-\"");
 	strcpy(wish->label, label);
 	if (!strcmp(protocol, "udp"))
-		wish->operation = NATPMP_MAP_UDP;
+		wish->transport = IPPROTO_UDP;
 	else if (!strcmp(protocol, "tcp"))
-		wish->operation = NATPMP_MAP_TCP;
+		wish->transport = IPPROTO_TCP;
 	else
 		return sd_bus_error_set(error, HOMEWARD_ERROR_INVALID_ARGUMENT,
 					"the protocol is \"udp\" or \"tcp\"");

@@ -10,7 +10,10 @@ const char *words_state(const struct mapper_state *state)
 		return "starting";
 	if (!state->network.link)
 		return "no-network";
-	return state->phase == GATEWAY_ASKING && !state->provisional ? "probing" : "ready";
+	return gateway_phase(&state->gateways[0]) == GATEWAY_RACING &&
+			       !state->gateways[0].provisional
+		       ? "probing"
+		       : "ready";
 }
 
 const char *words_network_kind(const struct mapper_state *state)
@@ -23,9 +26,19 @@ const char *words_nat_kind(enum nat_kind kind)
 	return nat_kind_word(kind);
 }
 
-const char *words_protocol(const struct mapper_state *state)
+const char *words_protocol(enum mapping_protocol protocol)
 {
-	return state->phase == GATEWAY_SPEAKING ? "nat-pmp" : "none";
+	switch (protocol) {
+	case PROTOCOL_NONE:
+		return "none";
+	case PROTOCOL_PCP:
+		return "pcp";
+	case PROTOCOL_NATPMP:
+		return "nat-pmp";
+	case PROTOCOL_IGD:
+		return "upnp-igd";
+	}
+	return "none";
 }
 
 const char *words_condition(enum mapping_condition condition)
@@ -51,7 +64,7 @@ const char *words_trouble(enum trouble trouble)
 	case TROUBLE_SILENT:
 		return "the gateway does not answer";
 	case TROUBLE_NOT_SUPPORTED:
-		return "the gateway does not speak NAT-PMP";
+		return "the gateway does not speak this protocol";
 	case TROUBLE_REFUSED:
 		return "the gateway refuses: port mapping is switched off there, or not allowed "
 		       "to this machine";
@@ -66,6 +79,14 @@ const char *words_trouble(enum trouble trouble)
 	case TROUBLE_DOUBLE_NAT:
 		return "double NAT: the gateway is itself behind another one, which has to forward "
 		       "the port or stop translating";
+	case TROUBLE_ADDRESS_MISMATCH:
+		return "another NAT is between this machine and the gateway that was asked";
+	case TROUBLE_CONFLICT:
+		return "another machine has the port";
+	case TROUBLE_MALFORMED:
+		return "what the gateway answers makes no sense";
+	case TROUBLE_NOT_FORWARDED:
+		return "the gateway says that it forwards, and nothing arrives";
 	case TROUBLE_EXPIRED:
 		return "the mapping expired: the gateway did not renew it in time";
 	}
@@ -80,26 +101,38 @@ static const struct mapping *find_failed(const struct mapper_state *state)
 	return NULL;
 }
 
-static void describe_speaking(const struct mapper_state *state, const char *gateway, char *text,
-			      size_t size)
+/* What is wrong now comes before what kind of NAT it is. */
+static bool describe_trouble(const struct mapper_state *state, char *text, size_t size)
 {
+	const struct gateway_state *gateway = &state->gateways[mapper_state_last_hop(state)];
 	const struct mapping *failed = find_failed(state);
-	char external[INET_ADDRSTRLEN];
+	char address[INET_ADDRSTRLEN];
 
-	inet_ntop(AF_INET, &state->external, external, sizeof external);
-	if (!state->external.s_addr && state->trouble)
+	inet_ntop(AF_INET, &gateway->place.address, address, sizeof address);
+	switch (gateway_phase(gateway)) {
+	case GATEWAY_LOST:
+		snprintf(text, size,
+			 "The gateway %s answered before and does not now: what it mapped holds "
+			 "until it runs out. It is asked again.",
+			 address);
+		return true;
+	case GATEWAY_SPEAKING:
+		break;
+	case GATEWAY_NOBODY:
+	case GATEWAY_RACING:
+	case GATEWAY_MUTE:
+	case GATEWAY_REFUSED:
+		return false;
+	}
+	if (!gateway->external.s_addr && gateway->trouble)
 		snprintf(text, size, "The gateway %s was asked, but: %s. It is asked again.",
-			 gateway, words_trouble(state->trouble));
-	else if (!state->external.s_addr)
-		snprintf(text, size, "The gateway %s is asked for its address.", gateway);
-	else if (state->trouble)
-		snprintf(text, size, "The gateway %s has the address %s, but: %s.", gateway,
-			 external, words_trouble(state->trouble));
+			 address, words_trouble(gateway->trouble));
 	else if (failed)
 		snprintf(text, size, "The gateway %s did not map \"%s\": %s. It is asked again.",
-			 gateway, failed->wish.label, words_trouble(failed->trouble));
+			 address, failed->wish.label, words_trouble(failed->trouble));
 	else
-		snprintf(text, size, "The gateway %s maps ports at %s.", gateway, external);
+		return false;
+	return true;
 }
 
 static void describe_no_network(const struct network_view *network, char *text, size_t size)
@@ -134,10 +167,8 @@ static void describe_no_network(const struct network_view *network, char *text, 
 
 void words_reason(const struct mapper_state *state, char *text, size_t size)
 {
-	char address[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
+	struct nat_facts facts;
 
-	inet_ntop(AF_INET, &state->network.address, address, sizeof address);
-	inet_ntop(AF_INET, &state->network.gateway, gateway, sizeof gateway);
 	if (!state->have_network) {
 		snprintf(text, size, "The kernel is asked for its interfaces and routes.");
 		return;
@@ -152,26 +183,8 @@ void words_reason(const struct mapper_state *state, char *text, size_t size)
 			 "page in a browser and log in there.");
 		return;
 	}
-	switch (state->phase) {
-	case GATEWAY_NOBODY:
-		snprintf(text, size, "The address %s needs no mapping.", address);
-		break;
-	case GATEWAY_ASKING:
-		snprintf(text, size,
-			 state->provisional
-				 ? "The gateway %s has not answered to NAT-PMP: this counts as a "
-				   "public network. It is still asked."
-				 : "The gateway %s is asked for its address.",
-			 gateway);
-		break;
-	case GATEWAY_SPEAKING:
-		describe_speaking(state, gateway, text, size);
-		break;
-	case GATEWAY_MUTE:
-		snprintf(text, size,
-			 "No port mapping, this counts as a public network: %s. If the gateway %s "
-			 "translates addresses, switch NAT-PMP on there.",
-			 words_trouble(state->trouble), gateway);
-		break;
-	}
+	if (describe_trouble(state, text, size))
+		return;
+	facts = mapper_state_facts(state);
+	nat_kind_describe(&facts, text, size);
 }

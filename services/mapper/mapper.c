@@ -5,23 +5,23 @@
 #include "services/mapper/bus.h"
 #include "services/mapper/captive-watch.h"
 #include "services/mapper/mapping-state.h"
-#include "services/mapper/natpmp-conversation.h"
 #include "services/mapper/network-watch.h"
 #include "services/mapper/packet-count.h"
 #include "services/mapper/resume-watch.h"
+#include "services/mapper/speakers.h"
+#include "services/mapper/store.h"
 #include "services/mapper/wish-state.h"
 
-#include "common/base/atomic-file.h"
 #include "common/base/log.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#define GOODBYE_MSEC          1000
-#define GENERATION_FILE_LIMIT 64
+#define GOODBYE_MSEC 1000
 
 struct mapper {
 	const struct mapper_config *config;
@@ -37,12 +37,12 @@ struct mapper {
 	struct packet_count packets;
 	uint64_t checked_at; /* 0: nobody asked yet */
 
-	struct gateway_natpmp *natpmp;
-	uint32_t conversation; /* that `natpmp` is for */
-	uint64_t stored_generation;
+	struct speakers *speakers;
+	struct store *store;
+	bool acting;               /* what speakers say meanwhile is acted on by who is at it */
+	bool unsent;               /* the last request, and it is in the log */
 	uint64_t noted_generation; /* "asked gateway" is in the timeline */
 	uint64_t noted_restarts;
-	bool store_failed;
 };
 
 struct mapper_state *mapper_state_of(struct mapper *mapper)
@@ -60,14 +60,31 @@ uint64_t mapper_now(struct mapper *mapper)
 	return loop_now(daemon_loop(mapper->daemon));
 }
 
+/* Speakers count by themselves; what came since is of now. */
+static void count_packets(struct mapper *mapper)
+{
+	struct speaker_counters counters;
+
+	speakers_count(mapper->speakers, &counters);
+	packet_count_add(&mapper->packets, counters.packets_sent - mapper->packets.total,
+			 mapper_now(mapper));
+}
+
 uint64_t mapper_gateway_packets(struct mapper *mapper)
 {
+	count_packets(mapper);
 	return mapper->packets.total;
 }
 
 unsigned int mapper_gateway_packets_per_minute(struct mapper *mapper)
 {
+	count_packets(mapper);
 	return packet_count_last_minute(&mapper->packets, mapper_now(mapper));
+}
+
+void mapper_count_speakers(struct mapper *mapper, struct speaker_counters *ret)
+{
+	speakers_count(mapper->speakers, ret);
 }
 
 int mapper_check(struct mapper *mapper)
@@ -83,122 +100,57 @@ int mapper_check(struct mapper *mapper)
 	return 0;
 }
 
-/* The last generation announced, so that it does not fall when we are restarted. */
-static char *generation_path(const struct mapper *mapper)
-{
-	char *path;
-
-	if (asprintf(&path, "%s/generation", mapper->config->runtime_folder) < 0)
-		return NULL;
-	return path;
-}
-
-static uint64_t load_generation(const struct mapper *mapper)
-{
-	cleanup(freep) char *path = generation_path(mapper);
-	cleanup(freep) uint8_t *text = NULL;
-	uint64_t generation = 0;
-	size_t size;
-	int r;
-
-	if (!path)
-		return 0;
-	r = atomic_file_read(path, GENERATION_FILE_LIMIT, &text, &size);
-	if (r < 0 && r != -ENOENT)
-		log_warning("%s: %s", path, strerror(-r));
-	if (r < 0)
-		return 0;
-	if (sscanf((const char *)text, "%" SCNu64, &generation) != 1)
-		log_warning("%s holds no number; beginning at 1", path);
-	return generation;
-}
-
-static void store_generation(struct mapper *mapper)
-{
-	cleanup(freep) char *path = generation_path(mapper);
-	char text[GENERATION_FILE_LIMIT];
-	int r = -ENOMEM;
-
-	if (mapper->stored_generation == mapper->state.generation)
-		return;
-	mapper->stored_generation = mapper->state.generation;
-	snprintf(text, sizeof text, "%" PRIu64 "\n", mapper->state.generation);
-	if (path)
-		r = atomic_file_write_volatile(path, text, strlen(text), 0644);
-	if (r < 0 && !mapper->store_failed)
-		log_warning("%s: %s; the network generation will not survive a restart",
-			    path ? path : "generation", strerror(-r));
-	mapper->store_failed = r < 0;
-}
-
-static void on_response(void *userdata, const struct natpmp_response *response)
-{
-	struct mapper *mapper = userdata;
-
-	if (!response) {
-		mapper->state.counters.responses_malformed++;
-		return;
-	}
-	mapper_state_on_response(&mapper->state, mapper->conversation, response,
-				 mapper_now(mapper));
-	mapper_carry_out(mapper);
-}
-
-static void on_unreachable(void *userdata)
-{
-	struct mapper *mapper = userdata;
-
-	mapper_state_on_unreachable(&mapper->state, mapper->conversation, mapper_now(mapper));
-	mapper_carry_out(mapper);
-}
-
-static void open_conversation(struct mapper *mapper)
-{
-	static const struct gateway_natpmp_callbacks callbacks = {
-		.on_response = on_response,
-		.on_unreachable = on_unreachable,
-	};
-	int r = gateway_natpmp_new(daemon_loop(mapper->daemon), mapper->state.network.gateway,
-				   &callbacks, mapper, &mapper->natpmp);
-
-	if (r < 0)
-		log_warning("cannot speak to the gateway: %s", strerror(-r));
-}
-
-/* One socket for each conversation: what comes late on a former one reaches nobody. */
-static void follow_conversation(struct mapper *mapper)
-{
-	if (mapper->conversation == mapper->state.conversation)
-		return;
-	mapper->natpmp = gateway_natpmp_free(mapper->natpmp);
-	mapper->conversation = mapper->state.conversation;
-}
-
-static void send_request(struct mapper *mapper, const struct gateway_request *request)
+static void note_asked(struct mapper *mapper)
 {
 	char gateway[INET_ADDRSTRLEN];
+
+	if (mapper->noted_generation == mapper->state.generation)
+		return;
+	mapper->noted_generation = mapper->state.generation;
+	inet_ntop(AF_INET, &mapper->state.network.gateway, gateway, sizeof gateway);
+	timeline_note(&mapper->timeline, mapper->state.generation, "asked gateway %s", gateway);
+}
+
+static void act(struct mapper *mapper)
+{
+	struct mapper_action action;
 	int r;
 
-	if (mapper->noted_generation != mapper->state.generation) {
-		mapper->noted_generation = mapper->state.generation;
-		inet_ntop(AF_INET, &mapper->state.network.gateway, gateway, sizeof gateway);
-		timeline_note(&mapper->timeline, mapper->state.generation, "asked gateway %s",
-			      gateway);
+	mapper->acting = true;
+	speakers_follow(mapper->speakers, &mapper->state);
+	while (mapper_state_take_action(&mapper->state, mapper_now(mapper), &action)) {
+		if (action.kind == MAPPER_REQUEST)
+			note_asked(mapper);
+		r = speakers_act(mapper->speakers, &mapper->state, &action);
+		if (r < 0) {
+			/* Once for each time that it begins. */
+			if (!mapper->unsent)
+				log_warning("cannot speak to the gateway: %s", strerror(-r));
+			mapper->unsent = true;
+			mapper_state_on_unsent(&mapper->state, &action, mapper_now(mapper));
+		} else if (action.kind == MAPPER_REQUEST) {
+			mapper->unsent = false;
+		}
+		/* What was said within that may have changed the chain. */
+		speakers_follow(mapper->speakers, &mapper->state);
 	}
-	/* Without a socket, or when sending fails, the request is as if it were lost on its way,
-	 * and the next one tries again. */
-	if (!mapper->natpmp && mapper->conversation)
-		open_conversation(mapper);
-	if (!mapper->natpmp)
-		return;
-	r = gateway_natpmp_send(mapper->natpmp, request);
-	if (r >= 0)
-		packet_count_add(&mapper->packets, 1, mapper_now(mapper));
-	if (r == -ECONNREFUSED)
-		mapper_state_on_unreachable(&mapper->state, mapper->conversation,
-					    mapper_now(mapper));
-	else if (r < 0)
-		log_debug("sending to the gateway: %s", strerror(-r));
+	mapper->acting = false;
+}
+
+static void on_event(void *userdata, unsigned int hop, uint32_t incarnation,
+		     enum mapping_protocol protocol, const struct gateway_event *event)
+{
+	struct mapper *mapper = userdata;
+	const char *location = NULL;
+
+	mapper_state_on_event(&mapper->state, hop, incarnation, protocol, event,
+			      mapper_now(mapper));
+	if (protocol == PROTOCOL_IGD && event->kind == GATEWAY_EVENT_ANSWER && !event->trouble)
+		location = speakers_location(mapper->speakers);
+	if (location)
+		mapper_state_note_location(&mapper->state, location);
+	if (!mapper->acting)
+		mapper_carry_out(mapper);
 }
 
 static void end_abandoned_wishes(struct mapper *mapper)
@@ -214,14 +166,11 @@ static void end_abandoned_wishes(struct mapper *mapper)
 
 void mapper_carry_out(struct mapper *mapper)
 {
-	struct gateway_request request;
 	uint64_t due, wish_end;
 
 	end_abandoned_wishes(mapper);
-	follow_conversation(mapper);
-	while (mapper_state_take_request(&mapper->state, mapper_now(mapper), &request))
-		send_request(mapper, &request);
-	store_generation(mapper);
+	act(mapper);
+	store_save_generation(mapper->store, &mapper->state);
 	if (mapper->noted_restarts != mapper->state.counters.gateway_restarts) {
 		mapper->noted_restarts = mapper->state.counters.gateway_restarts;
 		timeline_note(&mapper->timeline, mapper->state.generation,
@@ -229,6 +178,8 @@ void mapper_carry_out(struct mapper *mapper)
 	}
 	if (mapper->bus)
 		bus_announce(mapper->bus);
+	store_save(mapper->store, &mapper->state);
+	count_packets(mapper);
 	due = mapper_state_due(&mapper->state);
 	wish_end = wish_due(&mapper->state);
 	loop_timer_set(mapper->timer, due < wish_end ? due : wish_end);
@@ -258,7 +209,7 @@ static void on_network(void *userdata, const struct network_view *view)
 	log_info("network %" PRIu64 ": %s %s", mapper->state.generation,
 		 view->link ? view->interface : "none", view->link ? address : "");
 	/* Tunnels move at once; the gateway is asked after that. */
-	store_generation(mapper);
+	store_save_generation(mapper->store, &mapper->state);
 	if (mapper->bus)
 		bus_announce(mapper->bus);
 	mapper_carry_out(mapper);
@@ -335,8 +286,8 @@ static void on_announcement(void *userdata, struct in_addr source, int link,
 		mapper->state.counters.announcements_malformed++;
 		return;
 	}
-	mapper_state_on_announcement(&mapper->state, source, link, announcement,
-				     mapper_now(mapper));
+	if (mapper_state_on_announcement(&mapper->state, source, link, mapper_now(mapper)))
+		speakers_hear(mapper->speakers, announcement);
 	mapper_carry_out(mapper);
 }
 
@@ -355,17 +306,41 @@ static const struct daemon_options options = {
 	.goodbye_msec = GOODBYE_MSEC,
 };
 
+/* Nonces keep others from touching our mappings (RFC 6887 §18.1). */
+static void fill_random(void *octets, size_t size)
+{
+	ssize_t n = getrandom(octets, size, 0);
+
+	/* So few octets are never given in part, and after boot nobody waits for them. */
+	if (n != (ssize_t)size)
+		abort();
+}
+
+static int start_state(struct mapper *mapper)
+{
+	const struct mapper_config *config = mapper->config;
+	struct mapper_state *state = &mapper->state;
+	int r = store_new(config->runtime_folder, config->state_folder, &mapper->store);
+
+	if (r < 0)
+		return r;
+	mapper_state_init(state, store_load_generation(mapper->store), fill_random);
+	if (config->protocols[0])
+		memcpy(state->protocols, config->protocols, sizeof config->protocols);
+	memcpy(state->nested, config->nested, sizeof state->nested);
+	store_load(mapper->store, state, mapper_now(mapper));
+	return speakers_new(daemon_loop(mapper->daemon), on_event, mapper, &mapper->speakers);
+}
+
 static int start(struct mapper *mapper)
 {
-	uint64_t seed = 0;
 	int r = daemon_new(&options, mapper, &mapper->daemon);
 
 	if (r < 0)
 		return r;
-	if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) < 0)
-		seed = realtime_usec();
-	mapper->stored_generation = load_generation(mapper);
-	mapper_state_init(&mapper->state, mapper->stored_generation, seed);
+	r = start_state(mapper);
+	if (r < 0)
+		return r;
 	r = loop_timer_new(daemon_loop(mapper->daemon), on_timer, mapper, &mapper->timer);
 	if (r < 0)
 		return r;
@@ -415,7 +390,8 @@ struct mapper *mapper_free(struct mapper *mapper)
 	resume_watch_free(mapper->resume);
 	captive_watch_free(mapper->captive);
 	network_watch_free(mapper->watch);
-	gateway_natpmp_free(mapper->natpmp);
+	speakers_free(mapper->speakers);
+	store_free(mapper->store);
 	loop_timer_free(mapper->timer);
 	daemon_free(mapper->daemon);
 	mapper_state_deinit(&mapper->state);

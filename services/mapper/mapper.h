@@ -8,7 +8,10 @@
 #include "common/loop/timeline.h"
 
 struct mapper_config {
-	char *runtime_folder;
+	char *runtime_folder, *state_folder;
+	/* In the order of preference, PROTOCOL_NONE ends; none at all: as it is by itself. */
+	enum mapping_protocol protocols[PROTOCOLS_SPOKEN + 1];
+	struct in_addr nested[HOPS_LIMIT - 1]; /* 0.0.0.0 ends */
 	char *captive_check; /* a URL (captive-wire.h); NULL or empty: nothing is asked for */
 };
 
@@ -29,6 +32,7 @@ uint64_t mapper_now(struct mapper *mapper);
 /* All packets sent to gateways, and those of the last minute. */
 uint64_t mapper_gateway_packets(struct mapper *mapper);
 unsigned int mapper_gateway_packets_per_minute(struct mapper *mapper);
+void mapper_count_speakers(struct mapper *mapper, struct speaker_counters *ret);
 /* Proves everything anew. 0, or -EBUSY: it was done less than MAPPER_CHECK_MSEC ago. */
 int mapper_check(struct mapper *mapper);
 #define MAPPER_CHECK_MSEC 10000

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/mapper/mapping-state.h"
 
+#include "services/mapper/mapper-state-internal.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define LIFETIME_LIMIT 86400 /* s; a longer grant is believed for a day */
+#define LIFETIME_LIMIT 86400 /* s; a longer grant is believed for a day (RFC 6887 §15) */
+/* A single packet (RFC 6887 §11.2.1): it is given up before its speaker would repeat it. */
+#define RENEWAL_PATIENCE 2500
+#define RENEWAL_GAP      4000
 
 void mapping_free_list(struct mapping **list)
 {
@@ -18,82 +24,318 @@ void mapping_free_list(struct mapping **list)
 	}
 }
 
-uint64_t mapping_back_off(unsigned int n_failures, uint64_t first, uint64_t limit)
+/* An answer that comes all the same reaches nobody. Without room for it in the list, the request is
+ * repeated in vain, and no more. */
+static void cancel_request(struct mapper_state *state, struct mapping *mapping, unsigned int hop)
 {
-	uint64_t wait = first;
+	struct mapping_hop *at = &mapping->hops[hop];
 
-	while (--n_failures && wait < limit)
-		wait *= 2;
-	return wait < limit ? wait : limit;
+	if (at->id)
+		mapper_state_cancel(state, hop, at->protocol, at->id);
+	at->id = 0;
+	at->give_up_at = UINT64_MAX;
 }
 
-/* The mapping as it stands before the gateway said anything in this network. */
-void mapping_reset(struct mapper_state *state, struct mapping *mapping, uint64_t now)
+void mapping_reset(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		   uint64_t now)
 {
-	mapping->generation = state->generation;
-	mapping->internal = (struct sockaddr_in){ .sin_family = AF_INET };
-	mapping->external = mapping->internal;
-	mapping->expires_at = UINT64_MAX;
-	mapping->trouble = TROUBLE_NONE;
-	mapping->condition = MAPPING_PENDING;
-	mapping->n_failures = 0;
-	mapping->ask_at = now;
-	if (!state->network.link)
-		return;
-	mapping->internal.sin_addr = state->network.address;
-	mapping->internal.sin_port = htons(mapping->wish.internal_port);
-	if (mapper_state_is_public(state)) {
-		mapping->external = mapping->internal;
-		mapping->condition = MAPPING_PUBLIC;
-	} else if (state->phase == GATEWAY_SPEAKING && state->trouble && !state->external.s_addr) {
-		mapping->condition = MAPPING_FAILED;
-		mapping->trouble = state->trouble;
+	for (unsigned int i = hop; i < HOPS_LIMIT; i++) {
+		cancel_request(state, mapping, i);
+		mapping->hops[i] = (struct mapping_hop){ .give_up_at = UINT64_MAX,
+							 .expires_at = UINT64_MAX,
+							 .ask_at = now };
 	}
 }
 
-void mapping_reset_all(struct mapper_state *state, uint64_t now)
+void mapping_ask_again(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		       uint64_t then)
 {
-	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-		mapping_reset(state, mapping, now);
+	struct mapping_hop *at = &mapping->hops[hop];
+
+	cancel_request(state, mapping, hop);
+	at->lost = true;
+	at->n_failures = 0;
+	at->ask_at = then;
 }
 
-static void set_external_port(struct mapper_state *state, struct mapping *mapping, uint16_t port)
+/* The port that this gateway is to forward to; 0: not known yet. */
+static uint16_t internal_port(const struct mapping *mapping, unsigned int hop)
 {
-	mapping->external.sin_addr = state->external;
-	mapping->external.sin_port = htons(port);
+	if (!hop)
+		return mapping->wish.internal_port;
+	return mapping->hops[hop - 1].mapped ? mapping->hops[hop - 1].port : 0;
 }
 
-void mapping_fail(struct mapping *mapping, enum trouble trouble, uint64_t now)
+bool mapping_wants(const struct mapper_state *state, const struct mapping *mapping,
+		   unsigned int hop, uint64_t now)
 {
-	mapping->trouble = trouble;
-	mapping->n_failures++;
-	mapping->ask_at =
-		now + mapping_back_off(mapping->n_failures, FAILURE_WAIT, FAILURE_WAIT_LIMIT);
+	const struct mapping_hop *at = &mapping->hops[hop];
+
+	return !state->finishing && !at->id && at->ask_at <= now && internal_port(mapping, hop);
+}
+
+/* An endpoint needs an address, and NAT-PMP tells it apart from the mapping. */
+static bool gateway_is_ready(const struct gateway_state *gateway)
+{
+	if (!gateway->winner)
+		return false;
+	return gateway->winner != PROTOCOL_NATPMP || gateway->external.s_addr;
+}
+
+uint64_t mapping_due(const struct mapper_state *state, const struct mapping *mapping,
+		     unsigned int hop)
+{
+	const struct mapping_hop *at = &mapping->hops[hop];
+	uint64_t due = UINT64_MAX;
+
+	if (at->mapped)
+		due = at->expires_at;
+	if (at->id)
+		return at->give_up_at < due ? at->give_up_at : due;
+	if (!state->finishing && gateway_is_ready(&state->gateways[hop]) &&
+	    internal_port(mapping, hop) && at->ask_at < due)
+		due = at->ask_at;
+	return due;
+}
+
+/* Two mappings of one internal port are one at the gateway. */
+static const uint8_t *shared_nonce(const struct mapper_state *state, const struct mapping *mapping,
+				   unsigned int hop)
+{
+	for (const struct mapping *other = state->mappings; other; other = other->next)
+		if (other != mapping && other->wish.transport == mapping->wish.transport &&
+		    other->hops[hop].have_nonce &&
+		    internal_port(other, hop) == internal_port(mapping, hop))
+			return other->hops[hop].nonce;
+	return NULL;
+}
+
+void mapping_lose(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		  uint64_t now)
+{
+	struct mapping_hop *at = &mapping->hops[hop];
+
+	mapping_ask_again(state, mapping, hop, now);
+	at->mapped = false;
+	at->expires_at = UINT64_MAX;
+	if (hop + 1 < HOPS_LIMIT)
+		mapping_reset(state, mapping, hop + 1, now);
+}
+
+static const struct ledger_entry *in_ledger(const struct mapper_state *state,
+					    const struct mapping *mapping, unsigned int hop)
+{
+	const struct gateway_place *place = &state->gateways[hop].place;
+
+	return ledger_find(&state->ledger, place->address, place->seen_as, mapping->wish.transport,
+			   internal_port(mapping, hop));
+}
+
+/* RFC 6281 §4.2: the same external port as before, else the internal one. */
+static uint16_t port_to_ask_for(struct mapper_state *state, const struct mapping *mapping,
+				unsigned int hop)
+{
+	const struct ledger_entry *entry = in_ledger(state, mapping, hop);
+	uint16_t port = mapping->hops[hop].port;
+
+	if (port)
+		return port;
+	if (entry)
+		return entry->external_port;
+	if (mapping->wish.external_port)
+		return mapping->wish.external_port;
+	if (!hop)
+		port = gateway_memory_port(&state->memory, state->network.gateway,
+					   mapper_state_mac(state), mapping->wish.transport,
+					   mapping->wish.internal_port);
+	return port ? port : internal_port(mapping, hop);
+}
+
+static void choose_nonce(struct mapper_state *state, struct mapping *mapping, unsigned int hop)
+{
+	const struct ledger_entry *entry = in_ledger(state, mapping, hop);
+	const uint8_t *nonce = shared_nonce(state, mapping, hop);
+	struct mapping_hop *at = &mapping->hops[hop];
+
+	if (at->have_nonce)
+		return;
+	at->have_nonce = true;
+	if (nonce)
+		memcpy(at->nonce, nonce, sizeof at->nonce);
+	else if (entry)
+		memcpy(at->nonce, entry->nonce, sizeof at->nonce);
+	else
+		state->random(at->nonce, sizeof at->nonce);
+	if (!nonce && entry)
+		state->counters.mappings_adopted++;
+}
+
+void mapping_begin_request(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+			   enum mapping_protocol protocol, uint32_t id, uint64_t now,
+			   struct gateway_request *ret)
+{
+	struct mapping_hop *at = &mapping->hops[hop];
+	bool renews = at->mapped && !at->lost && at->protocol == protocol;
+
+	choose_nonce(state, mapping, hop);
+	*ret = (struct gateway_request){ .id = id,
+					 .operation = GATEWAY_MAP,
+					 .transport = mapping->wish.transport,
+					 .internal_port = internal_port(mapping, hop),
+					 .external_port = port_to_ask_for(state, mapping, hop),
+					 .external = at->external,
+					 .lifetime = mapping->wish.lifetime };
+	memcpy(ret->nonce, at->nonce, sizeof ret->nonce);
+	memcpy(ret->label, mapping->wish.label, sizeof ret->label);
+	at->asked = true;
+	at->protocol = protocol;
+	at->internal_port = ret->internal_port;
+	at->id = id;
+	at->give_up_at = renews && protocol == PROTOCOL_PCP ? now + RENEWAL_PATIENCE : UINT64_MAX;
+}
+
+/* RFC 6887 §11.2.1: between 1/2 and 5/8 of the life, then between 3/4 and 13/16, and so on; RFC
+ * 6886 §3.3: at one half. */
+static void schedule_renewal(struct mapper_state *state, struct mapping_hop *at, uint64_t life,
+			     uint64_t now)
+{
+	unsigned int n = at->n_renewals < 20 ? at->n_renewals : 20;
+	uint64_t left = life >> (n + 1);
+
+	at->ask_at = at->granted_at + life - left;
+	if (at->protocol == PROTOCOL_PCP)
+		at->ask_at += mapper_state_random_below(state, (left >> 2) + 1);
+	if (n && at->ask_at < now + RENEWAL_GAP)
+		at->ask_at = now + RENEWAL_GAP;
+}
+
+void mapping_renew_later(struct mapper_state *state, struct mapping_hop *at, uint64_t now)
+{
+	at->id = 0;
+	at->give_up_at = UINT64_MAX;
+	at->n_renewals++;
+	schedule_renewal(state, at, at->expires_at - at->granted_at, now);
+}
+
+static void note_in_ledger(struct mapper_state *state, const struct mapping *mapping,
+			   unsigned int hop)
+{
+	const struct gateway_place *place = &state->gateways[hop].place;
+	const struct mapping_hop *at = &mapping->hops[hop];
+	struct ledger_entry entry = { .gateway = place->address,
+				      .local = place->seen_as,
+				      .protocol = at->protocol,
+				      .transport = mapping->wish.transport,
+				      .internal_port = at->internal_port,
+				      .external_port = at->port,
+				      .external = at->external,
+				      .expires_at = at->expires_at };
+
+	memcpy(entry.nonce, at->nonce, sizeof entry.nonce);
+	memcpy(entry.label, mapping->wish.label, sizeof entry.label);
+	ledger_note(&state->ledger, &entry);
+	if (!hop)
+		gateway_memory_note_port(
+			&state->memory, place->address, mapper_state_mac(state),
+			&(struct remembered_port){ .transport = mapping->wish.transport,
+						   .internal_port = at->internal_port,
+						   .external_port = at->port });
+}
+
+/* What is behind this gateway forwards to what it grants. */
+static void change_port(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+			uint16_t port, uint64_t now)
+{
+	struct mapping_hop *at = &mapping->hops[hop];
+
+	if (at->port && at->port != port && hop + 1 < HOPS_LIMIT)
+		mapping_reset(state, mapping, hop + 1, now);
+	at->port = port;
+}
+
+void mapping_grant(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		   const struct gateway_event *event, uint64_t now)
+{
+	struct mapping_hop *at = &mapping->hops[hop];
+	uint64_t life = event->lifetime < LIFETIME_LIMIT ? event->lifetime : LIFETIME_LIMIT;
+	bool for_ever = !event->lifetime && at->protocol == PROTOCOL_IGD;
+
+	at->id = 0;
+	at->give_up_at = UINT64_MAX;
+	if ((!event->lifetime && !for_ever) || !event->external_port) {
+		mapping_fail(state, mapping, hop, TROUBLE_MALFORMED, 0, 0, now);
+		return;
+	}
+	change_port(state, mapping, hop, event->external_port, now);
+	at->mapped = true;
+	at->lost = false;
+	at->external = event->external.s_addr ? event->external : state->gateways[hop].external;
+	at->lifetime = event->lifetime;
+	at->granted_at = now;
+	at->expires_at = for_ever ? UINT64_MAX : now + life * 1000;
+	at->n_renewals = at->n_failures = 0;
+	at->trouble = TROUBLE_NONE;
+	at->result = 0;
+	/* One that lasts for ever is looked after all the same. */
+	schedule_renewal(state, at,
+			 for_ever ? mapping->wish.lifetime * UINT64_C(1000) : life * 1000, now);
+	note_in_ledger(state, mapping, hop);
+}
+
+void mapping_fail(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		  enum trouble trouble, unsigned int result, uint64_t delay, uint64_t now)
+{
+	struct mapping_hop *at = &mapping->hops[hop];
+	uint64_t wait;
+
+	at->id = 0;
+	at->give_up_at = UINT64_MAX;
+	at->trouble = trouble;
+	at->result = result;
+	at->n_failures++;
+	wait = gateway_back_off(at->n_failures, GATEWAY_FAILURE_WAIT, GATEWAY_FAILURE_WAIT_LIMIT);
+	at->ask_at = now + (wait > delay ? wait : delay);
 	/* What was granted holds until it expires, unless the gateway itself says otherwise. */
-	if (trouble == TROUBLE_SILENT && mapping->condition == MAPPING_MAPPED)
+	if (trouble == TROUBLE_SILENT || trouble == TROUBLE_NOT_SUPPORTED)
 		return;
-	mapping->condition = MAPPING_FAILED;
-	mapping->external = (struct sockaddr_in){ .sin_family = AF_INET };
-	mapping->expires_at = UINT64_MAX;
+	at->mapped = false;
+	at->expires_at = UINT64_MAX;
+	if (hop + 1 < HOPS_LIMIT)
+		mapping_reset(state, mapping, hop + 1, now);
 }
 
-void mapping_grant(struct mapper_state *state, struct mapping *mapping,
-		   const struct natpmp_response *response, uint64_t now)
+void mapping_follow(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		    const struct gateway_event *event, uint64_t now)
 {
-	uint64_t lifetime =
-		response->lifetime < LIFETIME_LIMIT ? response->lifetime : LIFETIME_LIMIT;
+	struct mapping_hop *at = &mapping->hops[hop];
 
-	if (!lifetime || !response->external_port) {
-		mapping_fail(mapping, TROUBLE_UNKNOWN_RESULT, now);
+	if (!event->external_port) {
+		mapping_lose(state, mapping, hop, now);
 		return;
 	}
-	mapping->condition = MAPPING_MAPPED;
-	mapping->trouble = state->trouble;
-	mapping->n_failures = 0;
-	mapping->granted_port = response->external_port;
-	mapping->expires_at = now + lifetime * 1000;
-	mapping->ask_at = now + lifetime * 1000 / 2;
-	set_external_port(state, mapping, response->external_port);
+	change_port(state, mapping, hop, event->external_port, now);
+	if (event->external.s_addr)
+		at->external = event->external;
+	note_in_ledger(state, mapping, hop);
+}
+
+bool mapping_expire(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		    uint64_t now)
+{
+	struct mapping_hop *at = &mapping->hops[hop];
+
+	if (!at->mapped || now < at->expires_at)
+		return false;
+	at->mapped = false;
+	at->expires_at = UINT64_MAX;
+	at->trouble = TROUBLE_EXPIRED;
+	/* From now on it is asked for as a new one is. */
+	at->give_up_at = UINT64_MAX;
+	if (!at->n_failures)
+		at->n_failures = 1;
+	if (!at->id && at->ask_at > now + GATEWAY_FAILURE_WAIT)
+		at->ask_at = now;
+	return true;
 }
 
 int mapping_add(struct mapper_state *state, const struct mapping_wish *wish, uint64_t now,
@@ -109,67 +351,89 @@ int mapping_add(struct mapper_state *state, const struct mapping_wish *wish, uin
 		return -ENOMEM;
 	mapping->wish = *wish;
 	mapping->abandoned_at = UINT64_MAX;
-	mapping_reset(state, mapping, now);
+	mapping_reset(state, mapping, 0, now);
 	while (*last)
 		last = &(*last)->next;
 	*last = mapping;
 	state->n_mappings++;
+	mapping_view(state, mapping);
 	*ret = mapping;
 	return 0;
 }
 
 static bool same_internal(const struct mapping *mapping, const struct mapping_wish *wish)
 {
-	return mapping->wish.operation == wish->operation &&
+	return mapping->wish.transport == wish->transport &&
 	       mapping->wish.internal_port == wish->internal_port;
 }
 
-/* Puts a mapping that the gateway may know on the list of those to be deleted; takes it over. */
-static void delete_at_gateway(struct mapper_state *state, struct mapping *mapping)
+static void add_deletion(struct mapper_state *state, unsigned int hop,
+			 const struct ledger_entry *entry)
 {
-	struct mapping **last = &state->deletions;
+	struct deletion **last = &state->deletions;
 	unsigned int n = 0;
 
 	for (; *last; last = &(*last)->next, n++)
-		if (same_internal(*last, &mapping->wish))
+		if ((*last)->hop == hop && (*last)->entry.transport == entry->transport &&
+		    (*last)->entry.internal_port == entry->internal_port)
 			break;
 	/* One is enough; and who changes wishes faster than a gateway answers lets mappings run out
 	 * there by themselves. */
-	if (*last || n >= MAPPINGS_LIMIT) {
-		free(mapping->caller);
-		free(mapping);
+	if (*last || n >= MAPPINGS_LIMIT)
 		return;
+	*last = calloc(1, sizeof **last);
+	if (!*last)
+		return;
+	(*last)->hop = hop;
+	(*last)->entry = *entry;
+}
+
+/* What gateways know or may know of this mapping is to be forgotten. */
+static void delete_everywhere(struct mapper_state *state, const struct mapping *mapping)
+{
+	/* The farthest first: nothing is forwarded to a port that is not ours any more. */
+	for (unsigned int hop = HOPS_LIMIT; hop-- > 0;) {
+		const struct gateway_place *place = &state->gateways[hop].place;
+		const struct mapping_hop *at = &mapping->hops[hop];
+		struct ledger_entry entry = { .gateway = place->address,
+					      .local = place->seen_as,
+					      .protocol = at->protocol,
+					      .transport = mapping->wish.transport,
+					      .internal_port = at->internal_port,
+					      .external_port = at->port };
+
+		if (!at->asked || !state->gateways[hop].begun)
+			continue;
+		memcpy(entry.nonce, at->nonce, sizeof entry.nonce);
+		memcpy(entry.label, mapping->wish.label, sizeof entry.label);
+		add_deletion(state, hop, &entry);
 	}
-	mapping->next = NULL;
-	*last = mapping;
 }
 
 void mapping_change(struct mapper_state *state, struct mapping *mapping,
 		    const struct mapping_wish *wish, uint64_t now)
 {
-	if (same_internal(mapping, wish) && mapping->wish.external_port == wish->external_port &&
-	    mapping->wish.lifetime == wish->lifetime)
-		return;
-	if (state->request_mapping == mapping)
-		mapper_state_forget_request(state);
-	if (!same_internal(mapping, wish)) {
-		struct mapping *former = mapping->asked ? calloc(1, sizeof *former) : NULL;
+	bool other_port = mapping->wish.external_port != wish->external_port;
 
-		if (former) {
-			former->wish = mapping->wish;
-			delete_at_gateway(state, former);
-		}
-		mapping->asked = false;
-		mapping->granted_port = 0;
+	if (same_internal(mapping, wish) && !other_port && mapping->wish.lifetime == wish->lifetime)
+		return;
+	if (!same_internal(mapping, wish)) {
+		delete_everywhere(state, mapping);
 		mapping->wish = *wish;
-		mapping_reset(state, mapping, now);
+		mapping_reset(state, mapping, 0, now);
+		mapping_view(state, mapping);
 		return;
 	}
 	/* The same mapping with another wish: it holds while the gateway is asked again. */
-	if (mapping->wish.external_port != wish->external_port)
-		mapping->granted_port = 0;
 	mapping->wish = *wish;
-	mapping->ask_at = now;
+	for (unsigned int hop = 0; hop < HOPS_LIMIT; hop++) {
+		struct mapping_hop *at = &mapping->hops[hop];
+
+		cancel_request(state, mapping, hop);
+		at->ask_at = now;
+		if (other_port && wish->external_port)
+			at->port = wish->external_port;
+	}
 }
 
 void mapping_remove(struct mapper_state *state, struct mapping *mapping, uint64_t now)
@@ -179,70 +443,156 @@ void mapping_remove(struct mapper_state *state, struct mapping *mapping, uint64_
 	while (*link != mapping)
 		link = &(*link)->next;
 	*link = mapping->next;
+	mapping->next = NULL;
 	state->n_mappings--;
-	if (state->request_mapping == mapping)
-		mapper_state_forget_request(state);
-	if (mapping->asked) {
-		delete_at_gateway(state, mapping);
-		return;
-	}
-	free(mapping->caller);
-	free(mapping);
+	for (unsigned int hop = 0; hop < HOPS_LIMIT; hop++)
+		cancel_request(state, mapping, hop);
+	delete_everywhere(state, mapping);
+	mapping_free_list(&mapping);
 }
 
-/* The gateway knows a mapping by its protocol and internal port alone: what another wish still
- * needs is not to be deleted. */
+static bool is_wanted(const struct mapper_state *state, unsigned int hop, int transport,
+		      uint16_t port)
+{
+	for (const struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
+		if (mapping->wish.transport == transport && internal_port(mapping, hop) == port)
+			return true;
+	return false;
+}
+
+void mapping_delete_orphans(struct mapper_state *state)
+{
+	for (unsigned int hop = HOPS_LIMIT; hop-- > 0;) {
+		const struct gateway_state *gateway = &state->gateways[hop];
+
+		if (!gateway->begun)
+			continue;
+		for (size_t i = 0; i < state->ledger.n; i++) {
+			const struct ledger_entry *entry = &state->ledger.entries[i];
+
+			if (entry->gateway.s_addr == gateway->place.address.s_addr &&
+			    entry->local.s_addr == gateway->place.seen_as.s_addr &&
+			    !is_wanted(state, hop, entry->transport, entry->internal_port))
+				add_deletion(state, hop, entry);
+		}
+	}
+}
+
+static void free_deletion(struct mapper_state *state, struct deletion **link)
+{
+	struct deletion *deletion = *link;
+
+	if (deletion->id)
+		mapper_state_cancel(state, deletion->hop, deletion->entry.protocol, deletion->id);
+	*link = deletion->next;
+	free(deletion);
+}
+
+void mapping_drop_deletion(struct mapper_state *state, struct deletion *deletion, bool confirmed)
+{
+	struct deletion **link = &state->deletions;
+	const struct ledger_entry *entry = &deletion->entry;
+
+	if (confirmed) {
+		state->counters.mappings_removed++;
+		ledger_forget(&state->ledger, entry->gateway, entry->local, entry->transport,
+			      entry->internal_port);
+	}
+	deletion->id = 0;
+	while (*link != deletion)
+		link = &(*link)->next;
+	free_deletion(state, link);
+}
+
 void mapping_drop_needless_deletions(struct mapper_state *state)
 {
-	struct mapping **link = &state->deletions;
+	struct deletion **link = &state->deletions;
 
-	while (*link) {
-		struct mapping *deletion = *link;
-		bool needed = false;
+	while (*link)
+		if (is_wanted(state, (*link)->hop, (*link)->entry.transport,
+			      (*link)->entry.internal_port))
+			free_deletion(state, link);
+		else
+			link = &(*link)->next;
+}
 
-		for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-			needed |= same_internal(deletion, &mapping->wish);
-		if (!needed) {
-			link = &deletion->next;
+void mapping_drop_deletions(struct mapper_state *state, unsigned int hop)
+{
+	struct deletion **link = &state->deletions;
+
+	while (*link)
+		if ((*link)->hop >= hop)
+			free_deletion(state, link);
+		else
+			link = &(*link)->next;
+}
+
+/* What the chain of gateways made of it. */
+static void view_hops(const struct mapper_state *state, struct mapping *mapping)
+{
+	unsigned int last = mapper_state_last_hop(state);
+
+	mapping->condition = MAPPING_MAPPED;
+	mapping->lifetime = mapping->hops[last].lifetime;
+	for (unsigned int hop = 0; hop <= last; hop++) {
+		const struct gateway_state *gateway = &state->gateways[hop];
+		enum gateway_phase phase = gateway_phase(gateway);
+		const struct mapping_hop *at = &mapping->hops[hop];
+		enum mapping_protocol protocol;
+		bool settled = phase == GATEWAY_REFUSED || phase == GATEWAY_MUTE ||
+			       (phase == GATEWAY_LOST && gateway->provisional);
+
+		if (at->mapped && at->external.s_addr) {
+			if (at->expires_at < mapping->expires_at)
+				mapping->expires_at = at->expires_at;
 			continue;
 		}
-		if (state->under_way == UNDER_WAY_DELETE && deletion == state->deletions)
-			mapper_state_forget_request(state);
-		*link = deletion->next;
-		free(deletion->caller);
-		free(deletion);
-	}
-}
-
-void mapping_drop_deletion(struct mapper_state *state)
-{
-	struct mapping *deletion = state->deletions;
-
-	state->deletions = deletion->next;
-	deletion->next = NULL;
-	mapping_free_list(&deletion);
-}
-
-void mapping_expire_all(struct mapper_state *state, uint64_t now)
-{
-	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-		if (mapping->condition == MAPPING_MAPPED && now >= mapping->expires_at) {
+		mapping->expires_at = UINT64_MAX;
+		mapping->lifetime = 0;
+		mapping->trouble = at->trouble;
+		mapping->result = at->result;
+		if (settled)
+			mapping->trouble = gateway_complaint(gateway, &protocol, &mapping->result);
+		else if (!mapping->trouble && gateway->trouble && !gateway->external.s_addr) {
+			mapping->trouble = gateway->trouble;
+			mapping->result = gateway->result;
+		}
+		/* While others may still say yes, one that said no is not the end. */
+		if (mapping->trouble && (settled || phase == GATEWAY_SPEAKING)) {
 			mapping->condition = MAPPING_FAILED;
-			mapping->trouble = TROUBLE_EXPIRED;
-			mapping->external = (struct sockaddr_in){ .sin_family = AF_INET };
-			mapping->expires_at = UINT64_MAX;
+			return;
 		}
+		mapping->trouble = TROUBLE_NONE;
+		mapping->result = 0;
+		mapping->condition = MAPPING_PENDING;
+		return;
+	}
+	mapping->external.sin_addr = mapping->hops[last].external;
+	mapping->external.sin_port = htons(mapping->hops[last].port);
+	mapping->result = mapping->hops[last].result;
+	mapping->trouble = nat_address_is_inside(mapping->external.sin_addr)
+				   ? TROUBLE_DOUBLE_NAT
+				   : mapping->hops[last].trouble;
 }
 
-void mapping_follow_address(struct mapper_state *state, uint64_t now)
+void mapping_view(struct mapper_state *state, struct mapping *mapping)
 {
-	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next) {
-		if (mapping->condition == MAPPING_MAPPED) {
-			/* The port is most likely the same (RFC 6281 §4.2); asking will tell. */
-			set_external_port(state, mapping, ntohs(mapping->external.sin_port));
-			mapping->trouble = state->trouble;
-		} else {
-			mapping_reset(state, mapping, now);
-		}
+	mapping->generation = state->generation;
+	mapping->internal = (struct sockaddr_in){ .sin_family = AF_INET };
+	mapping->external = mapping->internal;
+	mapping->expires_at = UINT64_MAX;
+	mapping->lifetime = 0;
+	mapping->trouble = TROUBLE_NONE;
+	mapping->result = 0;
+	mapping->condition = MAPPING_PENDING;
+	if (!state->network.link)
+		return;
+	mapping->internal.sin_addr = state->network.address;
+	mapping->internal.sin_port = htons(mapping->wish.internal_port);
+	if (mapper_state_is_public(state)) {
+		mapping->external = mapping->internal;
+		mapping->condition = MAPPING_PUBLIC;
+		return;
 	}
+	view_hops(state, mapping);
 }

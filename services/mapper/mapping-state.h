@@ -2,12 +2,12 @@
 #pragma once
 
 /*
- * One wanted mapping:
+ * One wanted mapping, at one gateway after another:
  *
- *   pending --granted--> mapped --refused, expired--> failed --granted--> mapped
+ *   pending --granted--> mapped --refused, expired, gone--> failed --granted--> mapped
  *   any     --another network, gateway or public view--> pending or public
  *
- * and the list of those that are wanted, and of those that the gateway is still to forget.
+ * and the list of those that a gateway is still to forget.
  */
 #include "services/mapper/mapper-state.h"
 
@@ -19,24 +19,50 @@ void mapping_change(struct mapper_state *state, struct mapping *mapping,
 /* It is gone from `mappings` and not to be looked at again; the gateway will be told. */
 void mapping_remove(struct mapper_state *state, struct mapping *mapping, uint64_t now);
 
-/* What mapper-state.c tells of the gateway. */
+/* What mapper-state.c tells of the gateways. */
 
-/* As it stands before the gateway said anything about it in this network. */
-void mapping_reset(struct mapper_state *state, struct mapping *mapping, uint64_t now);
-void mapping_reset_all(struct mapper_state *state, uint64_t now);
-/* The gateway has another address. */
-void mapping_follow_address(struct mapper_state *state, uint64_t now);
-void mapping_grant(struct mapper_state *state, struct mapping *mapping,
-		   const struct natpmp_response *response, uint64_t now);
-void mapping_fail(struct mapping *mapping, enum trouble trouble, uint64_t now);
-void mapping_expire_all(struct mapper_state *state, uint64_t now);
+/* Another network or gateway: from `hop` on nothing is known of it. */
+void mapping_reset(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		   uint64_t now);
+/* The gateway may have lost it: it holds until we know, and is asked for anew at `then`. */
+void mapping_ask_again(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		       uint64_t then);
+/* The gateway has lost it. */
+void mapping_lose(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		  uint64_t now);
+/* The gateway says, unasked, what it is now. */
+void mapping_follow(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		    const struct gateway_event *event, uint64_t now);
+/* Whether it is to be asked for at this gateway now. */
+bool mapping_wants(const struct mapper_state *state, const struct mapping *mapping,
+		   unsigned int hop, uint64_t now);
+/* When it will be, or when something of it ends; UINT64_MAX: not by time alone. */
+uint64_t mapping_due(const struct mapper_state *state, const struct mapping *mapping,
+		     unsigned int hop);
+/* The request for it at this gateway, by this protocol; it is under way then. */
+void mapping_begin_request(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+			   enum mapping_protocol protocol, uint32_t id, uint64_t now,
+			   struct gateway_request *ret);
+void mapping_grant(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		   const struct gateway_event *event, uint64_t now);
+/* `delay`: not to be asked for again before, ms. */
+void mapping_fail(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		  enum trouble trouble, unsigned int result, uint64_t delay, uint64_t now);
+/* A renewal was not answered: when to try again (RFC 6887 §11.2.1). */
+void mapping_renew_later(struct mapper_state *state, struct mapping_hop *hop, uint64_t now);
+/* What was granted is over. True when it did. */
+bool mapping_expire(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+		    uint64_t now);
+/* What people and other daemons are told follows from all that. */
+void mapping_view(struct mapper_state *state, struct mapping *mapping);
 
-/* The first of `deletions` is done with. */
-void mapping_drop_deletion(struct mapper_state *state);
+/* Deletions of what nobody wants: entries of the ledger, at the gateways that are there. */
+void mapping_delete_orphans(struct mapper_state *state);
+void mapping_drop_deletion(struct mapper_state *state, struct deletion *deletion, bool confirmed);
+/* A gateway knows a mapping by transport and internal port alone: what another wish still needs is
+ * not to be deleted. */
 void mapping_drop_needless_deletions(struct mapper_state *state);
+/* All that are for `hop` and those behind it. */
+void mapping_drop_deletions(struct mapper_state *state, unsigned int hop);
 
 void mapping_free_list(struct mapping **list);
-/* How long to wait after so many failures in a row (1 and more): `first`, doubled up to `limit`. */
-uint64_t mapping_back_off(unsigned int n_failures, uint64_t first, uint64_t limit);
-#define FAILURE_WAIT       2000 /* ms */
-#define FAILURE_WAIT_LIMIT 128000

@@ -11,7 +11,13 @@ libmapper_core_la_SOURCES = \
 	services/mapper/igd-task-state.c \
 	services/mapper/igd-url-wire.c services/mapper/igd-url-wire.h \
 	services/mapper/captive-wire.c services/mapper/captive-wire.h \
+	services/mapper/gateway-event.h \
+	services/mapper/gateway-memory-state.c services/mapper/gateway-memory-state.h \
+	services/mapper/gateway-state.c services/mapper/gateway-state.h \
+	services/mapper/ledger-state.c services/mapper/ledger-state.h \
 	services/mapper/mapper-state.c services/mapper/mapper-state.h \
+	services/mapper/mapper-action-state.c services/mapper/mapper-event-state.c \
+	services/mapper/mapper-state-internal.h \
 	services/mapper/mapping-state.c services/mapper/mapping-state.h \
 	services/mapper/mapper-words.c services/mapper/mapper-words.h \
 	services/mapper/nat-kind-state.c services/mapper/nat-kind-state.h services/mapper/nat-kind.h \
@@ -34,8 +40,10 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/caller-check.c services/mapper/caller-check.h \
 	services/mapper/captive-check.c services/mapper/captive-check.h \
 	services/mapper/captive-watch.c services/mapper/captive-watch.h \
-	services/mapper/gateway-event.h services/mapper/speaker.h \
 	services/mapper/gateway-igd.c \
+	services/mapper/speaker.h \
+	services/mapper/speakers.c services/mapper/speakers.h \
+	services/mapper/store.c services/mapper/store.h \
 	services/mapper/gateway-natpmp.c \
 	services/mapper/gateway-pcp.c \
 	services/mapper/gateway-socket.c services/mapper/gateway-socket.h \
@@ -44,7 +52,6 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/identity-client.c services/mapper/identity-client.h \
 	services/mapper/main.c \
 	services/mapper/mapper.c services/mapper/mapper.h \
-	services/mapper/natpmp-conversation.c services/mapper/natpmp-conversation.h \
 	services/mapper/network-manager-client.c services/mapper/network-manager-client.h \
 	services/mapper/network-watch.c services/mapper/network-watch.h \
 	services/mapper/resume-watch.c services/mapper/resume-watch.h \
