@@ -43,13 +43,15 @@ static void limit(int resource, rlim_t value)
 
 static void give_up_everything(void)
 {
-	if (!SHADOWED)
+	if (!SHADOWED) {
 		limit(RLIMIT_AS, MEMORY_LIMIT);
+		/* A tool that looks for what was not freed traces the process. */
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	}
 	limit(RLIMIT_NOFILE, DESCRIPTOR_LIMIT);
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_FSIZE, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
 }
 
