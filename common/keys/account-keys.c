@@ -81,6 +81,11 @@ int account_keys_derive_tsig(const struct secret *master, struct secret **ret)
 	return expand(master, "homeward account tsig v1", ret);
 }
 
+int account_keys_derive_ppk(const struct secret *master, struct secret **ret)
+{
+	return expand(master, "homeward account ppk v1", ret);
+}
+
 int account_keys_derive_signing_seed(const struct secret *master, struct secret **ret)
 {
 	return expand(master, "homeward account signing v1", ret);

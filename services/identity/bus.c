@@ -19,6 +19,8 @@ static const struct counter_description counter_descriptions[] = {
 	{ "SignaturesRefused", offsetof(struct identity_counters, signatures_refused) },
 	{ "TsigKeysGiven", offsetof(struct identity_counters, tsig_keys_given) },
 	{ "TsigKeysRefused", offsetof(struct identity_counters, tsig_keys_refused) },
+	{ "PpksGiven", offsetof(struct identity_counters, ppks_given) },
+	{ "PpksRefused", offsetof(struct identity_counters, ppks_refused) },
 	{},
 };
 
@@ -125,6 +127,18 @@ static int on_get_tsig_key(sd_bus_message *call, void *userdata, sd_bus_error *r
 	return sd_bus_reply_method_return(call, "ssh", name, "hmac-sha256", fd);
 }
 
+static int on_get_ppk(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
+{
+	cleanup(close_fdp) int fd = -1;
+	const char *message = NULL;
+	char id[NAME_SIZE];
+
+	fd = identity_give_ppk(userdata, id, &message);
+	if (fd < 0)
+		return sd_bus_error_set(ret_error, error_name(fd), message);
+	return sd_bus_reply_method_return(call, "sh", id, fd);
+}
+
 static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
 		    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
@@ -214,6 +228,8 @@ static const sd_bus_vtable identity_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("GetTsigKey", SD_BUS_NO_ARGS,
 				SD_BUS_RESULT("s", name, "s", algorithm, "h", secret),
 				on_get_tsig_key, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetPpk", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", id, "h", secret),
+				on_get_ppk, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,
 };
 

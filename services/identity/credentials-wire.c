@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * magic[8], EUI-64[8], then eight fields of two octets length and content: account, members zone,
- * host, tag, host key, TSIG secret, certificate, account's certificate; nothing after them.
+ * magic[8], EUI-64[8], then nine fields of two octets length and content: account, members zone,
+ * host, tag, host key, TSIG secret, certificate, account's certificate, post-quantum preshared key;
+ * nothing after them. The first form had no ninth field.
  */
 #include "services/identity/credentials-wire.h"
 
 #include "common/keys/account-keys.h"
 #include "common/wire/cursor.h"
 
-static const char magic[8] = "hwident1";
+static const char magic_without_ppk[8] = "hwident1", magic[8] = "hwident2";
 
 struct credentials *credentials_free(struct credentials *credentials)
 {
@@ -17,6 +18,7 @@ struct credentials *credentials_free(struct credentials *credentials)
 		return NULL;
 	secret_free(credentials->host_key);
 	secret_free(credentials->tsig);
+	secret_free(credentials->ppk);
 	certificate_deinit(&credentials->certificate);
 	certificate_deinit(&credentials->account_certificate);
 	free(credentials);
@@ -45,7 +47,7 @@ int credentials_encode(const struct credentials *credentials, struct secret **re
 	if (r < 0)
 		return r;
 	writer = writer_init(room->data, room->size);
-	writer_copy(&writer, magic, sizeof magic);
+	writer_copy(&writer, credentials->ppk ? magic : magic_without_ppk, sizeof magic);
 	writer_copy(&writer, credentials->eui64, EUI64_SIZE);
 	write_text(&writer, credentials->name.account);
 	write_text(&writer, credentials->name.domain);
@@ -56,6 +58,8 @@ int credentials_encode(const struct credentials *credentials, struct secret **re
 	write_field(&writer, credentials->certificate.data, credentials->certificate.size);
 	write_field(&writer, credentials->account_certificate.data,
 		    credentials->account_certificate.size);
+	if (credentials->ppk)
+		write_field(&writer, credentials->ppk->data, credentials->ppk->size);
 	return writer.failed ? -EFBIG : secret_new_copy(room->data, writer.position, ret);
 }
 
@@ -116,10 +120,12 @@ int credentials_decode(const uint8_t *data, size_t size, struct credentials **re
 	cleanup(credentials_freep) struct credentials *credentials = calloc(1, sizeof *credentials);
 	struct reader reader = reader_init(data, size);
 	char start[sizeof magic];
+	bool has_ppk;
 
 	if (!credentials)
 		return -ENOMEM;
 	reader_copy(&reader, start, sizeof start);
+	has_ppk = !memcmp(start, magic, sizeof magic);
 	reader_copy(&reader, credentials->eui64, EUI64_SIZE);
 	read_text(&reader, credentials->name.account, sizeof credentials->name.account);
 	read_text(&reader, credentials->name.domain, sizeof credentials->name.domain);
@@ -129,8 +135,13 @@ int credentials_decode(const uint8_t *data, size_t size, struct credentials **re
 	read_secret(&reader, &credentials->tsig);
 	read_certificate(&reader, &credentials->certificate);
 	read_certificate(&reader, &credentials->account_certificate);
-	if (reader.failed || reader_left(&reader) || memcmp(start, magic, sizeof magic) ||
-	    credentials->tsig->size != ACCOUNT_KEY_SIZE || !names_are_valid(credentials))
+	if (has_ppk)
+		read_secret(&reader, &credentials->ppk);
+	if (reader.failed || reader_left(&reader) ||
+	    (!has_ppk && memcmp(start, magic_without_ppk, sizeof magic)) ||
+	    credentials->tsig->size != ACCOUNT_KEY_SIZE ||
+	    (has_ppk && credentials->ppk->size != ACCOUNT_KEY_SIZE) ||
+	    !names_are_valid(credentials))
 		return -EBADMSG;
 	*ret = steal_ptr(credentials);
 	return 0;

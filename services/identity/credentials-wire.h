@@ -18,6 +18,7 @@ struct credentials {
 	uint8_t eui64[EUI64_SIZE]; /* the one the certificate is for */
 	struct secret *host_key;   /* as host_key_export() gives it */
 	struct secret *tsig;       /* 32 octets */
+	struct secret *ppk;        /* 32 octets, the account's; NULL: made before there was one */
 	struct certificate certificate;
 	struct certificate account_certificate;
 };

@@ -510,6 +510,29 @@ int identity_give_tsig_key(struct identity *identity, char ret_name[static NAME_
 	return r;
 }
 
+int identity_give_ppk(struct identity *identity, char ret_id[static NAME_SIZE],
+		      const char **ret_message)
+{
+	const struct credentials *credentials = identity->credentials;
+	int r = check(identity, ACCOUNT_REQUEST_USE_KEY, ret_message);
+
+	if (r >= 0 && !credentials->ppk) {
+		*ret_message = "this host signed in when there was no such key: sign out and in";
+		r = -ENODATA;
+	}
+	if (r >= 0) {
+		*ret_message = "the key cannot be handed over";
+		r = secret_to_memfd(credentials->ppk);
+	}
+	if (r < 0) {
+		identity->counters.ppks_refused++;
+		return r;
+	}
+	names_account_domain(&credentials->name, ret_id);
+	identity->counters.ppks_given++;
+	return r;
+}
+
 static void on_terminate(void *userdata)
 {
 	struct identity *identity = userdata;

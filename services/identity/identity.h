@@ -23,6 +23,7 @@ struct identity_counters {
 	uint64_t sign_ins, sign_ins_refused, sign_outs;
 	uint64_t signatures, signatures_refused;
 	uint64_t tsig_keys_given, tsig_keys_refused;
+	uint64_t ppks_given, ppks_refused;
 };
 
 /* Called once with 0, or a negative errno and what to say to people. */
@@ -75,6 +76,10 @@ int identity_sign(struct identity *identity, const void *octets, size_t size,
 /* Returns a sealed memfd that the caller closes. */
 int identity_give_tsig_key(struct identity *identity, char ret_name[static NAME_SIZE],
 			   const char **ret_message);
+
+/* The same with the account's post-quantum preshared key; `ret_id` is its name. */
+int identity_give_ppk(struct identity *identity, char ret_id[static NAME_SIZE],
+		      const char **ret_message);
 
 /* bus.c */
 int identity_bus_register(struct identity *identity);

@@ -90,7 +90,7 @@ static int read_password(const struct sign_in *sign_in, struct secret **ret)
 
 /* The account's secrets, as long as this host needs them. */
 static int derive(const struct secret *password, const char *account_domain, const char *key_name,
-		  struct secret **ret_seed, struct secret **ret_tsig)
+		  struct secret **ret_seed, struct secret **ret_tsig, struct secret **ret_ppk)
 {
 	cleanup(secret_freep) struct secret *master = NULL, *account_tsig = NULL;
 	int r = account_keys_derive_master(password, account_domain, &master);
@@ -99,6 +99,8 @@ static int derive(const struct secret *password, const char *account_domain, con
 		r = account_keys_derive_tsig(master, &account_tsig);
 	if (r >= 0)
 		r = account_keys_derive_host_tsig(account_tsig, key_name, ret_tsig);
+	if (r >= 0)
+		r = account_keys_derive_ppk(master, ret_ppk);
 	if (r >= 0)
 		r = account_keys_derive_signing_seed(master, ret_seed);
 	return r;
@@ -145,7 +147,8 @@ static int make_credentials(const struct sign_in_order *order, const struct secr
 	memcpy(credentials->eui64, order->eui64, EUI64_SIZE);
 	names_account_domain(&order->name, account_domain);
 	names_tsig_key(&order->name, order->host, order->tag, key_name);
-	r = derive(password, account_domain, key_name, &seed, &credentials->tsig);
+	r = derive(password, account_domain, key_name, &seed, &credentials->tsig,
+		   &credentials->ppk);
 	if (r >= 0)
 		r = make_certificates(seed, account_domain, credentials);
 	if (r < 0)

@@ -22,6 +22,7 @@ struct shown_ike {
 	char peer[IKE_NAME_LIMIT];
 	char host_id[INET6_ADDRSTRLEN];
 	char proposal[64];
+	int ppk; /* a boolean */
 	uint64_t spi_initiator, spi_responder;
 	struct sockaddr_in endpoint;
 	uint64_t established; /* seconds of CLOCK_REALTIME */
@@ -207,6 +208,7 @@ static const sd_bus_vtable ike_vtable[] = {
 	SD_BUS_PROPERTY("SpiResponder", "t", NULL, IKE(spi_responder), CHANGES),
 	SD_BUS_PROPERTY("Endpoint", "(sq)", bus_property_endpoint, IKE(endpoint), CHANGES),
 	SD_BUS_PROPERTY("Proposal", "s", bus_property_text, IKE(proposal), CHANGES),
+	SD_BUS_PROPERTY("Ppk", "b", NULL, IKE(ppk), CHANGES),
 	SD_BUS_PROPERTY("Established", "t", NULL, IKE(established), CHANGES),
 	SD_BUS_PROPERTY("NextRekey", "t", NULL, IKE(next_rekey), CHANGES),
 	SD_BUS_PROPERTY("Retransmissions", "t", NULL, IKE(retransmissions), 0),
@@ -274,6 +276,7 @@ static void fill_ike(struct sa_object *object, const struct ike_sa *sa)
 	*shown->proposal = 0;
 	if (sa->suite.encryption)
 		ike_suite_name(&sa->suite, shown->proposal, sizeof shown->proposal);
+	shown->ppk = sa->peer_takes_ppk;
 	shown->spi_initiator = sa->spi_initiator;
 	shown->spi_responder = sa->spi_responder;
 	shown->endpoint = sa->endpoint;
@@ -415,7 +418,7 @@ static void announce_changes(struct bus *bus, struct sa_object *object, const st
 	if (memcmp(&former, &object->ike, sizeof former))
 		sd_bus_emit_properties_changed(bus->connection, object->path, IKE_INTERFACE, "Peer",
 					       "HostId", "State", "Role", "SpiInitiator",
-					       "SpiResponder", "Endpoint", "Proposal",
+					       "SpiResponder", "Endpoint", "Proposal", "Ppk",
 					       "Established", "NextRekey", "LastError", NULL);
 }
 

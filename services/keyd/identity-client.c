@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/identity-client.h"
 
+#include "common/keys/secret.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -14,6 +16,12 @@ struct identity_client {
 	identity_client_callback on_change;
 	identity_client_signed_callback on_signed;
 	void *userdata;
+	/* The account's preshared key, for the identity that is shown: asked for once. */
+	sd_bus_slot *ppk_call;
+	uint64_t ppk_incarnation; /* of the identity that was asked; 0: nobody yet */
+	char ppk_account[IKE_NAME_LIMIT];
+	bool ppk_settled;   /* the answer is there, whatever it was */
+	struct secret *ppk; /* NULL: identity has none */
 };
 
 /* One call under way; freed with its slot. */
@@ -52,6 +60,8 @@ struct identity_client *identity_client_free(struct identity_client *client)
 {
 	if (!client)
 		return NULL;
+	sd_bus_slot_unref(client->ppk_call);
+	secret_free(client->ppk);
 	neighbour_free(client->neighbour);
 	free(client);
 	return NULL;
@@ -92,22 +102,77 @@ static int read_local(const struct identity_client *client, struct ike_local *lo
 		return -ENODATA;
 	memcpy(local->certificate, certificate, size);
 	local->certificate_size = size;
+	local->has_ppk = client->ppk;
+	if (client->ppk)
+		memcpy(local->ppk, client->ppk->data, sizeof local->ppk);
 	return ike_trust_new(anchor, anchor_size, domain, &local->trust);
 }
 
-enum identity_view identity_client_read(const struct identity_client *client,
-					struct ike_local **ret)
+static int on_ppk(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	struct identity_client *client = userdata;
+	const char *id;
+	int fd;
+
+	client->ppk_call = sd_bus_slot_unref(client->ppk_call);
+	client->ppk = secret_free(client->ppk);
+	/* One that has none says so, and that is all there is to do about it. */
+	if (!sd_bus_message_is_method_error(reply, NULL) &&
+	    sd_bus_message_read(reply, "sh", &id, &fd) >= 0 &&
+	    secret_from_memfd(fd, IKE_PPK_SIZE, &client->ppk) >= 0 &&
+	    client->ppk->size != IKE_PPK_SIZE)
+		client->ppk = secret_free(client->ppk);
+	client->ppk_settled = true;
+	client->on_change(client->userdata);
+	return 0;
+}
+
+/* Whether it is known what preshared key goes with what identity shows. */
+static bool settle_ppk(struct identity_client *client)
+{
+	uint64_t incarnation = neighbour_incarnation(client->neighbour);
+	char account[IKE_NAME_LIMIT];
+
+	snprintf(account, sizeof account, "%s.%s", read_text(client, "Account"),
+		 read_text(client, "Domain"));
+	if (client->ppk_incarnation == incarnation && !strcmp(client->ppk_account, account))
+		return client->ppk_settled;
+	client->ppk_incarnation = incarnation;
+	strcpy(client->ppk_account, account);
+	client->ppk_settled = false;
+	client->ppk_call = sd_bus_slot_unref(client->ppk_call);
+	/* Who cannot be asked has none. */
+	if (neighbour_call(client->neighbour, &client->ppk_call, PATH, INTERFACE, "GetPpk", on_ppk,
+			   client, "") < 0)
+		client->ppk_settled = true;
+	return client->ppk_settled;
+}
+
+static void forget_ppk(struct identity_client *client)
+{
+	client->ppk_incarnation = 0;
+	client->ppk_call = sd_bus_slot_unref(client->ppk_call);
+	client->ppk = secret_free(client->ppk);
+}
+
+enum identity_view identity_client_read(struct identity_client *client, struct ike_local **ret)
 {
 	const char *state = read_text(client, "State");
 	struct ike_local *local;
 
 	if (!neighbour_present(client->neighbour) || !*state || !strcmp(state, "starting"))
 		return IDENTITY_ABSENT;
-	if (!neighbour_number(client->neighbour, PATH, INTERFACE, "SignedIn"))
+	if (!neighbour_number(client->neighbour, PATH, INTERFACE, "SignedIn")) {
+		forget_ppk(client);
 		return IDENTITY_SIGNED_OUT;
+	}
+	if (!settle_ppk(client))
+		return IDENTITY_ABSENT;
 	local = calloc(1, sizeof *local);
 	/* Signed in without all that belongs to it is between two reads. */
 	if (!local || read_local(client, local) < 0) {
+		if (local)
+			explicit_bzero(local, sizeof *local);
 		free(local);
 		return IDENTITY_ABSENT;
 	}

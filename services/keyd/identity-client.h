@@ -22,9 +22,9 @@ int identity_client_new(sd_bus *bus, identity_client_callback on_change,
 			identity_client_signed_callback on_signed, void *userdata,
 			struct identity_client **ret);
 struct identity_client *identity_client_free(struct identity_client *client);
-/* With IDENTITY_SIGNED_IN *ret is new and the caller's. */
-enum identity_view identity_client_read(const struct identity_client *client,
-					struct ike_local **ret);
+/* With IDENTITY_SIGNED_IN *ret is new and the caller's. Until the account's preshared key was asked
+ * for, identity is not settled. */
+enum identity_view identity_client_read(struct identity_client *client, struct ike_local **ret);
 /* The answer comes to on_signed with `sa`, also when there is nobody to ask. */
 void identity_client_sign(struct identity_client *client, uint64_t sa, const uint8_t *octets,
 			  size_t size);

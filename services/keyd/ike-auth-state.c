@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#define PPK_ID_FIXED 2 /* a name that always means the same key */
+
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free)
 
 /* Body of an ID payload with our name. */
@@ -42,6 +44,48 @@ int ike_auth_ask_signature(struct ike_sa *sa, uint64_t now)
 		r = -ENOMEM;
 	free(octets);
 	return r;
+}
+
+int ike_auth_mix_ppk(struct ike_sa *sa)
+{
+	const struct ike_local *local = sa->context->local;
+
+	return sa->peer_takes_ppk
+		       ? ike_keys_mix_ppk(&sa->suite, &sa->keys,
+					  (struct ike_octets){ local->ppk, sizeof local->ppk })
+		       : 0;
+}
+
+/* Which key it is (RFC 8784 §5.1). */
+static void add_ppk_id(struct ike_sa *sa, struct ike_builder *inner)
+{
+	const char *domain = ike_trust_domain(sa->context->local->trust);
+	uint8_t id[1 + IKE_NAME_LIMIT];
+	struct writer writer = writer_init(id, sizeof id);
+
+	writer_u8(&writer, PPK_ID_FIXED);
+	writer_copy(&writer, domain, strlen(domain));
+	ike_builder_add_notify(inner, IKE_NOTIFY_PPK_IDENTITY, id, writer.position);
+}
+
+/*
+ * Responder: the preshared key that the initiator names must be the account's. NULL, or a reason.
+ * Whoever says that it has a key must use it: so nobody needs to sign twice (NO_PPK_AUTH).
+ */
+static const char *check_ppk(struct ike_sa *sa, const struct ike_chain *chain)
+{
+	const char *domain = ike_trust_domain(sa->context->local->trust);
+	struct ike_notify id;
+
+	if (!sa->peer_takes_ppk)
+		return sa->context->ppk_use == IKE_PPK_REQUIRED
+			       ? "it uses no post-quantum preshared key, and we require one"
+			       : NULL;
+	if (!ike_chain_find_notify(chain, IKE_NOTIFY_PPK_IDENTITY, &id) ||
+	    id.data.size != 1 + strlen(domain) || id.data.data[0] != PPK_ID_FIXED ||
+	    strncasecmp((const char *)id.data.data + 1, domain, strlen(domain)))
+		return "it has another post-quantum preshared key than ours";
+	return ike_auth_mix_ppk(sa) < 0 ? "the preshared key cannot be used" : NULL;
 }
 
 /*
@@ -195,7 +239,8 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 	uint16_t refusal;
 	uint8_t eui64[8], type;
 
-	if (check_peer(sa, chain, name, eui64, &reason) >= 0)
+	reason = check_ppk(sa, chain);
+	if (!reason && check_peer(sa, chain, name, eui64, &reason) >= 0)
 		reason = !strcmp(name, local->name) ? "it has our own name"
 			 : !sa->peer_takes_sha256   ? "it takes no signatures with SHA-256"
 						    : NULL;
@@ -270,6 +315,8 @@ static int send_auth_request(struct ike_sa *sa, uint64_t now, const uint8_t *sig
 	r = add_own_proof(sa, &inner, signature, size);
 	if (r < 0)
 		return r;
+	if (sa->peer_takes_ppk)
+		add_ppk_id(sa, &inner);
 	if (!context->surroundings->has_other(context->userdata, sa))
 		ike_builder_add_notify(&inner, IKE_NOTIFY_INITIAL_CONTACT, NULL, 0);
 	child = ike_child_add(sa, true);
@@ -293,6 +340,9 @@ static void send_auth_answer(struct ike_sa *sa)
 
 	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
 	r = add_own_proof(sa, &inner, sa->signature.data, sa->signature.size);
+	/* It says that the key is in use, and nothing else (RFC 8784 §3). */
+	if (sa->peer_takes_ppk)
+		ike_builder_add_notify(&inner, IKE_NOTIFY_PPK_IDENTITY, NULL, 0);
 	if (sa->child_error) {
 		ike_builder_add_notify(&inner, sa->child_error, NULL, 0);
 	} else {
@@ -400,7 +450,7 @@ static void reject(struct ike_sa *sa, uint64_t now, const char *reason)
 /* Initiator. */
 void ike_auth_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
 {
-	struct ike_notify error;
+	struct ike_notify error, notify;
 	bool refused = ike_chain_find_error(chain, &error);
 	char name[IKE_NAME_LIMIT];
 	const char *reason;
@@ -409,6 +459,10 @@ void ike_auth_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *
 	if (refused && !ike_chain_find(chain, IKE_PAYLOAD_AUTH)) {
 		sa->retry_soon = error.type == IKE_NOTIFY_TEMPORARY_FAILURE;
 		ike_sa_fail(sa, "it refused with %s", ike_notify_name(error.type));
+		return;
+	}
+	if (sa->peer_takes_ppk && !ike_chain_find_notify(chain, IKE_NOTIFY_PPK_IDENTITY, &notify)) {
+		reject(sa, now, "it does not use the post-quantum preshared key");
 		return;
 	}
 	if (check_peer(sa, chain, name, eui64, &reason) < 0) {

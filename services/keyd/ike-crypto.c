@@ -164,6 +164,27 @@ int ike_keys_rekey(uint16_t former_prf, const struct ike_keys *former,
 	return r;
 }
 
+int ike_keys_mix_ppk(const struct ike_suite *suite, struct ike_keys *keys, struct ike_octets ppk)
+{
+	struct ike_keys mixed = *keys;
+	const struct {
+		const uint8_t *from;
+		uint8_t *to;
+	} mixes[] = { { keys->d, mixed.d }, { keys->pi, mixed.pi }, { keys->pr, mixed.pr } };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mixes) && r >= 0; i++) {
+		const struct ike_octets data = { mixes[i].from, keys->prf_size };
+
+		r = ike_prf_plus(suite->prf, ppk.data, ppk.size, &data, 1, mixes[i].to,
+				 keys->prf_size);
+	}
+	if (r >= 0)
+		*keys = mixed;
+	OPENSSL_cleanse(&mixed, sizeof mixed);
+	return r;
+}
+
 void ike_keys_wipe(struct ike_keys *keys)
 {
 	OPENSSL_cleanse(keys, sizeof *keys);

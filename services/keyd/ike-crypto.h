@@ -42,6 +42,9 @@ int ike_prf_plus(uint16_t prf, const void *key, size_t key_size, const struct ik
 int ike_keys_derive(const struct ike_suite *suite, struct ike_octets nonce_initiator,
 		    struct ike_octets nonce_responder, struct ike_octets shared,
 		    uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret);
+/* Lets a post-quantum preshared key into what authenticates, and into all keys that follow from
+ * these (RFC 8784 §3). The encryption of the IKE SA itself stays as it is. */
+int ike_keys_mix_ppk(const struct ike_suite *suite, struct ike_keys *keys, struct ike_octets ppk);
 void ike_keys_wipe(struct ike_keys *keys);
 /* KEYMAT of a child SA made without a key exchange of its own (§2.17): `size` octets. */
 int ike_keys_derive_child(const struct ike_suite *suite, const struct ike_keys *keys,

@@ -28,6 +28,11 @@ static void add_nat_detection(struct ike_builder *builder, uint64_t spi_initiato
 				       sizeof hash);
 }
 
+bool ike_sa_has_ppk(const struct ike_context *context)
+{
+	return context->local && context->local->has_ppk && context->ppk_use != IKE_PPK_NEVER;
+}
+
 static void add_hash_algorithms(struct ike_builder *builder)
 {
 	uint8_t body[16];
@@ -63,6 +68,8 @@ static int send_request(struct ike_sa *sa, uint64_t now)
 	add_nat_detection(&builder, sa->spi_initiator, 0, &sa->endpoint);
 	add_hash_algorithms(&builder);
 	ike_builder_add_notify(&builder, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, NULL, 0);
+	if (ike_sa_has_ppk(sa->context))
+		ike_builder_add_notify(&builder, IKE_NOTIFY_USE_PPK, NULL, 0);
 	r = ike_builder_finish(&builder);
 	if (r < 0)
 		return r;
@@ -109,7 +116,7 @@ struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const 
 struct init_content {
 	struct ike_octets proposals, public_key, nonce;
 	uint16_t group;
-	bool takes_sha256, takes_fragments;
+	bool takes_sha256, takes_fragments, takes_ppk;
 };
 
 /* 0, or -EBADMSG. The group is not looked at. */
@@ -118,7 +125,7 @@ static int read_content(const struct ike_chain *chain, struct init_content *ret)
 	const struct ike_payload *sa = ike_chain_find(chain, IKE_PAYLOAD_SA);
 	const struct ike_payload *ke = ike_chain_find(chain, IKE_PAYLOAD_KE);
 	const struct ike_payload *nonce = ike_chain_find(chain, IKE_PAYLOAD_NONCE);
-	struct ike_notify hashes, fragments;
+	struct ike_notify hashes, other;
 
 	if (!sa || !ke || !nonce || ike_ke_read(ke, &ret->group, &ret->public_key) < 0 ||
 	    nonce->size < IKE_NONCE_MINIMUM || nonce->size > IKE_NONCE_MAXIMUM)
@@ -129,7 +136,8 @@ static int read_content(const struct ike_chain *chain, struct init_content *ret)
 		ike_chain_find_notify(chain, IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS, &hashes) &&
 		ike_hash_algorithms_have(hashes.data, IKE_HASH_SHA2_256);
 	ret->takes_fragments =
-		ike_chain_find_notify(chain, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, &fragments);
+		ike_chain_find_notify(chain, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, &other);
+	ret->takes_ppk = ike_chain_find_notify(chain, IKE_NOTIFY_USE_PPK, &other);
 	return 0;
 }
 
@@ -147,6 +155,7 @@ static int derive(struct ike_sa *sa, const struct init_content *content,
 				    &sa->keys);
 	sa->peer_takes_sha256 = content->takes_sha256;
 	sa->peer_takes_fragments = content->takes_fragments;
+	sa->peer_takes_ppk = content->takes_ppk && ike_sa_has_ppk(sa->context);
 	return r;
 }
 
@@ -271,7 +280,9 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 	ike_sa_take_answer(sa, now, ike_requests_find(&sa->requests, 0));
 	if (!sa->peer_takes_sha256)
 		ike_sa_fail(sa, "it takes no signatures with SHA-256");
-	else if (ike_auth_ask_signature(sa, now) < 0)
+	else if (!sa->peer_takes_ppk && sa->context->ppk_use == IKE_PPK_REQUIRED)
+		ike_sa_fail(sa, "it uses no post-quantum preshared key, and we require one");
+	else if (ike_auth_mix_ppk(sa) < 0 || ike_auth_ask_signature(sa, now) < 0)
 		ike_sa_fail(sa, "out of memory");
 }
 
@@ -343,6 +354,9 @@ static int send_response(struct ike_sa *sa, const struct sockaddr_in *to, uint8_
 			       sizeof wanted);
 	add_hash_algorithms(&builder);
 	ike_builder_add_notify(&builder, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, NULL, 0);
+	/* Only to one that has said so too. */
+	if (sa->peer_takes_ppk)
+		ike_builder_add_notify(&builder, IKE_NOTIFY_USE_PPK, NULL, 0);
 	r = ike_builder_finish(&builder);
 	if (r >= 0)
 		r = ike_blob_set(&sa->own_init, message, r);

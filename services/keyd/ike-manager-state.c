@@ -4,6 +4,7 @@
 #include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-sa-internal.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 
 #define BACKOFF_FIRST     1000 /* ms between negotiations with one peer that fail */
@@ -44,6 +45,7 @@ static struct ike_local *local_free(struct ike_local *local)
 	if (!local)
 		return NULL;
 	ike_trust_free(local->trust);
+	explicit_bzero(local, sizeof *local);
 	free(local);
 	return NULL;
 }
@@ -311,6 +313,11 @@ void ike_manager_set_lifetimes(struct ike_manager *manager, const struct ike_lif
 	manager->context.lifetimes = *lifetimes;
 }
 
+void ike_manager_set_ppk_use(struct ike_manager *manager, enum ike_ppk_use use)
+{
+	manager->context.ppk_use = use;
+}
+
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime)
 {
 	manager->context.realtime = realtime;
@@ -502,7 +509,8 @@ static bool same_local(const struct ike_local *a, const struct ike_local *b)
 	return !strcmp(a->name, b->name) && !memcmp(a->host_id, b->host_id, 16) &&
 	       a->certificate_size == b->certificate_size &&
 	       !memcmp(a->certificate, b->certificate, a->certificate_size) &&
-	       !memcmp(hash_a, hash_b, sizeof hash_a) &&
+	       !memcmp(hash_a, hash_b, sizeof hash_a) && a->has_ppk == b->has_ppk &&
+	       !CRYPTO_memcmp(a->ppk, b->ppk, sizeof a->ppk) &&
 	       !strcmp(ike_trust_domain(a->trust), ike_trust_domain(b->trust));
 }
 

@@ -59,6 +59,8 @@ void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n);
 void ike_manager_set_datagram_size(struct ike_manager *manager, unsigned int size);
 /* How long keys are used that begin to be from now on. Copied. */
 void ike_manager_set_lifetimes(struct ike_manager *manager, const struct ike_lifetimes *lifetimes);
+/* IKE_PPK_PREFERRED at first. */
+void ike_manager_set_ppk_use(struct ike_manager *manager, enum ike_ppk_use use);
 /* Seconds of the clock on the wall, for certificates. */
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
 

@@ -34,6 +34,8 @@ static struct ike_sa *succeed(struct ike_sa *sa, uint64_t now,
 	next->endpoint = sa->endpoint;
 	next->round_trip = sa->round_trip;
 	next->peer_takes_fragments = sa->peer_takes_fragments;
+	/* It came into the keys through SK_d, and not again (RFC 8784 §3). */
+	next->peer_takes_ppk = sa->peer_takes_ppk;
 	next->fragment_limit = sa->fragment_limit;
 	next->state = IKE_SA_ESTABLISHED;
 	next->timer = now + IKE_LIVENESS_SILENCE;

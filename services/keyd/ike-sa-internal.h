@@ -75,9 +75,14 @@ const uint8_t *ike_sa_own_key(const struct ike_sa *sa);
 const uint8_t *ike_sa_peer_key(const struct ike_sa *sa);
 struct ike_octets ike_sa_nonce(const struct ike_sa *sa, bool of_initiator);
 
+/* Whether we have a post-quantum preshared key and want to use it. */
+bool ike_sa_has_ppk(const struct ike_context *context);
+
 /* The exchanges. `chain` is what the encrypted payload held. */
 void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *from,
 		       const struct ike_header *header, const uint8_t *data, size_t size);
+/* Both roles: lets the preshared key into the keys, if it is used. */
+int ike_auth_mix_ppk(struct ike_sa *sa);
 /* Both roles: has the octets of our AUTH signed. */
 int ike_auth_ask_signature(struct ike_sa *sa, uint64_t now);
 void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);

@@ -45,6 +45,15 @@
 #define IKE_FRAGMENT_SMALL    (IKE_DATAGRAM_MINIMUM - IKE_DATAGRAM_OVERHEAD)
 #define IKE_FRAGMENT_PATIENCE 2 /* repetitions before smaller pieces are tried */
 
+#define IKE_PPK_SIZE 32
+
+/* When a post-quantum preshared key is used. */
+enum ike_ppk_use {
+	IKE_PPK_PREFERRED, /* with every peer that has it */
+	IKE_PPK_REQUIRED,  /* and with nobody else */
+	IKE_PPK_NEVER,
+};
+
 enum ike_sa_state {
 	IKE_SA_INIT_SENT,
 	IKE_SA_HALF_OPEN,
@@ -73,6 +82,10 @@ struct ike_local {
 	uint8_t certificate[IKE_CERTIFICATE_LIMIT];
 	size_t certificate_size;
 	struct ike_trust *trust;
+	/* The account's post-quantum preshared key (RFC 8784), whose name is the account's domain.
+	 */
+	uint8_t ppk[IKE_PPK_SIZE];
+	bool has_ppk;
 };
 
 struct ike_sa;
@@ -104,6 +117,7 @@ struct ike_context {
 	struct ike_actions actions;
 	struct ike_counters counters;
 	struct ike_preferences preferences;
+	enum ike_ppk_use ppk_use;
 	unsigned int fragment_limit; /* octets of one IKE message that is not in pieces */
 	struct ike_local *local;     /* NULL: signed out */
 	struct ike_lifetimes lifetimes;
@@ -142,6 +156,7 @@ struct ike_sa {
 	unsigned int n_restarts; /* initiator: first requests changed by unauthenticated answers */
 	bool peer_takes_sha256;
 	bool peer_takes_fragments;
+	bool peer_takes_ppk;         /* both have said that they have one: it is used */
 	unsigned int fragment_limit; /* octets; of a message or piece from now on */
 	struct ike_reassembly *request_pieces, *response_pieces; /* NULL: none */
 	struct ike_blob signature; /* responder: ours, until the answer goes out */

@@ -353,6 +353,7 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 	ike_manager_set_cookies_from(keyd->manager, config->cookies_from);
 	ike_manager_set_datagram_size(keyd->manager, config->datagram_size);
 	set_lifetimes(keyd, config);
+	ike_manager_set_ppk_use(keyd->manager, config->ppk_use);
 	keyd->loop = daemon_loop(keyd->daemon);
 	r = loop_timer_new(keyd->loop, on_timer, keyd, &keyd->timer);
 	if (r >= 0)

@@ -20,6 +20,7 @@ struct keyd_config {
 		uint32_t jitter;     /* per cent */
 		uint32_t mebibytes, packets;
 	} rekey;
+	int ppk_use; /* enum ike_ppk_use */
 };
 
 /* 0, or a negative errno after a line that says what happened. */

@@ -21,6 +21,8 @@
 		.offset = offsetof(struct keyd_config, rekey.field), .minimum = from,              \
 		.maximum = to                                                                      \
 	}
+/* In the order of enum ike_ppk_use. */
+static const char *const ppk_uses[] = { "preferred", "required", "never", NULL };
 
 static const struct config_key keys[] = {
 	ALGORITHMS("ike", ike, ike_preferences_parse_ciphers, IKE_CIPHER_WORDS),
@@ -43,6 +45,11 @@ static const struct config_key keys[] = {
 	REKEY("jitter", jitter, 0, 90),
 	REKEY("mebibytes", mebibytes, 0, UINT32_MAX),
 	REKEY("packets", packets, 0, UINT32_MAX),
+	{ .section = "ppk",
+	  .key = "use",
+	  .type = CONFIG_CHOICE,
+	  .offset = offsetof(struct keyd_config, ppk_use),
+	  .choices = ppk_uses },
 	{},
 };
 

@@ -6,6 +6,8 @@
     identity = Fake(machine, "identity", host.properties("fd01:...:342a"), {"Sign": host.sign})
 """
 import datetime
+import fcntl
+import os
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -67,6 +69,18 @@ class HostKey:
     def sign(self, octets):
         """Identity1.Sign"""
         return "ay", self.key.sign(bytes(octets), ec.ECDSA(hashes.SHA256()))
+
+    def ppk(self, secret):
+        """Identity1.GetPpk; the octets `secret` in a sealed memfd."""
+        fds = []
+
+        def give():
+            fds.append(os.memfd_create("ppk", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC))
+            os.write(fds[-1], secret)
+            fcntl.fcntl(fds[-1], fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW |
+                        fcntl.F_SEAL_WRITE)
+            return "sh", self.account.domain, fds[-1]
+        return give
 
     def properties(self, host_id):
         """What Identity1 shows when signed in."""

@@ -74,14 +74,18 @@ def as_user(host, user, method, signature="", *arguments):
                         signature, *arguments)
 
 
-def tsig_key(host, user="homeward-registrar"):
-    name, algorithm, fd = as_user(host, user, "GetTsigKey")
+def read_sealed(fd):
     try:
         seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
         assert seals == fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-        return name, algorithm, os.pread(fd, 100, 0)
+        return os.pread(fd, 100, 0)
     finally:
         os.close(fd)
+
+
+def tsig_key(host, user="homeward-registrar"):
+    name, algorithm, fd = as_user(host, user, "GetTsigKey")
+    return name, algorithm, read_sealed(fd)
 
 
 def test_host_id_and_names(host):
@@ -214,6 +218,9 @@ def test_sign_in_makes_what_the_design_says(host):
     host_tsig = expand(account_tsig, b"homeward host tsig v1 " + key_name.encode())
     assert tsig_key(host) == (key_name, "hmac-sha256", host_tsig)
     assert tsig_key(host, "homeward-watcher")[2] == host_tsig
+
+    ppk_name, fd = as_user(host, "homeward-key", "GetPpk")
+    assert (ppk_name, read_sealed(fd)) == (ACCOUNT, expand(master, b"homeward account ppk v1"))
 
     seed = expand(master, b"homeward account signing v1")
     signing = ed25519.Ed25519PrivateKey.from_private_bytes(seed).public_key()
@@ -462,13 +469,14 @@ def test_policy_gives_secrets_to_one_daemon_each(host):
     for method, arguments, allowed in (
             ("Sign", ("ay", b"x"), {"homeward-key"}),
             ("GetTsigKey", (), {"homeward-registrar", "homeward-watcher"}),
+            ("GetPpk", (), {"homeward-key"}),
             ("SignOut", (), set()), ("SetHostName", ("s", "x"), set())):
         for user in "homeward-key", "homeward-registrar", "homeward-watcher", "homeward-tunnel", "homeward-mapper", 65534:
             if user not in allowed:
                 with pytest.raises(BusError) as error:
                     as_user(host, user, method, *arguments)
                 assert error.value.name == denied, (user, method)
-    for method, arguments in ("Sign", ("ay", b"x")), ("GetTsigKey", ()):
+    for method, arguments in ("Sign", ("ay", b"x")), ("GetTsigKey", ()), ("GetPpk", ()):
         with pytest.raises(BusError) as error:
             as_user(host, None, method, *arguments)
         assert error.value.name == denied, method

@@ -36,12 +36,12 @@ class Place:
         self.account = Account(DOMAIN)
         self.us = self.them = None
 
-    def start(self, key=None, config=None, extra="", **options):
+    def start(self, key=None, config=None, extra="", ppk=None, **options):
         self.them = StrongSwan(self.laptop, self.account, key or ec.generate_private_key(ec.SECP256R1()), extra=extra,
                                **options)
         if config is not None:
             self.desktop.write("/etc/homeward/keyd.conf", config)
-        self.us = Ours(self.desktop, self.account)
+        self.us = Ours(self.desktop, self.account, ppk=ppk)
         return self
 
     def down(self):
@@ -51,6 +51,14 @@ class Place:
         self.desktop.wait_for(lambda: all(peer["State"] == "idle"
                                           for peer in self.desktop.get_objects("tunneld", PEER).values()))
         wait_until(lambda: "ESTABLISHED" not in self.them.control("--list-sas").stdout, 10, "no SA at strongSwan")
+
+    def demand_ppk(self, secret, required):
+        """strongSwan has the account's preshared key as well."""
+        path = "/run/lab/swanctl/swanctl.conf"
+        text = self.laptop.read(path).replace("   encap = yes\n", "   encap = yes\n"
+                                              f"   ppk_id = {DOMAIN}\n   ppk_required = {required}\n")
+        self.laptop.write(path, text + f"secrets {{ ppkhome {{\n id = {DOMAIN}\n secret = 0x{secret.hex()}\n}} }}\n")
+        self.them.control("--load-all")
 
     def propose(self, ike, esp):
         """strongSwan offers and takes just these from now on."""
@@ -199,3 +207,25 @@ def test_certificate(places, key, request):
     place.traffic()
     assert "N(COOKIE)" in place.them.log()
     place.down()
+
+
+@pytest.fixture(scope="module")
+def with_ppk(places):
+    return places().start(ppk=bytes(range(32)))
+
+
+@pytest.mark.parametrize("prf", PRFS)
+@pytest.mark.parametrize("role", ["initiator", "responder"])
+def test_ppk(with_ppk, role, prf):
+    """The account's post-quantum preshared key, which strongSwan insists on (RFC 8784)."""
+    if prf == PRFS[0] and role == "initiator":
+        with_ppk.begin("initiator")
+        assert with_ppk.us.sa()["Ppk"] is False
+        with_ppk.down()
+        with_ppk.demand_ppk(bytes(range(32)), "yes")
+    with_ppk.propose(f"aes256gcm16-{prf}-x25519", "aes256gcm16")
+    with_ppk.begin(role)
+    assert with_ppk.us.sa()["Ppk"] is True
+    with_ppk.traffic()
+    assert "PPK" in with_ppk.them.control("--list-sas", "--raw").stdout.upper() or "PPK" in with_ppk.them.log()
+    with_ppk.down()

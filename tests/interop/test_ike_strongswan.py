@@ -104,11 +104,12 @@ class StrongSwan:
 class Ours:
     """A host with keyd and tunneld."""
 
-    def __init__(self, host, account, endpoint=(THEIR_ADDRESS, 4500)):
+    def __init__(self, host, account, endpoint=(THEIR_ADDRESS, 4500), ppk=None):
         self.host = host
         self.key = account.issue("desktop", "00-22-69-FF-FE-8E-34-2A")
         self.fakes = [
-            Fake(host, "identity", self.key.properties(OURS), {"Sign": self.key.sign}),
+            Fake(host, "identity", self.key.properties(OURS),
+                 {"Sign": self.key.sign, **({"GetPpk": self.key.ppk(ppk)} if ppk else {})}),
             Fake(host, "mapper", {"State": ("s", "ready"), "NetworkGeneration": ("t", 1),
                                   "LocalAddress": ("s", ADDRESS)},
                  {"AddMapping": lambda *a: ("o", "/org/homeward/Mapper1/mapping/1")}),

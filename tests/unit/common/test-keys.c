@@ -117,7 +117,7 @@ static void test_descriptor(void **state)
 /* The values were computed with another implementation (Python's hashlib and hmac). */
 static void test_account_keys(void **state)
 {
-	struct secret *password, *master, *again, *tsig, *seed, *host;
+	struct secret *password, *master, *again, *tsig, *seed, *host, *ppk;
 
 	assert_int_equal(secret_new_copy("correct horse battery staple", 28, &password), 0);
 	assert_int_equal(account_keys_derive_master(password, "alice.members.example.org", &master),
@@ -131,6 +131,8 @@ static void test_account_keys(void **state)
 	assert_hex(tsig, "f316272ccb9d7d62a84ebd7a49159d888f9b5238aae9983df9a98338825ce8f1");
 	assert_int_equal(account_keys_derive_signing_seed(master, &seed), 0);
 	assert_hex(seed, "4c7a8e0a0cd4c84f823ed2b2197348169218780fd7c1c4affea14f8f28fa4607");
+	assert_int_equal(account_keys_derive_ppk(master, &ppk), 0);
+	assert_hex(ppk, "f3021fde8fd091f933932d9c55f1464e8a284a824400e39fd229f05f866ec426");
 	assert_int_equal(account_keys_derive_host_tsig(
 				 tsig, "1A2b3c4d.desktop.alice.members.example.org.", &host),
 			 0);
@@ -141,6 +143,7 @@ static void test_account_keys(void **state)
 	secret_free(tsig);
 	secret_free(seed);
 	secret_free(host);
+	secret_free(ppk);
 }
 
 static void test_names_that_are_none(void **state)

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "common/keys/account-keys.h"
 #include "services/identity/certificate.h"
 #include "services/identity/credentials-wire.h"
 #include "services/identity/host-key.h"
@@ -242,6 +243,7 @@ static struct credentials *make_credentials(void)
 	assert_int_equal(host_key_export(key, &credentials->host_key), 0);
 	make_host(seed, key, &credentials->account_certificate, &credentials->certificate);
 	credentials->tsig = seed;
+	credentials->ppk = make_seed(1);
 	EVP_PKEY_free(key);
 	return credentials;
 }
@@ -259,6 +261,7 @@ static void test_credentials_round_trip(void **unused)
 	assert_string_equal(read->host, "desktop");
 	assert_string_equal(read->tag, "1a2b3c4d");
 	assert_memory_equal(read->eui64, made->eui64, EUI64_SIZE);
+	assert_memory_equal(read->ppk->data, made->ppk->data, ACCOUNT_KEY_SIZE);
 	assert_int_equal(host_key_import(read->host_key, &key), 0);
 	assert_int_equal(
 		certificate_check_host(&read->certificate, &read->account_certificate, key), 0);
@@ -270,6 +273,24 @@ static void test_credentials_round_trip(void **unused)
 	secret_free(again);
 	credentials_free(made);
 	credentials_free(read);
+}
+
+/* The first form, which had no post-quantum preshared key. */
+static void test_credentials_without_ppk(void **unused)
+{
+	struct credentials *made = make_credentials(), *read;
+	struct secret *octets;
+
+	made->ppk = secret_free(made->ppk);
+	assert_int_equal(credentials_encode(made, &octets), 0);
+	assert_memory_equal(octets->data, "hwident1", 8);
+	assert_int_equal(credentials_decode(octets->data, octets->size, &read), 0);
+	assert_null(read->ppk);
+	octets->data[7] = '2';
+	credentials_free(read);
+	assert_int_equal(credentials_decode(octets->data, octets->size, &read), -EBADMSG);
+	secret_free(octets);
+	credentials_free(made);
 }
 
 static void test_credentials_cut_or_damaged(void **unused)
@@ -325,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_sign),
 		cmocka_unit_test(test_credentials_round_trip),
+		cmocka_unit_test(test_credentials_without_ppk),
 		cmocka_unit_test(test_credentials_cut_or_damaged),
 		cmocka_unit_test(test_host_key_import_refuses),
 	};

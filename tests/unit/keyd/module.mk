@@ -8,6 +8,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-key-exchange \
 	tests/unit/keyd/test-ike-message \
 	tests/unit/keyd/test-ike-negotiation \
+	tests/unit/keyd/test-ike-ppk \
 	tests/unit/keyd/test-ike-preferences \
 	tests/unit/keyd/test-ike-proposal \
 	tests/unit/keyd/test-ike-rekey \
@@ -62,6 +63,13 @@ tests_unit_keyd_test_ike_negotiation_SOURCES = \
 	$(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_negotiation_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_negotiation_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_ppk_SOURCES = \
+	tests/unit/keyd/test-ike-ppk.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_ppk_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_ppk_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_proposal_SOURCES = tests/unit/keyd/test-ike-proposal.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_proposal_CFLAGS = $(keyd_test_cflags)

@@ -33,6 +33,8 @@ void host_sign_in(struct host *host, const struct test_host *identity)
 	memcpy(local->host_id, host->host_id, 16);
 	memcpy(local->certificate, identity->certificate.data, identity->certificate.size);
 	local->certificate_size = identity->certificate.size;
+	local->has_ppk = host->has_ppk;
+	memcpy(local->ppk, host->ppk, sizeof local->ppk);
 	must(ike_trust_new(host->world->account.certificate.data,
 			   host->world->account.certificate.size, TEST_DOMAIN, &local->trust) == 0);
 	ike_manager_set_local(host->manager, host->world->now, local);

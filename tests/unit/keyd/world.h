@@ -26,6 +26,8 @@ struct host {
 	struct world *world;
 	struct ike_manager *manager;
 	struct test_host identity;
+	uint8_t ppk[IKE_PPK_SIZE];
+	bool has_ppk;
 	char name[IKE_NAME_LIMIT];
 	uint8_t host_id[16];
 	struct sockaddr_in address;       /* where it is */
