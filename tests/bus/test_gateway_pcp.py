@@ -113,8 +113,8 @@ class Sniffer:
         self.gateway = gateway
         log = gateway.path("/run/lab/tmp/lan.log")
         with open(log, "wb") as output:
-            self.process = gateway.popen(["tcpdump", "-i", "br-lan", "-n", "-s", "0", "-U", "--immediate-mode", "-Z", "root", "-w", self.FILE,
-                                          "udp port 5351 or udp port 5350"], stdout=subprocess.DEVNULL, stderr=output)
+            self.process = gateway.popen(["tcpdump", "-i", "br-lan", "-n", "-s", "0", "-U", "--immediate-mode", "-Z", "root",
+                                          "-w", self.FILE, "udp port 5351 or udp port 5350"], stdout=subprocess.DEVNULL, stderr=output)
         wait_until(lambda: "listening on" in gateway.read("/run/lab/tmp/lan.log"), 10, "tcpdump")
 
     def stop(self):
@@ -268,9 +268,21 @@ def test_results(host, server, result, kind):
     assert seen["ResultCode"] == result and seen["LastError"]
     assert get(host, "GatewayResult") == ("pcp", result)
     assert get(host, "NatKind") == kind
+    if result == 12:
+        assert "another NAT is between" in get(host, "Reason")
     asked = len(server.requests)
     # RFC 6887 §8.3: not again within the failure's lifetime; another mapping may be asked for.
     assert asked <= 3
+
+
+def test_lost_request_of_pcp_alone(host, server):
+    """The one case that waits for the three seconds of RFC 6887 §8.1.1."""
+    server.instead = lambda request: None if len(server.requests) == 1 else NotImplemented
+    _, path = begin(host, server.start())
+    wait_mapping(host, path, "mapped", (EXTERNAL, 4500))
+    assert counter(host, "Retransmissions") == 1
+    first, second = server.requests[:2]
+    assert first.octets == second.octets
 
 
 def test_address_that_is_not_of_ipv4(host, server):
