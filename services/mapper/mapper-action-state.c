@@ -145,6 +145,10 @@ static bool take_mapping(struct mapper_state *state, unsigned int hop, uint64_t 
 	if (!mapping)
 		return false;
 	ret->protocol = gateway->winner;
+	/* What may be lost may also have another address: NAT-PMP tells it apart. */
+	if (gateway->winner == PROTOCOL_NATPMP && !gateway->address_id &&
+	    mapping->hops[hop].mapped && mapping->hops[hop].lost)
+		gateway->address_at = now;
 	mapping_begin_request(state, mapping, hop, gateway->winner, next_id(state), now,
 			      &ret->request);
 	gateway_note_asked(gateway, now);

@@ -426,7 +426,7 @@ static void test_restart(void **state)
 	answer(&script, PROTOCOL_NATPMP, GATEWAY_ADDRESS, "11.0.1.1");
 	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
 	at(&script, 3100);
-	assert_sent(&script, "3100 nat-pmp map 4500 as 4500 for 3600");
+	assert_sent(&script, "3100 nat-pmp map 4500 as 4500 for 3600", "3100 nat-pmp address");
 	assert_int_equal(script.state.counters.gateway_restarts, 1);
 	end(&script);
 }
