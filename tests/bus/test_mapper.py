@@ -241,7 +241,8 @@ def test_gateway_reboots(host, make_gateway):
 def test_gateway_reboots_again_and_again(host, make_gateway):
     gateway = make_gateway()
     at_home(host, gateway)
-    path = Caller(host).add()
+    caller = Caller(host)
+    path = caller.add()
     wait_mapping(host, path, "mapped", (gateway.wan_address, 4500))
     # One that does it more often is believed ever more slowly.
     for last in range(101, 104):
