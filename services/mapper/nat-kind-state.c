@@ -123,6 +123,13 @@ static enum nat_kind decide_by_path(const struct nat_facts *facts)
 	return NAT_UNMAPPED;
 }
 
+/* Many routers with a private address on the outside say that they have none, for it is of no use
+ * to a mapping; but the internet is reached through them. */
+static bool has_hidden_address(const struct nat_facts *facts)
+{
+	return facts->trouble == TROUBLE_NETWORK_FAILURE && facts->reflexive.s_addr;
+}
+
 enum nat_kind nat_kind_decide(const struct nat_facts *facts)
 {
 	if (!facts->local.s_addr)
@@ -133,6 +140,10 @@ enum nat_kind nat_kind_decide(const struct nat_facts *facts)
 		return NAT_PUBLIC;
 	if (facts->protocol != PROTOCOL_NONE && facts->external.s_addr)
 		return decide_by_external(facts);
+	if (has_hidden_address(facts))
+		return facts->second_hop.s_addr && nat_address_is_shared(facts->second_hop)
+			       ? NAT_CARRIER_GRADE
+			       : NAT_DOUBLE;
 	if (is_refusal(facts->trouble))
 		return NAT_REFUSED;
 	if (facts->protocol != PROTOCOL_NONE)
@@ -274,13 +285,22 @@ static void describe_refusal(const struct nat_facts *facts, struct text *text)
 
 static void describe_double(const struct nat_facts *facts, struct text *text)
 {
-	add(text, "Double NAT: the router %s has the address %s", as_text(facts->gateway).text,
-	    as_text(facts->external).text);
-	if (nat_address_is_inside(facts->external))
-		add(text, ", which is a private one: it is itself behind another router.");
-	else
-		add(text, ", but others see %s: another router behind it translates again.",
+	add(text, "Double NAT: the router %s ", as_text(facts->gateway).text);
+	if (!facts->external.s_addr)
+		add(text,
+		    "says that it has no address of its own from its provider, but others see %s: "
+		    "another router behind it translates again.",
 		    as_text(facts->reflexive).text);
+	else if (nat_address_is_inside(facts->external))
+		add(text,
+		    "has the address %s, which is a private one: it is itself behind another "
+		    "router.",
+		    as_text(facts->external).text);
+	else
+		add(text,
+		    "has the address %s, but others see %s: another router behind it translates "
+		    "again.",
+		    as_text(facts->external).text, as_text(facts->reflexive).text);
 	add(text, " Make one of the two a bridge (modem mode), forward the port in the outer one "
 		  "as well, or, if that one answers PCP too, name its address at `nested` in "
 		  "mapper.conf.");

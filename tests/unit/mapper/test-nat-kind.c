@@ -141,6 +141,20 @@ static void test_double(void **state)
 	}
 	facts.external = address("172.32.0.1");
 	assert_kind(&facts, NAT_MAPPED, "maps ports");
+	/* It keeps it to itself. */
+	facts = silent_home();
+	facts.trouble = TROUBLE_NETWORK_FAILURE;
+	facts.result_protocol = PROTOCOL_NATPMP;
+	facts.result = 3;
+	assert_kind(&facts, NAT_REFUSED, "no address from its provider");
+	facts.reflexive = address("203.0.113.5");
+	assert_kind(&facts, NAT_DOUBLE, "but others see 203.0.113.5");
+	facts.second_hop = address("10.0.0.1");
+	assert_kind(&facts, NAT_DOUBLE, "translates again");
+	facts.second_hop = address("100.64.0.1");
+	assert_kind(&facts, NAT_CARRIER_GRADE, "100.64.0.1");
+	facts = home();
+	facts.external = address("172.32.0.1");
 	/* The gateway's address looks fine, and is not the one that others see. */
 	facts.reflexive = address("198.51.100.9");
 	assert_kind(&facts, NAT_DOUBLE, "others see 198.51.100.9");
