@@ -168,7 +168,8 @@ class Gateway(Namespace):
         self._leases = {}
         self._miniupnpd = []
         self.setup = _NO_IPV6 + f"""
-sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.all.rp_filter=0
+sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
+sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0
 ip link add br-lan type bridge stp_state 0 forward_delay 0 mcast_snooping 0
 ip address add {self.lan_address}/{self.lan.prefixlen} dev br-lan
 ip link set br-lan up
