@@ -25,6 +25,16 @@ static void show_address(char *text, struct in_addr address)
 		inet_ntop(AF_INET, &address, text, INET_ADDRSTRLEN);
 }
 
+static void show_server(char *text, size_t size, const struct sockaddr_in *server)
+{
+	char address[INET_ADDRSTRLEN];
+
+	if (!server->sin_addr.s_addr)
+		return;
+	inet_ntop(AF_INET, &server->sin_addr, address, sizeof address);
+	snprintf(text, size, "%s:%u", address, ntohs(server->sin_port));
+}
+
 static void fill_uplinks(const struct network_view *view, struct shown_network *shown)
 {
 	for (size_t i = 0; i < view->n_uplinks && i < SHOWN_UPLINKS_LIMIT; i++) {
@@ -62,6 +72,7 @@ void shown_fill_network(const struct mapper_state *state, struct shown_network *
 		shown->gateway_result.code = facts.result;
 	}
 	show_address(shown->reflexive_address, state->reflexive);
+	show_server(shown->stun_server, sizeof shown->stun_server, &state->stun_server);
 	strcpy(shown->nat_mapping, nat_behaviour_word(state->nat_mapping));
 	strcpy(shown->nat_filtering, nat_behaviour_word(state->nat_filtering));
 	strcpy(shown->verified, nat_verified_word(state->verified));

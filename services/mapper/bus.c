@@ -189,6 +189,7 @@ static int get_counters(sd_bus *connection, const char *path, const char *interf
 	struct all_counters {
 		struct mapper_counters state;
 		struct speaker_counters speakers;
+		struct stun_client_counters stun;
 	} counters;
 	static const struct counter_description names[] = {
 #define COUNTER(name, member) { name, offsetof(struct all_counters, member) }
@@ -209,12 +210,18 @@ static int get_counters(sd_bus *connection, const char *path, const char *interf
 		COUNTER("AnnouncementsMalformed", state.announcements_malformed),
 		COUNTER("MappingsAdopted", state.mappings_adopted),
 		COUNTER("MappingsRemoved", state.mappings_removed),
+		COUNTER("StunRequestsSent", stun.requests_sent),
+		COUNTER("StunAnswersAccepted", stun.answers_accepted),
+		COUNTER("StunAnswersMalformed", stun.answers_malformed),
+		COUNTER("StunAnswersForeign", stun.answers_foreign),
+		COUNTER("StunAnswersUnexpected", stun.answers_unexpected),
 #undef COUNTER
 		{},
 	};
 	struct bus *bus = userdata;
 
 	counters.state = mapper_state_of(bus->mapper)->counters;
+	counters.stun = mapper_stun_counters(bus->mapper);
 	mapper_count_speakers(bus->mapper, &counters.speakers);
 	return bus_append_counters(reply, names, &counters);
 }

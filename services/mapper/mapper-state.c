@@ -267,6 +267,7 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 	state->orphans_at = now + WISH_GRACE;
 	state->was_public = false;
 	state->told_external = (struct in_addr){};
+	state->stun_server = (struct sockaddr_in){};
 	state->reflexive = state->second_hop = (struct in_addr){};
 	state->nat_mapping = state->nat_filtering = NAT_BEHAVIOUR_UNKNOWN;
 	state->verified = NAT_VERIFIED_UNKNOWN;

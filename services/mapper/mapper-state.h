@@ -137,6 +137,7 @@ struct mapper_state {
 	bool was_busy;
 
 	/* What others than the gateway found out in this network; all zero: nothing yet. */
+	struct sockaddr_in stun_server; /* who said so; 0.0.0.0: nobody */
 	struct in_addr reflexive, second_hop;
 	enum nat_behaviour nat_mapping, nat_filtering;
 	enum nat_verified verified;

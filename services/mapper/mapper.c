@@ -30,6 +30,7 @@ struct mapper {
 	struct network_watch *watch;
 	struct resume_watch *resume;
 	struct captive_watch *captive;
+	struct reachability *reachability;
 	struct announcement_listener *listener;
 	struct loop_timer *timer;
 	struct mapper_state state;
@@ -96,8 +97,16 @@ int mapper_check(struct mapper *mapper)
 	mapper->checked_at = now;
 	mapper_state_reprove(&mapper->state, now);
 	captive_watch_reprove(mapper->captive);
+	reachability_begin(mapper->reachability);
 	mapper_carry_out(mapper);
 	return 0;
+}
+
+struct stun_client_counters mapper_stun_counters(struct mapper *mapper)
+{
+	/* None while we say goodbye. */
+	return mapper->reachability ? *reachability_counters(mapper->reachability)
+				    : (struct stun_client_counters){};
 }
 
 static void note_asked(struct mapper *mapper)
@@ -169,6 +178,8 @@ void mapper_carry_out(struct mapper *mapper)
 	uint64_t due, wish_end;
 
 	end_abandoned_wishes(mapper);
+	if (mapper->reachability)
+		reachability_follow(mapper->reachability);
 	act(mapper);
 	store_save_generation(mapper->store, &mapper->state);
 	if (mapper->noted_restarts != mapper->state.counters.gateway_restarts) {
@@ -213,6 +224,7 @@ static void on_network(void *userdata, const struct network_view *view)
 	if (mapper->bus)
 		bus_announce(mapper->bus);
 	mapper_carry_out(mapper);
+	reachability_begin(mapper->reachability);
 	captive_watch_set_network(mapper->captive, view);
 }
 
@@ -258,6 +270,26 @@ static int start_captive_watch(struct mapper *mapper)
 				 wanted ? &url : NULL, on_captive, mapper, &mapper->captive);
 }
 
+static void on_reachability(void *userdata)
+{
+	mapper_carry_out(userdata);
+}
+
+static int start_reachability(struct mapper *mapper)
+{
+	const struct reachability_context context = {
+		.loop = daemon_loop(mapper->daemon),
+		.bus = daemon_bus(mapper->daemon),
+		.config = &mapper->config->stun,
+		.state = &mapper->state,
+		.timeline = &mapper->timeline,
+		.on_change = on_reachability,
+		.userdata = mapper,
+	};
+
+	return reachability_new(&context, &mapper->reachability);
+}
+
 static const struct network_watch_callbacks network_callbacks = {
 	.on_network = on_network,
 	.on_details = on_details,
@@ -274,6 +306,7 @@ static void on_resume(void *userdata)
 	network_watch_reprove(mapper->watch);
 	mapper_state_reprove(&mapper->state, mapper_now(mapper));
 	captive_watch_reprove(mapper->captive);
+	reachability_begin(mapper->reachability);
 	mapper_carry_out(mapper);
 }
 
@@ -296,6 +329,8 @@ static void on_terminate(void *userdata)
 	struct mapper *mapper = userdata;
 
 	bus_finish(mapper->bus);
+	/* Its mapping goes with all others. */
+	mapper->reachability = reachability_free(mapper->reachability);
 	mapper_state_finish(&mapper->state, mapper_now(mapper));
 	mapper_carry_out(mapper);
 }
@@ -349,6 +384,8 @@ static int start(struct mapper *mapper)
 	if (r < 0)
 		return r;
 	r = start_captive_watch(mapper);
+	if (r >= 0)
+		r = start_reachability(mapper);
 	if (r < 0)
 		return r;
 	r = resume_watch_new(daemon_loop(mapper->daemon), daemon_bus(mapper->daemon), on_resume,
@@ -389,6 +426,7 @@ struct mapper *mapper_free(struct mapper *mapper)
 	announcement_listener_free(mapper->listener);
 	resume_watch_free(mapper->resume);
 	captive_watch_free(mapper->captive);
+	reachability_free(mapper->reachability);
 	network_watch_free(mapper->watch);
 	speakers_free(mapper->speakers);
 	store_free(mapper->store);

@@ -3,6 +3,7 @@
 
 /* The daemon's context: feeds events to the state, carries out what it wants, lets the bus know. */
 #include "services/mapper/mapper-state.h"
+#include "services/mapper/reachability.h"
 
 #include "common/loop/daemon.h"
 #include "common/loop/timeline.h"
@@ -12,6 +13,7 @@ struct mapper_config {
 	/* In the order of preference, PROTOCOL_NONE ends; none at all: as it is by itself. */
 	enum mapping_protocol protocols[PROTOCOLS_SPOKEN + 1];
 	struct in_addr nested[HOPS_LIMIT - 1]; /* 0.0.0.0 ends */
+	struct stun_config stun;
 	char *captive_check; /* a URL (captive-wire.h); NULL or empty: nothing is asked for */
 };
 
@@ -32,6 +34,7 @@ uint64_t mapper_now(struct mapper *mapper);
 /* All packets sent to gateways, and those of the last minute. */
 uint64_t mapper_gateway_packets(struct mapper *mapper);
 unsigned int mapper_gateway_packets_per_minute(struct mapper *mapper);
+struct stun_client_counters mapper_stun_counters(struct mapper *mapper);
 void mapper_count_speakers(struct mapper *mapper, struct speaker_counters *ret);
 /* Proves everything anew. 0, or -EBUSY: it was done less than MAPPER_CHECK_MSEC ago. */
 int mapper_check(struct mapper *mapper);

@@ -54,6 +54,7 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/mapper.c services/mapper/mapper.h \
 	services/mapper/network-manager-client.c services/mapper/network-manager-client.h \
 	services/mapper/network-watch.c services/mapper/network-watch.h \
+	services/mapper/reachability.c services/mapper/reachability.h \
 	services/mapper/resume-watch.c services/mapper/resume-watch.h \
 	services/mapper/ssdp-search.c services/mapper/ssdp-search.h \
 	services/mapper/stun-client.c services/mapper/stun-client.h \

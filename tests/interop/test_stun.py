@@ -170,3 +170,81 @@ def test_hostile(make_server):
     assert counters["StunAnswers"] + counters["StunLimited"] == counters["StunRequests"]
     server.run(["ip", "address", "add", "11.0.0.55/16", "dev", "eth0"])
     assert "UDP reflexive addr: 11.0.0.55:" in ask(server, "turnutils_stunclient", "-L", "11.0.0.55", FIRST)
+
+
+# mapper asks coturn's server ------------------------------------------------------------------------------
+
+_TURNSERVER = f"""listening-ip={FIRST}
+listening-ip={SECOND}
+stun-only
+no-tcp
+no-tls
+no-dtls
+no-cli
+log-file=stdout
+pidfile=/run/lab/turnserver.pid
+userdb=/run/lab/turndb
+"""
+
+
+@pytest.fixture
+def coturn(make_host):
+    """coturn(internet, more="") -> the host where turnserver answers STUN on two addresses."""
+    if not shutil.which("turnserver"):
+        pytest.skip("turnserver is not installed")
+    running = []
+
+    def make(internet, more=""):
+        host = make_host("coturn", bus=False)
+        host.attach_internet(internet, FIRST)
+        host.run(["ip", "address", "add", f"{SECOND}/16", "dev", "eth0"])
+        host.write("/run/lab/turnserver.conf", _TURNSERVER + more)
+        with open(host.path("/run/lab/turnserver.log"), "wb") as log:
+            running.append(host.popen(["turnserver", "-c", "/run/lab/turnserver.conf"], stdout=log, stderr=log))
+        wait_until(lambda: "UDP listener opened on" in host.read("/run/lab/turnserver.log") or
+                   f"{FIRST}:3478" in host.run(["ss", "-Hlnu"]).stdout, 20, "turnserver")
+        return host
+    yield make
+    for process in running:
+        process.kill()
+
+
+def ask_by_mapper(host, gateway, **wanted):
+    host.move(gateway)
+    host.start_daemon("mapper", f"[stun]\nservers = {FIRST}\n")
+    seen = {}
+
+    def holds():
+        seen.update(host.get_properties("mapper"))
+        return all(seen[name] == value for name, value in wanted.items())
+    try:
+        wait_until(holds, 40)
+    except TimeoutError:
+        raise AssertionError(f"wanted {wanted}, seen {seen}") from None
+    assert seen["StunServer"] == f"{FIRST}:3478"
+    assert seen["ReflexiveAddress"] == gateway.wan_address
+    assert seen["Counters"]["StunAnswersMalformed"] == seen["Counters"]["StunAnswersForeign"] == 0
+    return seen
+
+
+@pytest.mark.parametrize("kind, mapping, verified",
+                         [("igd", "endpoint-independent", "yes"), ("plain", "endpoint-independent", "unknown"),
+                          ("symmetric", "address-and-port-dependent", "unknown")])
+def test_mapper_asks_coturn(make_gateway, coturn, make_host, kind, mapping, verified):
+    """Reflexive address, RFC 5780, and RESPONSE-PORT as others made them."""
+    gateway = make_gateway("A", 1, kind=kind)
+    coturn(gateway.internet)
+    ask_by_mapper(make_host("desktop"), gateway, NatMapping=mapping, NatFiltering="address-and-port-dependent",
+                  Verified=verified)
+
+
+def test_mapper_asks_plain_coturn(make_gateway, coturn, make_host):
+    """A server without RFC 5780 refuses RESPONSE-PORT: nothing is claimed."""
+    gateway = make_gateway("A", 1)
+    coturn(gateway.internet, "no-rfc5780\n")
+    host = make_host("desktop")
+    seen = ask_by_mapper(host, gateway, NatKind="nat", ReflexiveAddress=gateway.wan_address)
+    wait_until(lambda: not gateway.mappings() and
+               host.get_property("mapper", "Counters")["MappingsRemoved"] > 0, 20, "the proof is over")
+    seen = host.get_properties("mapper")
+    assert seen["Verified"] == seen["NatMapping"] == seen["NatFiltering"] == "unknown"

@@ -6,7 +6,8 @@ from homeward_lab.daemons import HOUSE
 from homeward_lab.lab import CONFIGS
 
 # What may be asked in the clear, of the server and by the names of RFC 6281 and RFC 6698: where the server is.
-DISCOVERY = re.compile(r"(_dns-(update|llq|push)-tls\._(udp|tcp)\.alice\.|_853\._tcp\.ns\.|ns\.)?members\.example\.org", re.I)
+DISCOVERY = re.compile(r"(_dns-(update|llq|push)-tls\._(udp|tcp)\.alice\.|_853\._tcp\.ns\.|_stun\._udp\.|ns\.)?"
+                       r"members\.example\.org", re.I)
 WRONG_PIN = "sha256/" + "A" * 43 + "="
 
 

@@ -17,10 +17,11 @@ _FILE = "/run/lab/tmp/wire.pcap"
 _SAMPLE = "/run/lab/tmp/sample.pcap"
 _DNS_PORTS = (53, 5352)
 _TLS_PORT = 853
+_STUN_COOKIE = b"\x21\x12\xa4\x42"
 _SAMPLE_ESP = 300
 
 # What may be on the wire.
-EXPECTED = ("esp", "ike", "keepalive", "dns", "dns-tls", "arp", "nd", "fragment")
+EXPECTED = ("esp", "ike", "keepalive", "dns", "dns-tls", "stun", "arp", "nd", "fragment")
 
 
 class Capture:
@@ -151,7 +152,7 @@ def classify(data, start, end):
         if _TLS_PORT in tcp:
             return "dns-tls", None
     if protocol != 17:
-        return f"protocol {protocol}", where
+        return f"protocol {protocol}", f"{where}: {data[ip + (data[ip] & 15) * 4:end].hex()[:112]}"
     if struct.unpack_from("!H", data, ip + 6)[0] & 0x1fff:
         return "fragment", where
     udp = ip + (data[ip] & 15) * 4
@@ -160,6 +161,8 @@ def classify(data, start, end):
     payload = udp + 8
     if ports[0] in _DNS_PORTS or ports[1] in _DNS_PORTS:
         return "dns", None
+    if 3478 in ports and length >= 20 and data[payload + 4:payload + 8] == _STUN_COOKIE:
+        return "stun", None
     if length == 1 and data[payload] == 0xff:
         return "keepalive", None
     if length >= 32 and data[payload:payload + 4] == b"\0\0\0\0" and data[payload + 4 + 17] == 0x20:

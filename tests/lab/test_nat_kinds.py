@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which kind of NAT mapper says it is behind, with real NATs and zoned as the STUN server on the internet; and whether
+what a gateway maps is reached."""
+import pytest
+
+from homeward_lab import wait_until
+
+ZONE = "members.example.org"
+FIRST, SECOND = "11.0.0.53", "11.0.0.54"
+ZONED = f"""[zone]
+name = {ZONE}
+server-address = {FIRST}
+[stun]
+address = {FIRST}
+alternate-address = {SECOND}
+"""
+# By its address, for who is not signed in to its zone.
+ASK = f"[stun]\nservers = {FIRST}\n"
+
+PCP, NATPMP, IGD = "pcp", "nat-pmp", "upnp-igd"
+
+
+@pytest.fixture
+def host(make_host):
+    return make_host("desktop")
+
+
+@pytest.fixture
+def make_server(make_host):
+    def make(internet, config=ZONED):
+        server = make_host("zone", bus=False)
+        server.attach_internet(internet, FIRST)
+        server.run(["ip", "address", "add", f"{SECOND}/16", "dev", "eth0"])
+        server.start_daemon("zoned", config)
+        return server
+    return make
+
+
+def all_of(host):
+    return host.get_properties("mapper")
+
+
+def wait_for(host, timeout=30, **wanted):
+    """Until mapper's properties are these; all of them."""
+    seen = {}
+
+    def holds():
+        seen.update(all_of(host))
+        return all(value(seen[name]) if callable(value) else seen[name] == value for name, value in wanted.items())
+    try:
+        wait_until(holds, timeout)
+    except TimeoutError:
+        raise AssertionError(f"wanted {wanted}, seen {seen}\n{host.log_tail('mapper')}") from None
+    return seen
+
+
+def says(part):
+    return lambda reason: part in reason
+
+
+def start(host, config=ASK):
+    host.start_daemon("mapper", config)
+
+
+# What maps.
+
+@pytest.mark.parametrize("protocol", (PCP, NATPMP, IGD))
+def test_mapped_and_reached(host, make_gateway, make_server, protocol):
+    """A packet from outside comes through the mapping, and the mapping that was only for that is gone again."""
+    gateway = make_gateway("A", 1, protocols=(protocol,))
+    make_server(gateway.internet)
+    host.move(gateway)
+    start(host)
+    seen = wait_for(host, NatKind="nat", Verified="yes", NatFiltering="address-and-port-dependent",
+                    NatMapping="endpoint-independent")
+    assert seen["ReflexiveAddress"] == seen["ExternalAddress"] == gateway.wan_address
+    assert seen["StunServer"] == f"{FIRST}:3478"
+    assert seen["Protocol"] == protocol
+    assert f"maps ports at its address {gateway.wan_address}" in seen["Reason"]
+    wait_until(lambda: not gateway.mappings(), 10, "the proof's mapping is released")
+    texts = [entry[2] for entry in seen["Timeline"]]
+    assert f"others see {gateway.wan_address}" in texts
+    assert "a packet from outside arrived" in texts
+    # A mapping, a proof, two kinds of behaviour: a handful.
+    assert seen["Counters"]["StunRequestsSent"] <= 16
+
+
+@pytest.mark.parametrize("protocol", (NATPMP, IGD))
+def test_claims_and_forwards_nothing(host, make_gateway, make_server, protocol):
+    gateway = make_gateway("A", 1, protocols=(protocol,))
+    make_server(gateway.internet)
+    gateway.run("nft insert rule inet lab forward iifname wan ct state new drop\n")
+    host.move(gateway)
+    start(host)
+    seen = wait_for(host, NatKind="nat", Verified="no")
+    assert "says that it forwards and does not" in seen["Reason"]
+    assert "no packet from outside arrives" in [entry[2] for entry in seen["Timeline"]]
+    wait_until(lambda: not gateway.mappings(), 10, "the proof's mapping is released")
+    # Its owner mends it, and asks.
+    gateway.run("nft flush chain inet lab forward\nnft add rule inet lab forward accept\n")
+    wait_until(lambda: checked(host), 20, "Check()", every=0.5)
+    wait_for(host, Verified="yes")
+
+
+def checked(host):
+    try:
+        host.call("mapper", "Check")
+    except Exception as error:
+        if "LimitsExceeded" not in str(error):
+            raise
+        return False
+    return True
+
+
+# What does not map.
+
+def test_plain(host, make_gateway, make_server):
+    gateway = make_gateway("A", 1, kind="plain")
+    make_server(gateway.internet)
+    host.move(gateway)
+    start(host)
+    seen = wait_for(host, NatKind="unmapped", NatMapping="endpoint-independent",
+                    NatFiltering="address-and-port-dependent", ReflexiveAddress=gateway.wan_address)
+    assert "Switch on port mapping" in seen["Reason"]
+    assert seen["Verified"] == "unknown"
+
+
+def test_symmetric(host, make_gateway, make_server):
+    gateway = make_gateway("A", 1, kind="symmetric")
+    make_server(gateway.internet)
+    host.move(gateway)
+    start(host)
+    seen = wait_for(host, NatKind="unmapped", NatMapping="address-and-port-dependent")
+    assert "another port for each other host" in seen["Reason"]
+
+
+@pytest.mark.parametrize("protocol", (NATPMP, PCP))
+def test_refusing(host, make_gateway, make_server, protocol):
+    gateway = make_gateway("A", 1, kind="refusing", protocols=(protocol,))
+    make_server(gateway.internet)
+    host.move(gateway)
+    start(host)
+    seen = wait_for(host, ReflexiveAddress=gateway.wan_address, NatKind="refused", Reason=says("refuses (result 2)"))
+    assert tuple(seen["GatewayResult"]) == (protocol, 2)
+
+
+def test_public(host, make_internet, make_server):
+    internet = make_internet()
+    make_server(internet)
+    host.attach_internet(internet, "11.0.7.7")
+    start(host)
+    seen = wait_for(host, NatKind="public", ReflexiveAddress="11.0.7.7", Verified="yes",
+                    NatFiltering="endpoint-independent", NatMapping="endpoint-independent")
+    assert seen["Reason"] == "The address 11.0.7.7 is public: others see it as it is."
+
+
+def test_public_behind_firewall(host, make_internet, make_server):
+    internet = make_internet()
+    make_server(internet)
+    host.attach_internet(internet, "11.0.7.7")
+    host.run("nft add table inet wall\n"
+             "nft 'add chain inet wall input { type filter hook input priority 0; policy drop; }'\n"
+             "nft add rule inet wall input iifname lo accept\n"
+             "nft add rule inet wall input ct state established,related accept\n")
+    start(host)
+    seen = wait_for(host, NatKind="public", Verified="no", NatFiltering="address-and-port-dependent")
+    assert "firewall" in seen["Reason"]
+
+
+# Two of them.
+
+def test_double(host, make_gateway, make_server):
+    outer = make_gateway("outer", 1)
+    inner = make_gateway("inner", 2, internet=outer)
+    make_server(outer.internet)
+    host.move(inner)
+    start(host)
+    wait_for(host, NatKind="double-nat", ReflexiveAddress=outer.wan_address, Reason=says("another router behind it"))
+
+
+def test_double_in_disguise(host, make_gateway, make_server):
+    """The gateway tells an address that looks public; only somebody outside sees that it is not the one."""
+    outer = make_gateway("outer", 1, kind="plain")
+    inner = make_gateway("inner", 2, internet=outer, ext_ip="11.0.99.99", protocols=(NATPMP,))
+    make_server(outer.internet)
+    host.move(inner)
+    start(host)
+    seen = wait_for(host, NatKind="double-nat", ReflexiveAddress=outer.wan_address, Verified="no")
+    assert f"others see {outer.wan_address}" in seen["Reason"]
+
+
+def test_carrier_grade(host, make_gateway, make_server):
+    carrier = make_gateway("carrier", 1, kind="plain", lan="100.64.1.0/24")
+    home = make_gateway("home", 2, internet=carrier)
+    make_server(carrier.internet)
+    host.move(home)
+    start(host)
+    wait_for(host, NatKind="carrier-grade-nat", ReflexiveAddress=carrier.wan_address, Reason=says("Ask the provider"))
+
+
+def test_carrier_grade_behind_a_mute_router(host, make_gateway, make_server):
+    """Nobody says so, but the second router's address does."""
+    carrier = make_gateway("carrier", 1, kind="plain", lan="100.64.1.0/24")
+    home = make_gateway("home", 2, internet=carrier, kind="plain")
+    make_server(carrier.internet)
+    host.move(home)
+    start(host)
+    seen = wait_for(host, NatKind="carrier-grade-nat", ReflexiveAddress=carrier.wan_address)
+    assert carrier.lan_address in seen["Reason"]
+
+
+def test_routed(host, make_gateway, make_server):
+    """RFC 6281 §4.4.2: the default router translates nothing, and the NAT behind it has a private address."""
+    outer = make_gateway("outer", 1)
+    router = make_gateway("router", 2, internet=outer, kind="router")
+    make_server(outer.internet)
+    host.move(router)
+    start(host)
+    seen = wait_for(host, NatKind="routed", ReflexiveAddress=outer.wan_address)
+    assert f"the next router behind it, {outer.lan_address}" in seen["Reason"]
+
+
+# Servers.
+
+def test_switched_off(host, make_gateway, make_server):
+    gateway = make_gateway("A", 1, protocols=(NATPMP,))
+    make_server(gateway.internet)
+    host.move(gateway)
+    start(host, ASK + "use = no\n")
+    wait_for(host, NatKind="nat", State="ready")
+    assert all_of(host)["Counters"]["StunRequestsSent"] == 0
+    assert all_of(host)["StunServer"] == ""
+
+
+def test_roaming(host, make_gateway, make_server):
+    """What was found out belongs to its network."""
+    a = make_gateway("A", 1, protocols=(NATPMP,))
+    b = make_gateway("B", 2, kind="symmetric")
+    make_server(a.internet)
+    host.move(a)
+    start(host)
+    wait_for(host, Verified="yes", ReflexiveAddress=a.wan_address, NatMapping="endpoint-independent")
+    host.move(b)
+    seen = wait_for(host, LocalAddress=lambda value: value.startswith("192.168.2."))
+    assert seen["Verified"] == "unknown" and seen["ReflexiveAddress"] in ("", b.wan_address)
+    wait_for(host, NatKind="unmapped", ReflexiveAddress=b.wan_address, NatMapping="address-and-port-dependent")
+    assert all_of(host)["Verified"] == "unknown"
