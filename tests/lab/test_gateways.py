@@ -151,8 +151,14 @@ def test_refusing(host, make_gateway, protocol):
     gateway = make_gateway(kind="refusing", protocols=(protocol,))
     caller = at_home(host, gateway)
     seen = wait_mapping(host, caller.add(), "failed")
-    assert seen["External"] == ("", 0) and "refuses" in seen["LastError"]
-    assert "refuses" in get(host, "Reason")
+    assert seen["External"] == ("", 0) and seen["LastError"]
+    result = get(host, "GatewayResult")
+    if protocol == "upnp-igd":
+        # miniupnpd looks for a port it may give, finds none, and says that; or that it may not.
+        assert result in (("upnp-igd", 728), ("upnp-igd", 606))
+    else:
+        assert result == (protocol, 2)
+        assert "refuses" in seen["LastError"] and "refuses" in get(host, "Reason")
 
 
 def test_all_protocols(host, make_gateway, stranger):
@@ -298,6 +304,6 @@ def test_what_a_renewal_costs(host, make_gateway, protocol):
     seen = mapped(host, path, gateway)
     first, sent = seen["Expires"], traffic.packets()
     wait_until(lambda: mapping(host, path)["Expires"] >= first + 6, 30)
-    # The mapping, and maybe the address; three or four renewals.
-    assert traffic.packets() - sent <= 8
+    # Three or four renewals. The mapping, and maybe the address; UPnP also looks whether it is there.
+    assert traffic.packets() - sent <= (8 if protocol != "upnp-igd" else 14)
     assert get(host, "GatewayPacketsPerMinute") >= 3

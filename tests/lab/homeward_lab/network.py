@@ -203,7 +203,7 @@ ip link set br-lan up
                 at_input += f"    udp dport 5351 @th,64,8 {version} drop\n"
                 at_output += f"    udp sport 5351 @th,64,8 {version} drop\n"
         if self.kind == "igd" and "upnp-igd" not in self.protocols:
-            at_input += "    udp dport 1900 drop\n    tcp dport 5000 reject with tcp reset\n"
+            at_input += ('    udp dport 1900 drop\n    iifname "br-lan" tcp dport 5000 reject with tcp reset\n')
             at_output += '    oifname "br-lan" udp dport 1900 drop\n'
         if self.kind == "router":
             guard, post, forward = "", "", '    iifname "wan" oifname "br-lan" accept\n'
@@ -327,9 +327,12 @@ ip link set br-lan up
         self.batch(lines)
 
     def forget_mappings(self):
-        """Behind everybody's back: no announcement, and the epoch goes on."""
-        self.run("nft flush chain inet miniupnpd prerouting_miniupnpd\nnft flush chain inet miniupnpd miniupnpd\n"
-                 "nft flush chain inet miniupnpd postrouting_miniupnpd\n")
+        """Behind everybody's back: no announcement, and the epoch goes on. (By miniupnpd's own hand: it remembers what
+        it put into the kernel's tables.)"""
+        for protocol in ("udp", "tcp"):
+            for port in self.mappings(protocol):
+                self.run(["upnpc", "-u", self.description_url, "-d", str(port), protocol.upper()], check=False)
+        assert not self.mappings("udp") and not self.mappings("tcp")
 
     def lose(self, percent):
         """So many of the packets between its LAN and itself get lost, whichever way; 0: none again. What it forwards
