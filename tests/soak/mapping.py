@@ -28,9 +28,9 @@ from homeward_lab.played import PcpRequest, PlayedGateway, PlayedIgd, natpmp_add
     pcp_map  # noqa: E402
 
 CHECKPOINT = 100  # moves
-# What a change of the network or of a gateway may cost: with a gateway that answers a dozen, with a silent one each of
-# three protocols repeats itself.
-PACKETS_PER_CHANGE = 40
+# What a change of the network or of a gateway may cost, on average: three mappings, with UPnP two or three connections for
+# each; where nobody answers, each of three protocols repeats itself.
+PACKETS_PER_CHANGE = 12
 # What programs besides the house's want: label, protocol, port.
 WISHES = (("web", "tcp", 8080), ("game", "udp", 27015))
 

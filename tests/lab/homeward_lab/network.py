@@ -329,10 +329,13 @@ ip link set br-lan up
     def forget_mappings(self):
         """Behind everybody's back: no announcement, and the epoch goes on. (By miniupnpd's own hand: it remembers what
         it put into the kernel's tables.)"""
-        for protocol in ("udp", "tcp"):
+        for protocol in ("udp", "tcp") if self._miniupnpd else ():
             for port in self.mappings(protocol):
                 self.run(["upnpc", "-u", self.description_url, "-d", str(port), protocol.upper()], check=False)
-        assert not self.mappings("udp") and not self.mappings("tcp")
+        if self.mappings("udp") or self.mappings("tcp"):
+            # It has no address, or does not run.
+            self.run("".join(f"nft flush chain inet miniupnpd {chain}\n" for chain in
+                             ("prerouting_miniupnpd", "postrouting_miniupnpd", "miniupnpd")))
 
     def lose(self, percent):
         """So many of the packets between its LAN and itself get lost, whichever way; 0: none again. What it forwards

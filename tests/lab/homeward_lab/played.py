@@ -325,7 +325,10 @@ class PlayedIgd(_Server):
                 if octets.startswith(b"M-SEARCH"):
                     self.searches.append((peer, octets))
                     for answer in self.search(octets, peer) or ():
-                        self._ssdp.sendto(answer, peer)
+                        try:
+                            self._ssdp.sendto(answer, peer)
+                        except PermissionError:
+                            pass
             if self._listener in ready:
                 connection, _ = self._listener.accept()
                 thread = threading.Thread(target=self._converse, args=(connection,), daemon=True)
