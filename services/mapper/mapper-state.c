@@ -132,6 +132,13 @@ enum trouble mapper_state_complaint(const struct mapper_state *state,
 void mapper_state_cancel(struct mapper_state *state, unsigned int hop,
 			 enum mapping_protocol protocol, uint32_t id)
 {
+	struct protocol_attempt *attempt = &state->gateways[hop].attempts[protocol];
+
+	/* It was to tell besides whether the protocol is spoken: that is to be asked for anew. */
+	if (attempt->id == id) {
+		attempt->id = 0;
+		attempt->try_at = 0;
+	}
 	if (state->n_cancels < CANCELS_LIMIT)
 		state->cancels[state->n_cancels++] = (struct mapper_action){
 			.kind = MAPPER_CANCEL, .hop = hop, .protocol = protocol, .request.id = id

@@ -5,6 +5,8 @@ UNIT_TESTS += \
 	tests/unit/mapper/test-stun \
 	tests/unit/mapper/test-igd-wire \
 	tests/unit/mapper/test-captive-wire \
+	tests/unit/mapper/test-gateway-memory \
+	tests/unit/mapper/test-mapper-chance \
 	tests/unit/mapper/test-mapper-state \
 	tests/unit/mapper/test-mapping-state \
 	tests/unit/mapper/test-nat-kind \
@@ -24,6 +26,15 @@ tests_unit_mapper_test_igd_state_LDADD = libmapper-core.la libbase.la $(CMOCKA_L
 tests_unit_mapper_test_igd_wire_SOURCES = tests/unit/mapper/test-igd-wire.c
 tests_unit_mapper_test_igd_wire_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_mapper_test_igd_wire_LDADD = libmapper-core.la libbase.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_gateway_memory_SOURCES = tests/unit/mapper/test-gateway-memory.c
+tests_unit_mapper_test_gateway_memory_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_gateway_memory_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_mapper_chance_SOURCES = \
+	tests/unit/mapper/test-mapper-chance.c tests/unit/mapper/script.c tests/unit/mapper/script.h
+tests_unit_mapper_test_mapper_chance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_mapper_chance_LDADD = libmapper-core.la $(CMOCKA_LIBS)
 
 tests_unit_mapper_test_mapper_state_SOURCES = \
 	tests/unit/mapper/test-mapper-state.c tests/unit/mapper/script.c tests/unit/mapper/script.h
