@@ -83,9 +83,12 @@ bool speaker_may_have_lost_grants(uint64_t granted_at, uint32_t epoch, uint64_t 
 
 bool speaker_announced_before(struct speaker_announced *announced, uint32_t epoch, uint64_t now)
 {
-	uint64_t expected = announced->epoch + (now - announced->at) / 1000;
-	bool before = announced->any && epoch + UINT64_C(2) + expected / 16 >= expected &&
-		      epoch <= expected + expected / 16 + 2;
+	uint64_t elapsed = now - announced->at, former = announced->epoch;
+	/* Whole seconds, by a clock that may differ by a sixteenth. Within one second they tell
+	 * nothing: then it may be another restart. */
+	bool before = announced->any && elapsed >= 1000 &&
+		      (epoch + UINT64_C(1)) * 1000 > former * 1000 + elapsed - elapsed / 16 &&
+		      epoch * UINT64_C(1000) < (former + 1) * 1000 + elapsed + elapsed / 16;
 
 	*announced = (struct speaker_announced){ .any = true, .epoch = epoch, .at = now };
 	return before;

@@ -47,7 +47,7 @@ bool speaker_lost_grants(uint64_t granted_at, uint32_t epoch, uint64_t now);
 bool speaker_may_have_lost_grants(uint64_t granted_at, uint32_t epoch, uint64_t now);
 
 /* PCP announces a restart up to ten times (RFC 6887 §14.1.3): whether this one says what the one
- * before it did. */
+ * before it did. Two within a second are told apart by nothing, and count as two. */
 struct speaker_announced {
 	bool any;
 	uint32_t epoch;
