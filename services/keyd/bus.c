@@ -98,6 +98,7 @@ static const struct counter_description counter_descriptions[] = {
 	COUNTER("RefusedPeers", refused_peers),
 	COUNTER("Rekeyed", rekeyed),
 	COUNTER("ChildrenRekeyed", children_rekeyed),
+	COUNTER("AddressesUpdated", addresses_updated),
 	COUNTER("NegotiationsBegun", negotiations_begun),
 	COUNTER("NegotiationsFailed", negotiations_failed),
 	COUNTER("Established", established),

@@ -300,6 +300,7 @@ static int add_own_proof(struct ike_sa *sa, struct ike_builder *inner, const uin
 	}
 	ike_builder_add_tagged(inner, IKE_PAYLOAD_AUTH, IKE_METHOD_SIGNATURE, auth, auth_size);
 	ike_sa_add_window(inner);
+	ike_mobike_add_supported(inner);
 	return 0;
 }
 

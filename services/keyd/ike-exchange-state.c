@@ -324,6 +324,8 @@ static void receive_response(struct ike_sa *sa, uint64_t now, const struct socka
 	if (sa->state == IKE_SA_AUTH_SENT)
 		sa->endpoint = *from;
 	hear_window(sa, &opening.chain);
+	if (header->exchange == IKE_EXCHANGE_AUTH)
+		ike_mobike_hear(sa, &opening.chain);
 	exchange->response(sa, now, &opening.chain);
 	explicit_bzero(&opening, sizeof opening);
 }
@@ -437,6 +439,8 @@ static void receive_request(struct ike_sa *sa, uint64_t now, const struct sockad
 				    &unsupported, 1);
 	} else {
 		hear_window(sa, &opening.chain);
+		if (header->exchange == IKE_EXCHANGE_AUTH)
+			ike_mobike_hear(sa, &opening.chain);
 		exchange->request(sa, now, &opening.chain);
 	}
 	explicit_bzero(&opening, sizeof opening);

@@ -49,7 +49,7 @@ static bool is_useless(const struct ike_sa *sa)
 void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
 {
 	unsigned int n_children = ike_child_count(sa);
-	uint8_t buffer[256];
+	uint8_t buffer[512];
 	struct ike_builder answer;
 	struct ike_notify error;
 	bool ended = false;
@@ -64,6 +64,8 @@ void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike
 		ended = true;
 	if (ended)
 		ike_builder_begin_inner(&answer, buffer, sizeof buffer);
+	else
+		ike_mobike_request(sa, chain, &answer);
 	ike_sa_answer_sealed(sa, IKE_EXCHANGE_INFORMATIONAL, &answer);
 	if (ended) {
 		sa->context->counters.deleted++;
@@ -81,8 +83,12 @@ void ike_informational_response(struct ike_sa *sa, uint64_t now, const struct ik
 {
 	struct ike_child *child;
 
+	if (sa->state == IKE_SA_ESTABLISHED && !ike_mobike_response(sa, now, chain))
+		return;
 	switch ((enum ike_purpose)sa->answered.purpose) {
 	case IKE_PURPOSE_PROBE:
+	case IKE_PURPOSE_UPDATE:
+	case IKE_PURPOSE_CHECK:
 		break;
 	case IKE_PURPOSE_DELETE_CHILD:
 		child = ike_child_find(sa, sa->answered.subject);
@@ -139,7 +145,7 @@ int ike_informational_delete_child(struct ike_sa *sa, uint64_t now, const struct
 
 void ike_informational_probe(struct ike_sa *sa, uint64_t now)
 {
-	uint8_t buffer[16];
+	uint8_t buffer[128];
 	struct ike_builder inner;
 
 	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
@@ -147,5 +153,6 @@ void ike_informational_probe(struct ike_sa *sa, uint64_t now)
 	if (!sa->window_told)
 		ike_sa_add_window(&inner);
 	sa->window_told = true;
+	ike_mobike_add_detection(sa, &inner);
 	request(sa, now, IKE_PURPOSE_PROBE, 0, &inner, IKE_LIVENESS_DEADLINE);
 }

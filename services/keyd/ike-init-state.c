@@ -14,7 +14,7 @@
  * not know which address our packets leave from; an origin that cannot be right makes the peer see
  * a NAT before us and do the same.
  */
-static void add_nat_detection(struct ike_builder *builder, uint64_t spi_initiator,
+void ike_sa_add_nat_detection(struct ike_builder *builder, uint64_t spi_initiator,
 			      uint64_t spi_responder, const struct sockaddr_in *to)
 {
 	const struct sockaddr_in nowhere = { .sin_family = AF_INET };
@@ -65,7 +65,7 @@ static int send_request(struct ike_sa *sa, uint64_t now)
 	ike_builder_add_ke(&builder, ike_key_exchange_group(sa->key_exchange), value.data,
 			   value.size);
 	ike_builder_add(&builder, IKE_PAYLOAD_NONCE, sa->nonce, sizeof sa->nonce);
-	add_nat_detection(&builder, sa->spi_initiator, 0, &sa->endpoint);
+	ike_sa_add_nat_detection(&builder, sa->spi_initiator, 0, &sa->endpoint);
 	add_hash_algorithms(&builder);
 	ike_builder_add_notify(&builder, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, NULL, 0);
 	if (ike_sa_has_ppk(sa->context))
@@ -348,7 +348,7 @@ static int send_response(struct ike_sa *sa, const struct sockaddr_in *to, uint8_
 	ike_builder_close(&builder);
 	ike_builder_add_ke(&builder, ike_key_exchange_group(exchange), value.data, value.size);
 	ike_builder_add(&builder, IKE_PAYLOAD_NONCE, sa->nonce, sizeof sa->nonce);
-	add_nat_detection(&builder, sa->spi_initiator, sa->spi_responder, to);
+	ike_sa_add_nat_detection(&builder, sa->spi_initiator, sa->spi_responder, to);
 	ike_trust_hash(sa->context->local->trust, wanted);
 	ike_builder_add_tagged(&builder, IKE_PAYLOAD_CERTREQ, IKE_CERTIFICATE_X509, wanted,
 			       sizeof wanted);

@@ -616,8 +616,11 @@ void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)
 void ike_manager_network_changed(struct ike_manager *manager, uint64_t now)
 {
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
-		if (sa->state != IKE_SA_DEAD)
+		if (sa->state != IKE_SA_DEAD) {
 			ike_sa_hurry(sa, now);
+			ike_mobike_moved(sa);
+			ike_sa_pursue(sa, now);
+		}
 }
 
 /* Messages. */

@@ -95,7 +95,8 @@ void ike_sa_pursue(struct ike_sa *sa, uint64_t now)
 	    !ike_requests_waiting(&sa->requests))
 		ike_informational_delete(sa, now);
 	while (sa->state == IKE_SA_ESTABLISHED && ike_requests_have_room(&sa->requests))
-		if (!send_delete(sa, now) && !create(sa, now) && !probe(sa, now))
+		if (!ike_mobike_pursue(sa, now) && !send_delete(sa, now) && !create(sa, now) &&
+		    !probe(sa, now))
 			break;
 }
 

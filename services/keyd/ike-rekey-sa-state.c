@@ -33,6 +33,8 @@ static struct ike_sa *succeed(struct ike_sa *sa, uint64_t now,
 	next->created = sa->created;
 	next->endpoint = sa->endpoint;
 	next->round_trip = sa->round_trip;
+	next->mobike.supported = sa->mobike.supported;
+	next->mobike.first = sa->mobike.first;
 	next->peer_takes_fragments = sa->peer_takes_fragments;
 	/* It came into the keys through SK_d, and not again (RFC 8784 §3). */
 	next->peer_takes_ppk = sa->peer_takes_ppk;
@@ -68,6 +70,10 @@ static void hand_over(struct ike_sa *sa, struct ike_sa *next)
 {
 	ike_child_inherit(sa, next);
 	next->child_wanted = sa->child_wanted;
+	/* A move that has not been told yet. */
+	next->mobike.update_wanted = sa->mobike.update_wanted;
+	next->mobike.announce_wanted = sa->mobike.announce_wanted;
+	next->mobike.check_wanted = sa->mobike.check_wanted;
 	sa->superseded = true;
 }
 

@@ -10,6 +10,8 @@ enum ike_purpose {
 	IKE_PURPOSE_PROBE,
 	IKE_PURPOSE_DELETE_CHILD, /* subject: its number */
 	IKE_PURPOSE_DELETE_SA,
+	IKE_PURPOSE_UPDATE, /* of addresses */
+	IKE_PURPOSE_CHECK,  /* whether the peer is where we think */
 };
 
 struct ike_sa *ike_sa_new(struct ike_context *context, uint64_t now, bool initiator);
@@ -68,6 +70,9 @@ int ike_fragments_take(struct ike_sa *sa, uint64_t now, const struct ike_header 
 /* Forgets messages whose last pieces do not come. */
 void ike_fragments_expire(struct ike_sa *sa, uint64_t now);
 
+/* Both notifications of §2.23, in a message to this place. */
+void ike_sa_add_nat_detection(struct ike_builder *builder, uint64_t spi_initiator,
+			      uint64_t spi_responder, const struct sockaddr_in *to);
 /* How many requests we take at once. */
 void ike_sa_add_window(struct ike_builder *builder);
 

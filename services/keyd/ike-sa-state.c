@@ -143,6 +143,10 @@ void ike_sa_move(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *endp
 		return;
 	sa->endpoint = *endpoint;
 	ike_sa_hurry(sa, now);
+	/* Only who began decides; the other side knows its own address (RFC 4555 §3.5). */
+	if (sa->mobike.first)
+		ike_mobike_moved(sa);
+	ike_sa_pursue(sa, now);
 	ike_actions_add(&sa->context->actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
 }
 

@@ -16,6 +16,7 @@
 #include "services/keyd/ike-actions-state.h"
 #include "services/keyd/ike-cookie.h"
 #include "services/keyd/ike-lifetimes-state.h"
+#include "services/keyd/ike-mobike-state.h"
 #include "services/keyd/ike-negotiation-state.h"
 #include "services/keyd/ike-reassembly.h"
 #include "services/keyd/ike-round-trip-state.h"
@@ -26,7 +27,9 @@
 #define IKE_AUTH_DEADLINE                                                                          \
 	15000 /* the other side may have lost its half: then from the beginning                    \
 	       */
-#define IKE_LIVENESS_SILENCE  20000 /* without a word from the peer we ask whether it is there */
+/* Without a word from the peer we ask whether it is there. While there is traffic tunneld notices
+ * its silence, and long before. */
+#define IKE_LIVENESS_SILENCE  120000
 #define IKE_LIVENESS_DEADLINE 36000 /* twelve repetitions later it is dead */
 #define IKE_DELETE_DEADLINE   6000
 #define IKE_HALF_OPEN_LIMIT   30000
@@ -71,7 +74,7 @@ struct ike_counters {
 	uint64_t malformed, unauthentic, unknown_spi, out_of_window, unexpected, wrong_version;
 	uint64_t half_open_dropped, half_open_expired, cookies_sent, refused_peers, not_ready;
 	uint64_t other_group_wanted, fragments_received, fragments_refused, reassembled;
-	uint64_t rekeyed, children_rekeyed;
+	uint64_t rekeyed, children_rekeyed, addresses_updated;
 	uint64_t negotiations_begun, negotiations_failed, established, deleted, dead_peers;
 };
 
@@ -182,6 +185,7 @@ struct ike_sa {
 	bool child_wanted;   /* a new one from scratch */
 	bool probe_wanted;
 	bool window_told;
+	struct ike_mobike mobike;
 	uint64_t rekey_at, expires_at; /* ms; UINT64_MAX: never */
 	uint64_t retry_at;             /* no CREATE_CHILD_SA before */
 	uint64_t refused_since;        /* with TEMPORARY_FAILURE only; 0: not */

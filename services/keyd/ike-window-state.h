@@ -33,8 +33,10 @@ struct ike_request {
 	struct ike_blob message; /* data NULL: the place is free */
 	uint32_t id;
 	uint8_t exchange;
-	uint8_t purpose;      /* the sender's: what to do with the answer */
-	uint64_t subject;     /* and to whom */
+	uint8_t purpose;  /* the sender's: what to do with the answer */
+	uint64_t subject; /* and to whom */
+	bool has_cookie;  /* the answer must bring it back (RFC 4555 §3.7) */
+	uint8_t cookie[16];
 	uint64_t sent;        /* ms; the first time */
 	unsigned int repeats; /* how often it was sent again */
 	bool moved;           /* it went to more than one place */

@@ -63,6 +63,9 @@ static void carry_out(struct keyd *keyd, const struct ike_action *action)
 	case IKE_ACTION_REMOVE:
 		tunnel_client_remove(keyd->tunnel, action->child.spi_in);
 		break;
+	case IKE_ACTION_MOVE:
+		tunnel_client_move(keyd->tunnel, action->child.spi_in, &action->endpoint);
+		break;
 	case IKE_ACTION_RETIRE:
 		tunnel_client_retire(keyd->tunnel, action->child.spi_in);
 		break;

@@ -18,6 +18,7 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-lifetimes-state.c services/keyd/ike-lifetimes-state.h \
 	services/keyd/ike-manager-state.c services/keyd/ike-manager-state.h \
 	services/keyd/ike-message-wire.c services/keyd/ike-message-wire.h \
+	services/keyd/ike-mobike-state.c services/keyd/ike-mobike-state.h \
 	services/keyd/ike-negotiation-state.c services/keyd/ike-negotiation-state.h \
 	services/keyd/ike-preferences.c services/keyd/ike-preferences.h \
 	services/keyd/ike-proposal-wire.c services/keyd/ike-proposal-wire.h \

@@ -221,6 +221,16 @@ void tunnel_client_remove(struct tunnel_client *client, uint32_t spi_in)
 		       spi_in);
 }
 
+void tunnel_client_move(struct tunnel_client *client, uint32_t spi_in,
+			const struct sockaddr_in *endpoint)
+{
+	char address[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &endpoint->sin_addr, address, sizeof address);
+	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "MoveSa", on_ignored, NULL,
+		       "u(sq)", spi_in, address, ntohs(endpoint->sin_port));
+}
+
 void tunnel_client_retire(struct tunnel_client *client, uint32_t spi_in)
 {
 	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "RetireSa", on_ignored, NULL, "u",

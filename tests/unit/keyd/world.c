@@ -278,6 +278,11 @@ static void carry_out(struct host *host, const struct ike_action *action)
 		host->wants_traffic = false;
 		host_show(host);
 		break;
+	case IKE_ACTION_MOVE:
+		host->peer_endpoint = action->endpoint;
+		host->n_moved++;
+		host_show(host);
+		break;
 	case IKE_ACTION_NOTE:
 		host->n_notes++;
 		break;

@@ -45,6 +45,7 @@ struct host {
 	unsigned int n_failed;    /* AcquireFailed, ever */
 	char failure[160];
 	unsigned int n_notes; /* ever */
+	unsigned int n_moved; /* MoveSa, ever */
 	uint64_t random;
 };
 
