@@ -233,7 +233,8 @@ unsigned int peer_hear_watcher(struct peer *peer, uint64_t now, const char *name
 	return todo | PEER_MOVED | PEER_ANNOUNCE | change_path(peer, now);
 }
 
-/* What to send on when the one in use goes: the newest that the other side is known to have. */
+/* What to send on when the one in use goes: the newest that the other side is known to have. NULL:
+ * there are only retired ones. */
 static struct sa_pair *next_pair(const struct peer *peer)
 {
 	struct sa_pair *unproven = NULL;
@@ -246,7 +247,7 @@ static struct sa_pair *next_pair(const struct peer *peer)
 		if (!unproven)
 			unproven = pair;
 	}
-	return unproven ?: peer->pairs;
+	return unproven;
 }
 
 /* From now on we send on `pair`; the others receive for a while. */
@@ -309,7 +310,7 @@ unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *p
 	if (pair != peer->current)
 		return PEER_ANNOUNCE;
 	peer->current = NULL;
-	if (peer->pairs) {
+	if (next_pair(peer)) {
 		switch_to(peer, now, next_pair(peer));
 		return PEER_ANNOUNCE;
 	}

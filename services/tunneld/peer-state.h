@@ -167,7 +167,8 @@ unsigned int peer_use_pair(struct peer *peer, struct sa_pair *pair, bool esn, ui
 			   size_t size);
 /* keyd says where it is now. */
 unsigned int peer_move(struct peer *peer, uint64_t now, const struct sockaddr_in *endpoint);
-/* Takes the pair out; the caller frees it. */
+/* Takes the pair out; the caller frees it. With the last one that is not retired the peer is idle,
+ * and retired ones have nothing to wait for. */
 unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *pair);
 /* A former pair whose time is over, to be removed; NULL: none. */
 struct sa_pair *peer_ended_pair(const struct peer *peer, uint64_t now);

@@ -131,6 +131,8 @@ void tunneld_remove_pair(struct tunneld *tunneld, struct sa_pair *pair)
 	todo = peer_remove_pair(peer, loop_now(tunneld->loop), pair);
 	sa_pair_free(pair);
 	datapath_carry_out(tunneld, peer, todo);
+	if (peer->phase == PEER_IDLE && peer->pairs)
+		tunneld_remove_pair(tunneld, peer->pairs);
 }
 
 static bool is_peer(void *userdata, const struct in6_addr *host_id)

@@ -382,6 +382,11 @@ static void test_retired_pair(void **state)
 	assert_ptr_equal(peer->current, theirs);
 	assert_int_equal(peer_retire_pair(peer, 300, theirs, &todo), -ENOENT);
 	assert_ptr_equal(peer_ended_pair(peer, 200 + PEER_FORMER_MSEC), mine);
+	/* With the last that is not retired, all is over. */
+	peer_remove_pair(peer, 400, theirs);
+	sa_pair_free(theirs);
+	assert_int_equal(peer->phase, PEER_IDLE);
+	assert_null(peer->current);
 	peer_free(peer);
 }
 
