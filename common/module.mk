@@ -24,6 +24,7 @@ libkeys_la_LIBADD = libbase.la $(CRYPTO_LIBS)
 libloop_la_SOURCES = \
 	common/loop/bus.c \
 	common/loop/bus-values.c common/loop/bus-values.h \
+	common/loop/caller-check.c common/loop/caller-check.h \
 	common/loop/daemon.c common/loop/daemon.h \
 	common/loop/loop.c common/loop/loop.h common/loop/loop-internal.h \
 	common/loop/neighbour.c common/loop/neighbour.h \

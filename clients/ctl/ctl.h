@@ -34,6 +34,7 @@ typedef enum ctl_status (*ctl_command)(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_status_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_hosts_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_netcheck_command(struct ctl *ctl, int argc, char **argv);
+enum ctl_status ctl_tunnels_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_services_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_watch_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_trace_command(struct ctl *ctl, int argc, char **argv);

@@ -3,7 +3,7 @@
 
 _homewardctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-	local commands='status netcheck hosts services watch trace sign-in sign-out set-name share unshare shares help'
+	local commands='status netcheck hosts tunnels services watch trace sign-in sign-out set-name share unshare shares help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*) ;;
@@ -15,7 +15,7 @@ _homewardctl() {
 	done
 	COMPREPLY=()
 	case $previous in
-	--password-fd | --timeout | --wait | --generation | --port | --name | --txt | --subtype) return ;;
+	--password-fd | --timeout | --wait | --generation | --port | --name | --txt | --subtype | --rekey | --end) return ;;
 	esac
 	case $command in
 	'')
@@ -28,6 +28,7 @@ _homewardctl() {
 	sign-in) mapfile -t COMPREPLY < <(compgen -W '--password-fd --no-wait --timeout --json' -- "$current") ;;
 	netcheck) mapfile -t COMPREPLY < <(compgen -W '--no-check --wait --json' -- "$current") ;;
 	trace) mapfile -t COMPREPLY < <(compgen -W '--generation --all --json' -- "$current") ;;
+	tunnels) mapfile -t COMPREPLY < <(compgen -W '--rekey --end --json' -- "$current") ;;
 	share)
 		if [[ $current == -* ]]; then
 			mapfile -t COMPREPLY < <(compgen -W '--port --name --txt --subtype --from-lan --everyone --json' -- "$current")

@@ -22,6 +22,7 @@ static const struct {
 	{ "sign-out", ctl_sign_out_command }, { "set-name", ctl_set_name_command },
 	{ "share", ctl_share_command },       { "unshare", ctl_unshare_command },
 	{ "shares", ctl_shares_command },     { "netcheck", ctl_netcheck_command },
+	{ "tunnels", ctl_tunnels_command },
 };
 
 static const char help[] =
@@ -34,6 +35,9 @@ static const char help[] =
 	"    --no-check         say what is known already\n"
 	"    --wait SECONDS     wait so long for it at most (15)\n"
 	"  hosts              the account's other hosts\n"
+	"  tunnels            the keys shared with them: algorithms, age, when they are renewed\n"
+	"    --rekey HOST       renew them now, without a gap\n"
+	"    --end HOST         end them on both sides\n"
 	"  services           what the account's other hosts share: ssh, printers, ...\n"
 	"  watch              every change as it happens, until Ctrl-C\n"
 	"  trace              the last network change as a timeline across the daemons\n"
@@ -139,6 +143,8 @@ enum ctl_status ctl_complain_call(const struct ctl_daemon *daemon, const sd_bus_
 	if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
 		return ctl_complain(CTL_NOT_PERMITTED,
 				    "only root may do that: run it as root or with sudo");
+	if (sd_bus_error_has_name(error, HOMEWARD_ERROR_ACCESS_DENIED))
+		return ctl_complain(CTL_NOT_PERMITTED, "%s", error->message);
 	if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
 	    sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT) ||
 	    sd_bus_error_has_name(error, SD_BUS_ERROR_DISCONNECTED))

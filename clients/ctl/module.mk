@@ -14,6 +14,7 @@ clients_ctl_homewardctl_SOURCES = \
 	clients/ctl/snapshot.c clients/ctl/snapshot.h \
 	clients/ctl/status.c \
 	clients/ctl/trace.c \
+	clients/ctl/tunnels.c \
 	clients/ctl/verdict.c clients/ctl/verdict.h \
 	clients/ctl/watch.c
 clients_ctl_homewardctl_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)

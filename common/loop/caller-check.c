@@ -7,7 +7,7 @@
  * Again, because the caller may have left while polkit was asked: the bus tells who left in the
  * same order in which it answers, so whoever still has a user then is heard of when leaving.
  */
-#include "services/mapper/caller-check.h"
+#include "common/loop/caller-check.h"
 
 #include "bus-interfaces/errors.h"
 #include "common/base/log.h"
@@ -46,6 +46,7 @@ struct question {
 
 struct caller_check {
 	sd_bus *bus;
+	const char *action, *what;
 	uid_t own[N_OWN_USERS];
 	size_t n_own;
 	struct question *questions;
@@ -75,11 +76,18 @@ static bool is_exempt(const struct caller_check *check, uid_t uid)
 	return false;
 }
 
-static int deny(struct question *question, const char *words)
+static int deny_of(struct question *question, const char *before, const char *subject,
+		   const char *after)
 {
-	sd_bus_reply_method_errorf(question->call, HOMEWARD_ERROR_ACCESS_DENIED, "%s", words);
+	sd_bus_reply_method_errorf(question->call, HOMEWARD_ERROR_ACCESS_DENIED, "%s%s%s", before,
+				   subject, after);
 	question_free(question);
 	return 0;
+}
+
+static int deny(struct question *question, const char *words)
+{
+	return deny_of(question, words, "", "");
 }
 
 static int ask_user(struct question *question);
@@ -91,17 +99,19 @@ static int on_polkit(sd_bus_message *answer, void *userdata, sd_bus_error *error
 
 	if (sd_bus_message_is_method_error(answer, NULL)) {
 		log_debug("polkit: %s", sd_bus_message_get_error(answer)->message);
-		return deny(question, "only root may ask for mappings here: polkit, which could "
-				      "allow it to others, does not answer");
+		return deny_of(question, "only root may ", question->check->what,
+			       " here: polkit, which could allow it to others, does not answer");
 	}
 	if (sd_bus_message_enter_container(answer, 'r', "bba{ss}") < 0 ||
 	    sd_bus_message_read(answer, "bb", &authorized, &challenge) < 0)
 		return deny(question, "polkit gave an answer that cannot be read");
 	if (!authorized && challenge)
-		return deny(question, "somebody has to allow it with a password (polkit's action "
-				      "" CALLER_CHECK_ACTION ")");
+		return deny_of(question,
+			       "somebody has to allow it with a password (polkit's action ",
+			       question->check->action, ")");
 	if (!authorized)
-		return deny(question, "polkit does not allow it (action " CALLER_CHECK_ACTION ")");
+		return deny_of(question, "polkit does not allow it (action ",
+			       question->check->action, ")");
 	question->authorized = true;
 	if (ask_user(question) < 0)
 		return deny(question, "the bus does not say who asks");
@@ -118,7 +128,7 @@ static int ask_polkit(struct question *question)
 	if (r >= 0)
 		r = sd_bus_message_append(call, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name",
 					  "s", sd_bus_message_get_sender(question->call),
-					  CALLER_CHECK_ACTION, 0, may_ask ? ALLOW_QUESTIONS : 0,
+					  question->check->action, 0, may_ask ? ALLOW_QUESTIONS : 0,
 					  "");
 	if (r < 0)
 		return r;
@@ -197,13 +207,15 @@ int caller_check_start(struct caller_check *check, sd_bus_message *call,
 	return 0;
 }
 
-int caller_check_new(sd_bus *bus, struct caller_check **ret)
+int caller_check_new(sd_bus *bus, const char *action, const char *what, struct caller_check **ret)
 {
 	struct caller_check *check = calloc(1, sizeof *check);
 
 	if (!check)
 		return -ENOMEM;
 	check->bus = sd_bus_ref(bus);
+	check->action = action;
+	check->what = what;
 	for (size_t i = 0; i < N_OWN_USERS; i++) {
 		const struct passwd *user = getpwnam(own_users[i]);
 

@@ -2,16 +2,15 @@
 #pragma once
 
 /*
- * Who may ask for mappings. The bus lets everybody call; root and homeward's own users are let
- * through, of others polkit is asked (action org.homeward.mapper.add-mapping). Nothing blocks: a
- * question takes as long as a person takes to type a password, if the caller allows that.
+ * Who may call a method that changes something. The bus lets everybody call; root and homeward's
+ * own users are let through, of others polkit is asked. Nothing blocks: a question takes as long as
+ * a person takes to type a password, if the caller allows that.
  */
 #include "common/base/cleanup.h"
 
 #include <sys/types.h>
 #include <systemd/sd-bus.h>
 
-#define CALLER_CHECK_ACTION     "org.homeward.mapper.add-mapping"
 #define CALLER_CHECK_QUESTIONS  32 /* under way, and of one caller */
 #define CALLER_CHECK_PER_CALLER 4
 
@@ -20,8 +19,10 @@ struct caller_check;
 /* The caller is there and may do it. */
 typedef void (*caller_check_callback)(void *userdata, sd_bus_message *call, uid_t uid);
 
-/* Looks homeward's users up, which may block. 0 or a negative errno. */
-int caller_check_new(sd_bus *bus, struct caller_check **ret);
+/* For calls to which polkit's `action` belongs; `what` it is for people, as in "only root may ask
+ * for mappings here". Both are kept as pointers. Looks homeward's users up, which may block. 0 or a
+ * negative errno. */
+int caller_check_new(sd_bus *bus, const char *action, const char *what, struct caller_check **ret);
 /* Questions under way are dropped. */
 struct caller_check *caller_check_free(struct caller_check *check);
 /*

@@ -6,6 +6,7 @@
  */
 #include "bus-interfaces/errors.h"
 #include "common/loop/bus-values.h"
+#include "common/loop/caller-check.h"
 #include "services/keyd/keyd.h"
 
 #include <arpa/inet.h>
@@ -42,7 +43,7 @@ struct shown_child {
 
 struct sa_object {
 	struct sa_object *next;
-	struct keyd *keyd;
+	struct bus *bus;
 	uint64_t id;
 	char path[64];
 	sd_bus_slot *slot;
@@ -53,7 +54,7 @@ struct sa_object {
 /* A child may change from one IKE SA to its successor. */
 struct child_object {
 	struct child_object *next;
-	struct keyd *keyd;
+	struct bus *bus;
 	uint64_t id, sa;
 	char path[64];
 	sd_bus_slot *slot;
@@ -67,6 +68,7 @@ struct bus {
 	sd_bus_slot *slot;
 	const char *state; /* announced last */
 	const char *reason;
+	struct caller_check *callers;
 	struct sa_object *objects;
 	struct child_object *children;
 };
@@ -162,37 +164,63 @@ static int get_path(sd_bus *connection, const char *path, const char *interface,
 	return sd_bus_message_append(reply, "o", (const char *)userdata);
 }
 
+/* What somebody asked for, until it is known whether he may. The SA is named by its number: it may
+ * be gone by then. */
+struct wish {
+	struct keyd *keyd;
+	int (*carry_out)(struct keyd *keyd, uint64_t id);
+	uint64_t id;
+};
+
+static void on_allowed(void *userdata, sd_bus_message *call, uid_t uid)
+{
+	const struct wish *wish = userdata;
+	int r = wish->carry_out(wish->keyd, wish->id);
+
+	/* To end one that is gone is what was asked for. */
+	if ((r == -ENOENT && wish->carry_out != keyd_terminate) || r == -ENOTCONN)
+		sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_NOT_ESTABLISHED,
+					   "this SA is not established");
+	else if (r < 0 && r != -ENOENT)
+		sd_bus_reply_method_errorf(call, HOMEWARD_ERROR_FAILED, "out of memory");
+	else
+		sd_bus_reply_method_return(call, NULL);
+}
+
+static int ask(struct bus *bus, sd_bus_message *call, sd_bus_error *error,
+	       int (*carry_out)(struct keyd *keyd, uint64_t id), uint64_t id)
+{
+	struct wish *wish = malloc(sizeof *wish);
+	int r;
+
+	if (!wish)
+		return -ENOMEM;
+	*wish = (struct wish){ bus->keyd, carry_out, id };
+	r = caller_check_start(bus->callers, call, on_allowed, free, wish, error);
+	if (r < 0)
+		free(wish);
+	return r < 0 ? r : 1;
+}
+
 static int on_rekey(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
 {
 	struct sa_object *object = userdata;
-	int r = keyd_rekey(object->keyd, object->id);
 
-	/* The object may be gone from here on. */
-	if (r == -ENOENT || r == -ENOTCONN)
-		return sd_bus_error_set(ret_error, HOMEWARD_ERROR_NOT_ESTABLISHED,
-					"this IKE SA is not established");
-	if (r < 0)
-		return sd_bus_error_set(ret_error, HOMEWARD_ERROR_FAILED, "out of memory");
-	return sd_bus_reply_method_return(call, NULL);
+	return ask(object->bus, call, ret_error, keyd_rekey, object->id);
 }
 
 static int on_rekey_child(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
 {
 	struct child_object *object = userdata;
 
-	if (keyd_rekey_child(object->keyd, object->id) < 0)
-		return sd_bus_error_set(ret_error, HOMEWARD_ERROR_NOT_ESTABLISHED,
-					"this child SA is being ended");
-	return sd_bus_reply_method_return(call, NULL);
+	return ask(object->bus, call, ret_error, keyd_rekey_child, object->id);
 }
 
 static int on_terminate(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
 {
 	struct sa_object *object = userdata;
 
-	/* One that is gone is what was asked for. */
-	keyd_terminate(object->keyd, object->id);
-	return sd_bus_reply_method_return(call, NULL);
+	return ask(object->bus, call, ret_error, keyd_terminate, object->id);
 }
 
 #define CHANGES      SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
@@ -284,7 +312,7 @@ static void fill_ike(struct sa_object *object, const struct ike_sa *sa)
 	if (sa->state == IKE_SA_ESTABLISHED && !shown->established)
 		shown->established = realtime_usec() / 1000000;
 	if (sa->rekey_at != object->rekey_at)
-		shown->next_rekey = realtime_of(object->keyd, sa->rekey_at);
+		shown->next_rekey = realtime_of(object->bus->keyd, sa->rekey_at);
 	object->rekey_at = sa->rekey_at;
 	shown->retransmissions = sa->retransmitted;
 	snprintf(shown->last_error, sizeof shown->last_error, "%s",
@@ -305,7 +333,7 @@ static void fill_child(struct child_object *object, const struct ike_sa *sa,
 	shown->algorithm = esp_suite_name(&child->suite);
 	/* Computed once, so that rounding is no change. */
 	if (child->rekey_at != object->rekey_at)
-		shown->next_rekey = realtime_of(object->keyd, child->rekey_at);
+		shown->next_rekey = realtime_of(object->bus->keyd, child->rekey_at);
 	object->rekey_at = child->rekey_at;
 }
 
@@ -315,7 +343,7 @@ static void add_child(struct bus *bus, const struct ike_sa *sa, const struct ike
 
 	if (!object)
 		return;
-	object->keyd = bus->keyd;
+	object->bus = bus;
 	object->id = child->id;
 	fill_child(object, sa, child);
 	object->child.established = realtime_usec() / 1000000;
@@ -386,7 +414,7 @@ static struct sa_object *add_object(struct bus *bus, const struct ike_sa *sa)
 
 	if (!object)
 		return NULL;
-	object->keyd = bus->keyd;
+	object->bus = bus;
 	object->id = sa->id;
 	fill_ike(object, sa);
 	snprintf(object->path, sizeof object->path, ROOT_PATH "/ike_sa/%ju", (uintmax_t)sa->id);
@@ -468,10 +496,13 @@ int bus_new(struct keyd *keyd, sd_bus *connection, struct bus **ret)
 	bus->connection = connection;
 	bus->state = "starting";
 	bus->reason = "starting";
-	r = sd_bus_add_object_vtable(connection, &bus->slot, ROOT_PATH, ROOT_INTERFACE, root_vtable,
-				     bus);
+	r = caller_check_new(connection, "org.homeward.key.manage-tunnels", "renew or end tunnels",
+			     &bus->callers);
+	if (r >= 0)
+		r = sd_bus_add_object_vtable(connection, &bus->slot, ROOT_PATH, ROOT_INTERFACE,
+					     root_vtable, bus);
 	if (r < 0) {
-		free(bus);
+		bus_free(bus);
 		return r;
 	}
 	*ret = bus;
@@ -496,6 +527,7 @@ struct bus *bus_free(struct bus *bus)
 		sd_bus_slot_unref(object->slot);
 		free(object);
 	}
+	caller_check_free(bus->callers);
 	sd_bus_slot_unref(bus->slot);
 	free(bus);
 	return NULL;

@@ -8,13 +8,13 @@
 #include "services/mapper/bus.h"
 
 #include "services/mapper/bus-shown.h"
-#include "services/mapper/caller-check.h"
 #include "services/mapper/mapping-state.h"
 #include "services/mapper/wish-state.h"
 
 #include "bus-interfaces/errors.h"
 #include "common/base/wall-clock.h"
 #include "common/loop/bus-values.h"
+#include "common/loop/caller-check.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -567,7 +567,8 @@ int bus_new(struct mapper *mapper, sd_bus *connection, struct bus **ret)
 	bus->mapper = mapper;
 	bus->connection = sd_bus_ref(connection);
 	shown_fill_network(mapper_state_of(mapper), &bus->shown);
-	r = caller_check_new(connection, &bus->callers);
+	r = caller_check_new(connection, "org.homeward.mapper.add-mapping", "ask for mappings",
+			     &bus->callers);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(connection, &bus->root_slot, ROOT_PATH, ROOT_INTERFACE,
 					     root_vtable, bus);

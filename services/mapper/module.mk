@@ -37,7 +37,6 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/announcement-listener.c services/mapper/announcement-listener.h \
 	services/mapper/bus.c services/mapper/bus.h \
 	services/mapper/bus-shown.c services/mapper/bus-shown.h \
-	services/mapper/caller-check.c services/mapper/caller-check.h \
 	services/mapper/captive-check.c services/mapper/captive-check.h \
 	services/mapper/captive-watch.c services/mapper/captive-watch.h \
 	services/mapper/gateway-igd.c \

@@ -194,6 +194,20 @@ def test_a_daemon_that_does_not_answer(identity):
         os.kill(host.daemon_pid("identity"), signal.SIGCONT)
 
 
+def test_tunnels(host, house):
+    house["keyd"].change("/org/homeward/Key1/ike_sa/1", "org.homeward.Key1.IkeSa", NextRekey=("t", int(time.time()) + 1800),
+                         Retransmissions=("t", 2), LastError=("s", "it refused new keys with TEMPORARY_FAILURE"))
+    house["keyd"].change("/org/homeward/Key1/child_sa/1", "org.homeward.Key1.ChildSa", State=("s", "live"))
+    text = ctl(host, "tunnels").stdout
+    for words in "aes", "live", "new keys in", "2 messages", "TEMPORARY_FAILURE", "SPI ":
+        assert words in text, text
+    both = json.loads(ctl(host, "--json", "tunnels").stdout)
+    assert len(both["ike_sas"]) == len(both["child_sas"]) == 1
+    assert both["child_sas"][0]["ike_sa"] == both["ike_sas"][0]["path"]
+    assert "no tunnel to phone" in complaint(host, "tunnels", "--rekey", "phone", status=1)
+    assert "needs a value" in complaint(host, "tunnels", "--end", status=2)
+
+
 def test_hosts(host, house):
     text = ctl(host, "hosts").stdout
     assert text.startswith("laptop.alice.members.example.org\n")

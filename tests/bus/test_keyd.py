@@ -11,7 +11,7 @@ import pytest
 
 from fake_account import Account
 from fakes import Fake
-from homeward_lab import introspection, wait_until
+from homeward_lab import BusError, introspection, wait_until
 
 # The low half of a host id is what the certificate proves.
 IDS = {"desktop": "fd01:203:405:607:22:69ff:fe8e:342a", "laptop": "fda1:a2a3:a4a5:a6a7:16:3eff:fe00:1"}
@@ -205,6 +205,18 @@ def test_rekey_and_terminate(tunnel):
     laptop.host.call("keyd", "Terminate", path=path, interface=IKE)
     for end in tunnel:
         end.wait(end.is_down, "no SA")
+
+
+def test_others_need_polkit(tunnel):
+    """Which is not there."""
+    _, laptop = tunnel
+    (sa,), (child,) = laptop.sas(), laptop.children()
+    for path, interface, method in (sa, IKE, "Rekey"), (sa, IKE, "Terminate"), (child, CHILD, "Rekey"):
+        with laptop.host.connect_bus(65534) as bus, pytest.raises(BusError) as told:
+            bus.call("org.homeward.Key1", path, interface, method)
+        assert told.value.name == "org.homeward.Error.AccessDenied", told.value
+        assert "only root may renew or end tunnels here" in told.value.message
+    assert set(laptop.sas()) == {sa} and set(laptop.children()) == {child}
 
 
 def test_other_account(ends):
