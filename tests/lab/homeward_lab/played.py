@@ -87,8 +87,8 @@ class PlayedGateway(_Server):
             for answer in [answers] if isinstance(answers, bytes) else answers or ():
                 try:
                     self.send(answer)
-                except PermissionError:
-                    # The gateway loses it (Gateway.lose()).
+                except OSError:
+                    # The gateway loses it (Gateway.lose()), or has no network at the moment.
                     pass
 
     def close(self):
@@ -327,7 +327,7 @@ class PlayedIgd(_Server):
                     for answer in self.search(octets, peer) or ():
                         try:
                             self._ssdp.sendto(answer, peer)
-                        except PermissionError:
+                        except OSError:
                             pass
             if self._listener in ready:
                 connection, _ = self._listener.accept()
