@@ -508,6 +508,16 @@ static void test_announced_by_pcp_at_once(void **state)
 	ask_address(script, 3);
 	respond_address(script, "11.0.1.1", 0);
 	expect(script, GATEWAY_EVENT_ANSWER, 3, TROUBLE_NONE);
+	/* And again, when the first was acted on: no copy of what was said before. */
+	script->now = script->state.restart_until + 500;
+	hear(script, ANNOUNCEMENT_RESTART, NULL, 0);
+	script->now += 900;
+	hear(script, ANNOUNCEMENT_RESTART, NULL, 0);
+	pass_until(script, script->now + 5000);
+	expect(script, GATEWAY_EVENT_ADDRESS, 0, TROUBLE_NONE);
+	ask_address(script, 4);
+	respond_address(script, "11.0.1.1", 0);
+	expect(script, GATEWAY_EVENT_RESTARTED, 0, TROUBLE_NONE);
 }
 
 /* What comes unasked, as if from the gateway, does not move us more than an announcement. */
