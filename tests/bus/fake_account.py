@@ -33,16 +33,18 @@ class Account:
             x509.BasicConstraints(True, 0), True).add_extension(
             _usage(key_cert_sign=True), True).sign(self.key, None)
 
-    def _build(self, subject, public_key):
-        now = datetime.datetime.utcnow()
+    def _build(self, subject, public_key, days=0):
+        now = datetime.datetime.utcnow() + datetime.timedelta(days=days)
         return x509.CertificateBuilder().subject_name(_name(subject[:64])).issuer_name(_name(self.domain[:64])).public_key(
             public_key).serial_number(x509.random_serial_number()).not_valid_before(
             now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=30))
 
-    def issue(self, label, eui64, key=None):
+    def issue(self, label, eui64, key=None, names=None, days=0):
+        """names: of the certificate instead of the right ones. days: by which its time (an hour ago to a month
+        ahead) is moved."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        names = [f"{label}.{self.domain}", f"AutoTunnel-{eui64}.{self.domain}"]
-        certificate = self._build(names[0], key.public_key()).add_extension(
+        names = names or [f"{label}.{self.domain}", f"AutoTunnel-{eui64}.{self.domain}"]
+        certificate = self._build(names[0], key.public_key(), days).add_extension(
             x509.BasicConstraints(False, None), True).add_extension(
             _usage(digital_signature=True), True).add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), False).sign(self.key, None)

@@ -236,6 +236,52 @@ def test_other_account(ends):
                for _, _, words in laptop.host.get_property("keyd", "Timeline"))
 
 
+def refusals():
+    """(case, what is issued instead, the reason)."""
+    domain = "alice.members.example.org"
+    return [
+        ("expired", {"days": -40}, "its certificate is valid no more; is a clock wrong?"),
+        ("early", {"days": 3}, "its certificate is not valid yet; is a clock wrong?"),
+        ("account", {"account": Account()}, "its certificate is not of this account"),
+        ("name", {"names": [f"phone.{domain}", f"AutoTunnel-{EUI64['laptop']}.{domain}"]},
+         "its certificate is for another name"),
+        ("tunnel", {"names": [f"laptop.{domain}"]}, "its certificate has not one AutoTunnel name of the account"),
+        ("host", {"names": [f"laptop.{domain}", f"AutoTunnel-{EUI64['desktop']}.{domain}"]},
+         "its host id is not the one its certificate proves"),
+        ("key", {"sign": "other"}, "its signature is wrong"),
+    ]
+
+
+@pytest.mark.parametrize("case, issued, reason", refusals(), ids=[case for case, _, _ in refusals()])
+def test_refusals_have_their_reasons(ends, case, issued, reason):
+    """laptop cannot prove itself: desktop shows why, whoever began."""
+    desktop, laptop = ends
+    account = issued.pop("account", laptop.key.account)
+    if issued.pop("sign", None):
+        laptop.key.sign = account.issue("laptop", EUI64["laptop"]).sign
+    else:
+        laptop.key = account.issue("laptop", EUI64["laptop"], **issued)
+    laptop.identity.close()
+    laptop.show_identity()
+    desktop.see(laptop)
+    for end in ends:
+        end.start()
+    desktop.ping(laptop, check=False, wait=2)
+    desktop.wait(lambda: desktop.peer()["LastError"], "an error")
+    # Of another account it finds desktop to be one of another account, and says so first.
+    assert desktop.peer()["LastError"] == (reason if case != "account" else "it refused with AUTHENTICATION_FAILED")
+    assert not desktop.children()
+    if case == "host":
+        return
+    # The other way round, desktop is asked and says the other side no more than that it failed.
+    laptop.see(desktop)
+    laptop.ping(desktop, check=False, wait=2)
+    laptop.wait(lambda: laptop.peer()["LastError"], "an error")
+    assert laptop.peer()["LastError"] == "it refused with AUTHENTICATION_FAILED"
+    assert any(f"refused a peer at {laptop.address}:4500: {reason}" == words
+               for _, _, words in desktop.host.get_property("keyd", "Timeline"))
+
+
 def test_no_answer_then_there(ends):
     """The other host comes up while we already knock."""
     desktop, laptop = ends
