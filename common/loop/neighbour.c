@@ -39,6 +39,7 @@ struct facet {
 
 struct object {
 	struct object *next;
+	uint32_t hash; /* of the path: most comparisons end with it */
 	char *path;
 	struct facet *facets;
 };
@@ -61,6 +62,16 @@ struct neighbour {
 };
 
 static void request_state(struct neighbour *neighbour);
+
+/* FNV-1a. */
+static uint32_t hash_path(const char *path)
+{
+	uint32_t hash = 2166136261;
+
+	for (; *path; path++)
+		hash = (hash ^ (uint8_t)*path) * 16777619;
+	return hash;
+}
 
 static struct object *objects_free(struct object *object)
 {
@@ -252,6 +263,8 @@ static int read_objects(sd_bus_message *message, struct object **ret)
 		if (r >= 0 && !(object->path = strdup(path)))
 			r = -ENOMEM;
 		if (r >= 0)
+			object->hash = hash_path(path);
+		if (r >= 0)
 			r = read_facets(message, object);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(message);
@@ -428,12 +441,13 @@ static const struct facet *find_facet(const struct object *object, const char *i
 const char *neighbour_next(const struct neighbour *neighbour, const char *interface,
 			   const char *path)
 {
+	uint32_t hash = path ? hash_path(path) : 0;
 	bool passed = !path;
 
 	for (const struct object *object = neighbour->objects; object; object = object->next) {
 		if (passed && find_facet(object, interface))
 			return object->path;
-		if (!passed && !strcmp(object->path, path))
+		if (!passed && object->hash == hash && !strcmp(object->path, path))
 			passed = true;
 	}
 	return NULL;
@@ -443,10 +457,12 @@ static const struct value *find_value(const struct neighbour *neighbour, const c
 				      const char *interface, const char *property,
 				      enum value_kind kind)
 {
+	uint32_t hash = hash_path(path);
+
 	for (const struct object *object = neighbour->objects; object; object = object->next) {
 		const struct facet *facet;
 
-		if (strcmp(object->path, path))
+		if (object->hash != hash || strcmp(object->path, path))
 			continue;
 		facet = find_facet(object, interface);
 		for (const struct value *value = facet ? facet->values : NULL; value;

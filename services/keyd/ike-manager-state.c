@@ -431,9 +431,18 @@ static bool has_endpoint(const struct peer *peer)
 	return peer->shown.endpoint.sin_addr.s_addr && peer->shown.endpoint.sin_port;
 }
 
+/* Whether there may be something to negotiate with it, now or later. */
+static bool wants_something(const struct peer *peer)
+{
+	return peer->present &&
+	       (peer->shown.state == IKE_PEER_ACQUIRING || peer->orphan_at != UINT64_MAX);
+}
+
 static void tick_peer(struct ike_manager *manager, uint64_t now, struct peer *peer)
 {
-	if (!manager->context.local || !peer->present || is_connecting_to(manager, &peer->shown))
+	/* Most peers want nothing: they cost no look at the SAs. */
+	if (!wants_something(peer) || !manager->context.local ||
+	    is_connecting_to(manager, &peer->shown))
 		return;
 	if (peer->shown.state == IKE_PEER_ACQUIRING) {
 		if (peer->acquiring_since == UINT64_MAX)
@@ -460,7 +469,8 @@ static uint64_t peer_due(const struct ike_manager *manager, const struct peer *p
 {
 	uint64_t due = peer->orphan_at;
 
-	if (!manager->context.local || !peer->present || is_connecting_to(manager, &peer->shown))
+	if (!wants_something(peer) || !manager->context.local ||
+	    is_connecting_to(manager, &peer->shown))
 		return UINT64_MAX;
 	if (peer->shown.state == IKE_PEER_ACQUIRING) {
 		uint64_t then = has_endpoint(peer) ? peer->not_before

@@ -11,12 +11,16 @@
 
 #define CHANNEL_RETRY 1000 /* ms after the channel could not be opened */
 #define GOODBYE       1500 /* ms for the answers to our last deletes */
+/* ms between two looks at all peers: nothing that a person notices, and little work for many. */
+#define PEERS_INTERVAL 10
 
 struct keyd {
 	struct daemon *daemon;
 	struct loop *loop;
 	struct loop_timer *timer; /* of the manager */
 	struct loop_timer *channel_timer;
+	struct loop_timer *peers_timer;
+	uint64_t peers_shown; /* ms; when the manager was told last */
 	struct ike_manager *manager;
 	struct tunnel_client *tunnel;
 	struct identity_client *identity;
@@ -131,6 +135,7 @@ static void show_peers(struct keyd *keyd)
 	struct ike_tunnel_peer *peers;
 	size_t n;
 
+	keyd->peers_shown = loop_now(keyd->loop);
 	/* Peers of a tunneld we have no channel to yet would be asked for in vain. */
 	if (!keyd->channel ||
 	    keyd->channel_incarnation != tunnel_client_incarnation(keyd->tunnel) ||
@@ -142,6 +147,23 @@ static void show_peers(struct keyd *keyd)
 	n = tunnel_client_read_peers(keyd->tunnel, peers, TUNNEL_PEERS_MAXIMUM);
 	ike_manager_set_peers(keyd->manager, now_of(keyd), peers, n);
 	free(peers);
+}
+
+static void on_peers_timer(void *userdata)
+{
+	struct keyd *keyd = userdata;
+
+	show_peers(keyd);
+	settle(keyd);
+}
+
+/* At once, or when many peers change together, so often and no oftener. */
+static void show_peers_soon(struct keyd *keyd)
+{
+	if (loop_now(keyd->loop) >= keyd->peers_shown + PEERS_INTERVAL)
+		show_peers(keyd);
+	else
+		loop_timer_set(keyd->peers_timer, keyd->peers_shown + PEERS_INTERVAL);
 }
 
 static void open_channel(struct keyd *keyd)
@@ -204,7 +226,7 @@ static void on_tunnel_changed(void *userdata)
 	if (!tunnel_client_present(keyd->tunnel))
 		keyd->opening = false;
 	open_channel(keyd);
-	show_peers(keyd);
+	show_peers_soon(keyd);
 	if (tunnel_client_generation(keyd->tunnel) > keyd->generation) {
 		keyd->generation = tunnel_client_generation(keyd->tunnel);
 		ike_manager_network_changed(keyd->manager, now_of(keyd));
@@ -362,6 +384,8 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 	if (r >= 0)
 		r = loop_timer_new(keyd->loop, on_channel_timer, keyd, &keyd->channel_timer);
 	if (r >= 0)
+		r = loop_timer_new(keyd->loop, on_peers_timer, keyd, &keyd->peers_timer);
+	if (r >= 0)
 		r = bus_new(keyd, daemon_bus(keyd->daemon), &keyd->bus);
 	if (r >= 0)
 		r = identity_client_new(daemon_bus(keyd->daemon), on_identity_changed, on_signed,
@@ -389,6 +413,7 @@ struct keyd *keyd_free(struct keyd *keyd)
 	bus_free(keyd->bus);
 	loop_timer_free(keyd->timer);
 	loop_timer_free(keyd->channel_timer);
+	loop_timer_free(keyd->peers_timer);
 	daemon_free(keyd->daemon);
 	ike_manager_free(keyd->manager);
 	free(keyd);
