@@ -5,3 +5,9 @@ tests_bench_dns_load_SOURCES = tests/bench/dns-load.c tests/bench/load.h \
 	tests/bench/load-stats.c tests/bench/load-subscribe.c
 tests_bench_dns_load_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(CRYPTO_CFLAGS) $(SSL_CFLAGS)
 tests_bench_dns_load_LDADD = libdns.la $(CRYPTO_LIBS) $(SSL_LIBS)
+
+# Load generator of `./run bench ike`.
+noinst_PROGRAMS += tests/bench/ike-load
+tests_bench_ike_load_SOURCES = tests/bench/ike-load.c
+tests_bench_ike_load_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_bench_ike_load_LDADD = libkeyd-core.la $(CRYPTO_LIBS)

@@ -33,9 +33,12 @@ class Account:
             x509.BasicConstraints(True, 0), True).add_extension(
             _usage(key_cert_sign=True), True).sign(self.key, None)
 
+    def _issuer(self):
+        return _name(self.domain[:64])
+
     def _build(self, subject, public_key, days=0):
         now = datetime.datetime.utcnow() + datetime.timedelta(days=days)
-        return x509.CertificateBuilder().subject_name(_name(subject[:64])).issuer_name(_name(self.domain[:64])).public_key(
+        return x509.CertificateBuilder().subject_name(_name(subject[:64])).issuer_name(self._issuer()).public_key(
             public_key).serial_number(x509.random_serial_number()).not_valid_before(
             now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=30))
 
