@@ -153,6 +153,15 @@ uint64_t mapper_state_random_below(struct mapper_state *state, uint64_t limit)
 	return number % limit;
 }
 
+/* What was seen from outside was another network, or another address. */
+static void forget_outside(struct mapper_state *state)
+{
+	state->stun_server = (struct sockaddr_in){};
+	state->reflexive = state->second_hop = (struct in_addr){};
+	state->nat_mapping = state->nat_filtering = NAT_BEHAVIOUR_UNKNOWN;
+	state->verified = NAT_VERIFIED_UNKNOWN;
+}
+
 static void raise_generation(struct mapper_state *state)
 {
 	state->generation++;
@@ -217,11 +226,13 @@ void mapper_state_update(struct mapper_state *state, uint64_t now)
 	is_public = mapper_state_is_public(state);
 	external = is_public ? (struct in_addr){} : mapper_state_external(state);
 	/* Somebody may have acted on what we said before. */
-	if (state->was_public && !is_public)
+	if (state->was_public && !is_public) {
 		raise_generation(state);
-	else if (external.s_addr && state->told_external.s_addr &&
-		 external.s_addr != state->told_external.s_addr)
+	} else if (external.s_addr && state->told_external.s_addr &&
+		   external.s_addr != state->told_external.s_addr) {
+		forget_outside(state);
 		raise_generation(state);
+	}
 	state->was_public = is_public;
 	if (external.s_addr)
 		state->told_external = external;
@@ -274,10 +285,7 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 	state->orphans_at = now + WISH_GRACE;
 	state->was_public = false;
 	state->told_external = (struct in_addr){};
-	state->stun_server = (struct sockaddr_in){};
-	state->reflexive = state->second_hop = (struct in_addr){};
-	state->nat_mapping = state->nat_filtering = NAT_BEHAVIOUR_UNKNOWN;
-	state->verified = NAT_VERIFIED_UNKNOWN;
+	forget_outside(state);
 	state->heard_at = 0;
 	state->was_busy = true;
 	raise_generation(state);

@@ -29,6 +29,8 @@ struct reachability {
 	struct loop_timer *timer;
 	char *zone; /* that was looked at, or NULL */
 	unsigned int n_failures;
+	struct in_addr external; /* the gateway's; what is asked now is about it */
+	uint64_t n_restarts;     /* of gateways, when it began */
 
 	struct mapping *mapping; /* for the proof; owned by the state */
 	bool is_proving;
@@ -104,10 +106,35 @@ static void take_findings(struct reachability *reachability)
 		state->verified = findings->verified;
 }
 
+/* The gateway has another address than when it began: it is to begin again. */
+static bool has_moved(struct reachability *reachability)
+{
+	struct in_addr now = reachability->context.state->told_external;
+
+	if (!now.s_addr || now.s_addr == reachability->external.s_addr)
+		return false;
+	if (reachability->external.s_addr)
+		return true;
+	reachability->external = now;
+	return false;
+}
+
+/* A gateway that restarts between two questions translates the second one anew, which looks like
+ * another behaviour than it has. */
+static bool was_disturbed(const struct reachability *reachability)
+{
+	return reachability->n_restarts != reachability->context.state->counters.gateway_restarts &&
+	       stun_client_is_busy(reachability->client);
+}
+
 static void on_findings(void *userdata)
 {
 	struct reachability *reachability = userdata;
 
+	if (has_moved(reachability)) {
+		reachability_begin(reachability);
+		return;
+	}
 	take_findings(reachability);
 	if (reachability->is_proving && stun_client_proof_is_over(reachability->client)) {
 		/* Nobody was there to help, or it is not known how it went. */
@@ -179,6 +206,8 @@ void reachability_begin(struct reachability *reachability)
 	stun_servers_stop(reachability->servers);
 	reachability->is_proven = false;
 	reachability->n_failures = 0;
+	reachability->external = state->told_external;
+	reachability->n_restarts = state->counters.gateway_restarts;
 	if (reachability->context.config->use == STUN_USE_NO || !state->network.link)
 		loop_timer_set(reachability->timer, UINT64_MAX);
 	else
@@ -234,6 +263,8 @@ void reachability_follow(struct reachability *reachability)
 {
 	const struct mapping *mapping;
 
+	if (has_moved(reachability) || was_disturbed(reachability))
+		reachability_begin(reachability);
 	if (reachability->mapping && !wants_proof(reachability)) {
 		stun_client_stop_proof(reachability->client);
 		release_mapping(reachability);

@@ -216,6 +216,11 @@ void stun_client_stop_proof(struct stun_client *client)
 	set_timer(client);
 }
 
+bool stun_client_is_busy(const struct stun_client *client)
+{
+	return stun_state_due(&client->state) != UINT64_MAX;
+}
+
 bool stun_client_proof_is_over(const struct stun_client *client)
 {
 	return stun_state_proof_is_over(&client->state);

@@ -26,6 +26,8 @@ uint16_t stun_client_port(const struct stun_client *client);
 /* It is mapped to `external_port`. */
 void stun_client_prove(struct stun_client *client, uint16_t external_port);
 void stun_client_stop_proof(struct stun_client *client);
+/* Something is being asked. */
+bool stun_client_is_busy(const struct stun_client *client);
 bool stun_client_proof_is_over(const struct stun_client *client);
 
 const struct stun_findings *stun_client_findings(const struct stun_client *client);

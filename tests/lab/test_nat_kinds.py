@@ -4,6 +4,7 @@ what a gateway maps is reached."""
 import pytest
 
 from homeward_lab import wait_until
+from homeward_lab.mappings import Caller
 
 ZONE = "members.example.org"
 FIRST, SECOND = "11.0.0.53", "11.0.0.54"
@@ -165,6 +166,24 @@ def test_public_behind_firewall(host, make_internet, make_server):
     start(host)
     seen = wait_for(host, NatKind="public", Verified="no", NatFiltering="address-and-port-dependent")
     assert "firewall" in seen["Reason"]
+
+
+@pytest.mark.parametrize("protocol", (PCP, NATPMP, IGD))
+def test_gateway_gets_another_address(host, make_gateway, make_server, protocol):
+    """What was seen from outside was the former one: it is no double NAT, and all is proved anew."""
+    gateway = make_gateway("A", 1, protocols=(protocol,))
+    make_server(gateway.internet)
+    host.move(gateway)
+    start(host)
+    caller = Caller(host)
+    caller.add()
+    wait_for(host, NatKind="nat", Verified="yes")
+    gateway.reboot("11.0.1.77")
+    kinds = set()
+    wait_for(host, timeout=90, NatKind=lambda kind: kinds.add(kind) or kind == "nat", Verified="yes",
+             ExternalAddress="11.0.1.77", ReflexiveAddress="11.0.1.77")
+    assert "double-nat" not in kinds, kinds
+    caller.leave()
 
 
 # Two of them.
