@@ -43,6 +43,7 @@ struct bus {
 	struct mapping_object *objects;
 	uint64_t n_objects_made;
 	struct wall_clock wall_clock;
+	uint64_t checked_at, checked; /* in the state's time, and what is told of it */
 	bool finishing;
 };
 
@@ -157,12 +158,27 @@ static void remove_objects(struct bus *bus)
 	}
 }
 
+/* When all was proven last, by the clock as it was then. */
+static void fill_network(struct bus *bus, struct shown_network *shown)
+{
+	const struct mapper_state *state = mapper_state_of(bus->mapper);
+	uint64_t age;
+
+	shown_fill_network(state, shown);
+	if (state->checked_at != bus->checked_at) {
+		age = mapper_now(bus->mapper) - state->checked_at;
+		bus->checked_at = state->checked_at;
+		bus->checked = realtime_usec() - age * 1000;
+	}
+	shown->checked = bus->checked;
+}
+
 void bus_announce(struct bus *bus)
 {
 	struct shown_network former = bus->shown;
 	char *names[SHOWN_NAMES_LIMIT];
 
-	shown_fill_network(mapper_state_of(bus->mapper), &bus->shown);
+	fill_network(bus, &bus->shown);
 	note_network(bus, &former);
 	if (shown_compare_networks(&former, &bus->shown, names))
 		sd_bus_emit_properties_changed_strv(bus->connection, ROOT_PATH, ROOT_INTERFACE,
@@ -566,7 +582,7 @@ int bus_new(struct mapper *mapper, sd_bus *connection, struct bus **ret)
 		return -ENOMEM;
 	bus->mapper = mapper;
 	bus->connection = sd_bus_ref(connection);
-	shown_fill_network(mapper_state_of(mapper), &bus->shown);
+	fill_network(bus, &bus->shown);
 	r = caller_check_new(connection, "org.homeward.mapper.add-mapping", "ask for mappings",
 			     &bus->callers);
 	if (r >= 0)

@@ -28,6 +28,10 @@ static void pass_time(struct mapper_state *state, uint64_t now)
 		ledger_expire(&state->ledger, now);
 		mapping_delete_orphans(state);
 	}
+	if (now >= state->checking_until) {
+		state->checking_until = UINT64_MAX;
+		changed = true;
+	}
 	if (changed)
 		mapper_state_update(state, now);
 }
@@ -203,6 +207,8 @@ uint64_t mapper_state_due(const struct mapper_state *state)
 {
 	uint64_t due = state->gateways[0].winner ? state->orphans_at : UINT64_MAX;
 
+	if (state->checking_until < due)
+		due = state->checking_until;
 	for (unsigned int hop = 0; hop < HOPS_LIMIT && state->gateways[hop].begun; hop++) {
 		uint64_t then = gateway_due(&state->gateways[hop]);
 

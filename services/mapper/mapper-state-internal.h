@@ -11,6 +11,8 @@
 /* Copies of one announcement are heard once. */
 #define ANNOUNCEMENT_GAP 1000
 
+/* When everything is asked anew, silence is an answer after so long. */
+#define CHECK_PATIENCE  2000
 #define RECREATE_SPREAD 5000
 
 /* Below `limit`, which is not 0. */

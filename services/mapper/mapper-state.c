@@ -18,6 +18,7 @@ void mapper_state_init(struct mapper_state *state, uint64_t generation, random_s
 		.random = random,
 		.protocols = { PROTOCOL_PCP, PROTOCOL_NATPMP, PROTOCOL_IGD },
 		.orphans_at = UINT64_MAX,
+		.checking_until = UINT64_MAX,
 	};
 	for (unsigned int hop = 0; hop < HOPS_LIMIT; hop++)
 		gateway_end(&state->gateways[hop]);
@@ -197,21 +198,27 @@ static void follow_chain(struct mapper_state *state, uint64_t now)
 	}
 }
 
-static bool is_busy(const struct mapper_state *state)
+static bool is_busy(const struct mapper_state *state, uint64_t now)
 {
 	for (unsigned int hop = 0; hop < HOPS_LIMIT; hop++) {
 		const struct gateway_state *gateway = &state->gateways[hop];
 
 		if (!gateway->begun)
 			break;
+		for (int i = 0; !gateway->winner && state->checking_until > now && i < PROTOCOLS;
+		     i++)
+			if (state->checking_until != UINT64_MAX &&
+			    (gateway->attempts[i].id || gateway->attempts[i].try_at <= now))
+				return true;
 		if (!gateway->winner && !gateway->provisional &&
 		    gateway_phase(gateway) != GATEWAY_MUTE)
 			return true;
-		if (gateway->winner && gateway->address_id)
+		if (gateway->winner && (gateway->address_id || gateway->address_at <= now))
 			return true;
 		for (const struct mapping *mapping = state->mappings; mapping;
 		     mapping = mapping->next)
-			if (gateway->winner && mapping->hops[hop].id)
+			if (gateway->winner &&
+			    (mapping->hops[hop].id || mapping->hops[hop].ask_at <= now))
 				return true;
 	}
 	return !state->have_network;
@@ -238,7 +245,7 @@ void mapper_state_update(struct mapper_state *state, uint64_t now)
 		state->told_external = external;
 	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
 		mapping_view(state, mapping);
-	is_busy_now = is_busy(state);
+	is_busy_now = is_busy(state, now);
 	if (state->was_busy && !is_busy_now)
 		state->checked_at = now;
 	state->was_busy = is_busy_now;
@@ -287,6 +294,7 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 	state->told_external = (struct in_addr){};
 	forget_outside(state);
 	state->heard_at = 0;
+	state->checking_until = UINT64_MAX;
 	state->was_busy = true;
 	raise_generation(state);
 	mapper_state_update(state, now);
@@ -314,6 +322,7 @@ void mapper_state_reprove(struct mapper_state *state, uint64_t now)
 		if (state->gateways[hop].begun)
 			reprove_gateway(state, hop, now);
 	state->was_busy = true;
+	state->checking_until = now + CHECK_PATIENCE;
 	mapper_state_update(state, now);
 }
 

@@ -135,6 +135,7 @@ struct mapper_state {
 	uint64_t heard_at;            /* an announcement that was acted on */
 	uint64_t checked_at;          /* when the last question was answered; 0: not yet */
 	bool was_busy;
+	uint64_t checking_until; /* a gateway that was silent gets so long when all is reproved */
 
 	/* What others than the gateway found out in this network; all zero: nothing yet. */
 	struct sockaddr_in stun_server; /* who said so; 0.0.0.0: nobody */

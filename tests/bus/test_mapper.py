@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -245,10 +246,10 @@ def test_gateway_reboots_again_and_again(host, make_gateway):
     path = caller.add()
     wait_mapping(host, path, "mapped", (gateway.wan_address, 4500))
     # One that does it more often is believed ever more slowly.
-    for last in range(101, 104):
+    for last in range(101, 103):
         gateway.reboot(wan_address=f"11.0.1.{last}")
         host.wait_for(("mapper", "ExternalAddress", gateway.wan_address), 30)
-    wait_mapping(host, path, "mapped", ("11.0.1.103", 4500))
+    wait_mapping(host, path, "mapped", ("11.0.1.102", 4500))
     wait_until(lambda: gateway.mappings() == {4500: (host.address, 4500)}, 20)
 
 
@@ -385,6 +386,50 @@ def test_strangers_may_look_but_not_ask(host):
     with pytest.raises(BusError) as refused:
         stranger.add()
     assert refused.value.name == "org.homeward.Error.AccessDenied"
+
+
+def test_check(host, make_gateway):
+    """Whoever wants to know has all proven anew, but not all the time."""
+    gateway = make_gateway()
+    at_home(host, gateway)
+    caller = Caller(host)
+    wait_mapping(host, caller.add(), "mapped", (gateway.wan_address, 4500))
+    before, packets = get(host, "Checked"), get(host, "GatewayPackets")
+    assert 0 < before <= time.time() * 1e6
+    with host.connect_bus(65534) as anybody:
+        anybody.call(NAME, PATH, NAME, "Check")
+        host.wait_for(lambda: get(host, "Checked") > before)
+        assert get(host, "GatewayPackets") == packets + 2
+        assert packets + 2 >= get(host, "GatewayPacketsPerMinute") >= 2
+        with pytest.raises(BusError) as refused:
+            anybody.call(NAME, PATH, NAME, "Check")
+    assert refused.value.name == "org.homeward.Error.LimitsExceeded"
+
+
+def test_leftovers_of_a_crash(host, make_gateway):
+    """What nobody asks for again is deleted; what somebody does is adopted, with the port it had."""
+    gateway = make_gateway()
+    at_home(host, gateway)
+    caller = Caller(host)
+    caller.add("tunnel", port=4500, external=6000)
+    caller.add("web", port=8080, external=6001)
+    wait_until(lambda: set(gateway.mappings()) == {6000, 6001}, 10)
+    host.kill_daemon("mapper", signal.SIGKILL)
+    host.restart_daemon("mapper")
+    path = caller.add("tunnel", port=4500)
+    wait_mapping(host, path, "mapped", (gateway.wan_address, 6000))
+    assert counter(host, "MappingsAdopted") == 1
+    wait_until(lambda: set(gateway.mappings()) == {6000}, 20)
+    assert "8080" not in host.read("/run/homeward/mapper/mappings")
+
+
+def test_what_works_is_remembered(host, make_gateway):
+    gateway = make_gateway()
+    at_home(host, gateway)
+    caller = Caller(host)
+    wait_mapping(host, caller.add(external=6000), "mapped")
+    line = host.read("/var/lib/homeward/mapper/gateways").split()
+    assert (line[0], line[2], line[5]) == (gateway.lan_address, "2", "17:4500:6000")
 
 
 # Ends and beginnings.

@@ -622,6 +622,10 @@ static void test_reprove_mute(void **state)
 		    "60000 close pcp", "60000 close nat-pmp", "60000 close upnp-igd",
 		    "60000 pcp probe", "60040 nat-pmp probe", "60120 upnp-igd probe");
 	assert_words(&script, "ready", "unmapped");
+	/* All is proven when those who were silent have had their time. */
+	assert_int_equal(script.state.checked_at, 2000);
+	at(&script, 63000);
+	assert_int_equal(script.state.checked_at, 62000);
 	end(&script);
 }
 
