@@ -45,7 +45,9 @@ static bool spi_in_use(void *userdata, uint32_t spi)
 
 static uint64_t next_child_id(void *userdata)
 {
-	return 1;
+	struct fixture *fixture = userdata;
+
+	return ++fixture->n_children;
 }
 
 static void adopt(void *userdata, struct ike_sa *sa)
@@ -58,6 +60,11 @@ static void adopt(void *userdata, struct ike_sa *sa)
 
 static struct ike_sa *find(void *userdata, uint64_t spi)
 {
+	struct fixture *fixture = userdata;
+
+	for (struct ike_sa *sa = fixture->adopted; sa; sa = sa->next)
+		if (ike_sa_spi(sa) == spi && sa->state == IKE_SA_ESTABLISHED)
+			return sa;
 	return NULL;
 }
 
@@ -138,6 +145,7 @@ struct ike_sa *fixture_sa(struct fixture *fixture, bool initiator, enum ike_sa_s
 	struct ike_sa *sa;
 
 	fixture->random = 0;
+	fixture->n_children = 1;
 	sa = ike_sa_new(&fixture->context, 0, initiator);
 	must(sa);
 	if (initiator) {

@@ -19,6 +19,7 @@ struct fixture {
 	struct ike_context context; /* of laptop */
 	struct sockaddr_in from;    /* where desktop is */
 	uint8_t random;             /* counts up */
+	uint64_t n_children;        /* numbers given to children */
 	struct ike_sa *adopted;     /* successors of SAs; freed by fixture_clear() */
 };
 

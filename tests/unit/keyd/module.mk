@@ -96,6 +96,7 @@ tests_unit_keyd_test_ike_window_LDADD = $(keyd_test_libs)
 
 keyd_fuzz_fixture = tests/fuzz/ike-fixture.c tests/fuzz/ike-fixture.h $(keyd_test_account)
 FUZZ_TARGETS += tests/fuzz/fuzz-ike-auth tests/fuzz/fuzz-ike-message tests/fuzz/fuzz-ike-pieces \
+	tests/fuzz/fuzz-ike-rekey \
 	tests/fuzz/fuzz-ike-sealed
 
 tests_fuzz_fuzz_ike_auth_SOURCES = tests/fuzz/fuzz-ike-auth.c $(keyd_fuzz_fixture) $(FUZZ_MAIN)
@@ -107,6 +108,11 @@ tests_fuzz_fuzz_ike_message_SOURCES = tests/fuzz/fuzz-ike-message.c $(keyd_fuzz_
 tests_fuzz_fuzz_ike_message_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_fuzz_fuzz_ike_message_LDADD = libkeyd-core.la $(CRYPTO_LIBS)
 tests_fuzz_fuzz_ike_message_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+
+tests_fuzz_fuzz_ike_rekey_SOURCES = tests/fuzz/fuzz-ike-rekey.c $(keyd_fuzz_fixture) $(FUZZ_MAIN)
+tests_fuzz_fuzz_ike_rekey_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_fuzz_fuzz_ike_rekey_LDADD = libkeyd-core.la $(CRYPTO_LIBS)
+tests_fuzz_fuzz_ike_rekey_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
 
 tests_fuzz_fuzz_ike_sealed_SOURCES = tests/fuzz/fuzz-ike-sealed.c $(keyd_fuzz_fixture) $(FUZZ_MAIN)
 tests_fuzz_fuzz_ike_sealed_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
