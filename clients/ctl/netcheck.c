@@ -45,11 +45,22 @@ static bool is_settled(json_object *mapper)
 	return true;
 }
 
-static bool is_proven(json_object *mapper, uint64_t former)
+/* What is waited for, besides that it is settled. */
+struct goal {
+	bool kind;       /* it is known which kind of network it is */
+	bool checked;    /* it was proven anew */
+	uint64_t former; /* what Checked was before */
+};
+
+static bool is_reached(json_object *mapper, const struct goal *goal)
 {
-	/* Without a network there is nothing to be proven. */
-	return is_settled(mapper) && (!*values_text(mapper, "primary_interface") ||
-				      values_number(mapper, "checked") != former);
+	if (!is_settled(mapper))
+		return false;
+	/* Without a network there is nothing to be found out. */
+	if (!*values_text(mapper, "primary_interface"))
+		return true;
+	return (!goal->kind || strcmp(values_text(mapper, "nat_kind"), "unknown") != 0) &&
+	       (!goal->checked || values_number(mapper, "checked") != goal->former);
 }
 
 static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -60,14 +71,14 @@ static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *erro
 	return 0;
 }
 
-/* Reads mapper's state again at each of its signals until it is proven, or time is over. */
-static enum ctl_status wait_for_proof(struct ctl *ctl, uint64_t former, uint64_t seconds,
-				      bool *stirred, json_object **state)
+/* Reads mapper's state again at each of its signals until it is as wanted, or time is over. */
+static enum ctl_status wait_for(struct ctl *ctl, const struct goal *goal, uint64_t until,
+				bool *stirred, json_object **state)
 {
-	uint64_t until = now_usec() + seconds * 1000000, now;
+	uint64_t now;
 	enum ctl_status status;
 
-	while (!is_proven(*state, former) && (now = now_usec()) < until) {
+	while (!is_reached(*state, goal) && (now = now_usec()) < until) {
 		int r = 0;
 
 		while (!*stirred && (r = sd_bus_process(ctl->bus, NULL)) > 0)
@@ -92,8 +103,9 @@ static enum ctl_status wait_for_proof(struct ctl *ctl, uint64_t former, uint64_t
 	return CTL_DONE;
 }
 
-/* Asks mapper to prove everything anew. */
-static enum ctl_status ask_for_proof(struct ctl *ctl)
+/* Asks mapper to prove everything anew. *ret_asked is false when somebody asked just now: what that
+ * brings is as good. */
+static enum ctl_status ask_for_proof(struct ctl *ctl, bool *ret_asked)
 {
 	sd_bus_error error = SD_BUS_ERROR_NULL;
 	enum ctl_status status = CTL_DONE;
@@ -103,7 +115,7 @@ static enum ctl_status ask_for_proof(struct ctl *ctl)
 
 	if (r >= 0)
 		r = sd_bus_call(ctl->bus, call, ANSWER_USEC, &error, NULL);
-	/* Somebody asked just now: what that brings is as good. */
+	*ret_asked = r >= 0;
 	if (r < 0 && !sd_bus_error_has_name(&error, HOMEWARD_ERROR_LIMITS_EXCEEDED))
 		status = ctl_complain_call(CTL_MAPPER, &error);
 	sd_bus_error_free(&error);
@@ -111,10 +123,26 @@ static enum ctl_status ask_for_proof(struct ctl *ctl)
 	return status;
 }
 
+/* First what is under way comes to its end: some things are only asked for by Check(). */
+static enum ctl_status wait_and_prove(struct ctl *ctl, uint64_t until, bool *stirred,
+				      json_object **state)
+{
+	struct goal goal = {};
+	enum ctl_status status = wait_for(ctl, &goal, until, stirred, state);
+
+	if (status != CTL_DONE || !is_settled(*state))
+		return status;
+	goal.kind = true;
+	goal.former = values_number(*state, "checked");
+	status = ask_for_proof(ctl, &goal.checked);
+	/* Whatever came of it before this reading is in it. */
+	*stirred = true;
+	return status == CTL_DONE ? wait_for(ctl, &goal, until, stirred, state) : status;
+}
+
 static enum ctl_status prove(struct ctl *ctl, uint64_t seconds, json_object **state)
 {
-	uint64_t former = values_number(*state, "checked");
-	bool stirred = false, was_settled = is_settled(*state);
+	bool stirred = true;
 	sd_bus_slot *changes = NULL, *owner = NULL;
 	enum ctl_status status;
 	int r = sd_bus_add_match(ctl->bus, &changes, "type='signal',sender='org.homeward.Mapper1'",
@@ -132,12 +160,7 @@ static enum ctl_status prove(struct ctl *ctl, uint64_t seconds, json_object **st
 	}
 	if (ctl->interactive)
 		fputs("Asking the router, and the internet ...\n", stderr);
-	/* While it is still asking for the first time, that is what we wait for. */
-	status = was_settled ? ask_for_proof(ctl) : CTL_DONE;
-	/* Whatever came of it before this reading is in it. */
-	stirred = true;
-	if (status == CTL_DONE)
-		status = wait_for_proof(ctl, former, seconds, &stirred, state);
+	status = wait_and_prove(ctl, now_usec() + seconds * 1000000, &stirred, state);
 	sd_bus_slot_unref(changes);
 	sd_bus_slot_unref(owner);
 	return status;

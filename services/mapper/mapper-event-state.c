@@ -4,6 +4,8 @@
 #include "services/mapper/mapper-state-internal.h"
 #include "services/mapper/mapping-state.h"
 
+#define MAPPING_PATIENCE 1000 /* ms; programs ask for theirs soon after the start */
+
 static struct mapping *find_mapping(const struct mapper_state *state, unsigned int hop, uint32_t id)
 {
 	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
@@ -142,8 +144,9 @@ static void begin_speaking(struct mapper_state *state, unsigned int hop, uint64_
 				    gateway->winner);
 	state->counters.protocol_changes++;
 	gateway->trouble = TROUBLE_NONE;
-	/* By PCP it comes with the first mapping. */
-	gateway->address_at = gateway->winner == PROTOCOL_PCP ? UINT64_MAX : now;
+	/* By PCP it comes with the first mapping; if nobody asks for one, it takes one of our own.
+	 */
+	gateway->address_at = gateway->winner == PROTOCOL_PCP ? now + MAPPING_PATIENCE : now;
 	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next) {
 		struct mapping_hop *at = &mapping->hops[hop];
 

@@ -7,6 +7,8 @@ import time
 import pytest
 
 from fakes import Fake
+from homeward_lab.mappings import Caller, wait_mapping
+from homeward_lab.played import PlayedGateway, natpmp_address
 
 MAPPING = "org.homeward.Mapper1.Mapping"
 LIMITS = "org.homeward.Error.LimitsExceeded"
@@ -116,7 +118,7 @@ KINDS = {
 def test_kinds(host, fake, name):
     changes, status, kind, there, not_there = KINDS[name]
     fake(*changes)
-    text = netcheck(host, status=status)
+    text = netcheck(host, "--wait", "1" if status == 9 else "15", status=status)
     for words in there:
         assert words in flat(text), text
     for words in not_there:
@@ -189,7 +191,7 @@ def test_waits_for_the_first_answer(host, fake):
     netcheck(host, "--wait", "0", status=9)
     threading.Timer(0.3, lambda: mapper.change(State=("s", "ready"), NatKind=("s", "nat"), Checked=("t", 5))).start()
     netcheck(host)
-    assert not mapper.calls
+    assert [call.member for call in mapper.calls] == ["Check"]
 
 
 def test_asked_too_often(host, fake):
@@ -219,26 +221,51 @@ def test_nothing_steers_the_terminal(host, fake):
 
 # The real mapper.
 
+def arrive(host, gateway, *arguments, status):
+    """In the gateway's network; what netcheck makes of it once mapper has come to an end."""
+    host.move(gateway)
+    host.wait_for(("mapper", "LocalAddress", host.address))
+    return json.loads(netcheck(host, "--json", *arguments, status=status))
+
+
 def test_real_networks(host, make_gateway):
     """One machine moves through networks that allow different things, and one that allows nothing."""
     host.start_daemon("mapper")
     assert "in no network" in netcheck(host, status=8)
     gateway = make_gateway("A", 1)
-    host.move(gateway)
-    host.wait_for(("mapper", "ExternalAddress", gateway.wan_address))
-    seen = json.loads(netcheck(host, "--json"))
+    seen = arrive(host, gateway, status=0)
     assert (seen["reachable"], seen["kind"]) == (True, "nat")
+    assert seen["mapper"]["external_address"] == gateway.wan_address
     assert seen["mapper"]["uplinks"] == [{"interface": "eth0", "address": host.address, "gateway": gateway.lan_address,
                                           "metric": 0}]
     plain = make_gateway("B", 2, kind="plain")
-    host.move(plain)
-    host.wait_for(("mapper", "LocalAddress", host.address))
-    seen = json.loads(netcheck(host, "--json", status=8))
+    seen = arrive(host, plain, status=8)
     assert (seen["reachable"], seen["kind"]) == (False, "unmapped")
     assert plain.lan_address in seen["advice"][0]
+    seen = arrive(host, make_gateway("C", 3, kind="refusing"), status=0)
+    # It tells its address, and would refuse a mapping: nobody has asked for one.
+    assert seen["kind"] == "nat"
+    caller = Caller(host)
+    wait_mapping(host, caller.add(), "failed")
+    seen = json.loads(netcheck(host, "--json", status=8))
+    assert seen["kind"] in ("refused", "mapping-failed")
     host.attach_internet(gateway.internet, "11.0.9.9")
     host.wait_for(("mapper", "LocalAddress", "11.0.9.9"))
     assert json.loads(netcheck(host, "--json"))["kind"] == "public"
+    ip = ["address flush dev eth0 scope global", "address add 169.254.7.7/16 dev eth0"]
+    host.batch(ip)
+    host.wait_for(("mapper", "NetworkKind", "link-local"))
+    assert json.loads(netcheck(host, "--json", status=8))["kind"] == "link-local"
+
+
+@pytest.mark.parametrize("external, kind", [("192.168.178.20", "double-nat"), ("100.64.3.4", "carrier-grade-nat")])
+def test_real_nested_networks(host, make_gateway, external, kind):
+    played = PlayedGateway(make_gateway(kind="plain"))
+    played.serve(lambda octets: natpmp_address(external) if octets[:2] == b"\0\0" else None)
+    host.start_daemon("mapper")
+    seen = arrive(host, played.gateway, status=8)
+    assert seen["kind"] == kind and external in seen["summary"]
+    played.close()
 
 
 def test_status(host, fake):

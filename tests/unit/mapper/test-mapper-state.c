@@ -685,9 +685,16 @@ static void test_without_wishes(void **state)
 	begin(&script);
 	arrive(&script, "192.168.1.10", "192.168.1.1");
 	answer(&script, PROTOCOL_PCP, GATEWAY_PROBE, NULL);
-	at(&script, HOUR);
+	at(&script, 999);
 	assert_sent(&script, "0 pcp probe");
 	assert_words(&script, "ready", "unknown");
+	/* What kind of NAT it is is to be known all the same. */
+	at(&script, 1000);
+	assert_sent(&script, "1000 pcp address");
+	answer(&script, PROTOCOL_PCP, GATEWAY_ADDRESS, "11.0.1.1");
+	assert_words(&script, "ready", "nat");
+	at(&script, HOUR);
+	assert_int_equal(script.n_sent, script.n_checked);
 	end(&script);
 }
 

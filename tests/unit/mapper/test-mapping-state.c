@@ -389,6 +389,9 @@ static void test_leftover_of_another_protocol(void **state)
 	arrive(&script, "192.168.1.10", "192.168.1.1");
 	answer(&script, PROTOCOL_PCP, GATEWAY_PROBE, NULL);
 	script.n_checked = script.n_sent;
+	at(&script, 1000);
+	assert_sent(&script, "1000 pcp address");
+	answer(&script, PROTOCOL_PCP, GATEWAY_ADDRESS, "11.0.1.1");
 	at(&script, 10000);
 	assert_sent(&script, "10000 upnp-igd delete tcp 80");
 	answer(&script, PROTOCOL_IGD, GATEWAY_DELETE, NULL);
