@@ -34,9 +34,8 @@ struct reachability {
 
 	struct mapping *mapping; /* for the proof; owned by the state */
 	bool is_proving;
-	uint16_t proven_port;             /* the external one */
-	bool is_proven;                   /* or has been tried, in this network */
-	enum mapping_protocol proven_way; /* by this protocol */
+	uint16_t proven_port;     /* the external one */
+	unsigned int proven_ways; /* in this network, a bit for each protocol; or tried in vain */
 };
 
 static uint64_t now_of(const struct reachability *reachability)
@@ -57,6 +56,11 @@ static void release_mapping(struct reachability *reachability)
 			       now_of(reachability));
 	reachability->mapping = NULL;
 	reachability->is_proving = false;
+}
+
+static void note_proven(struct reachability *reachability)
+{
+	reachability->proven_ways |= 1u << mapper_state_facts(reachability->context.state).protocol;
 }
 
 static void retry_later(struct reachability *reachability)
@@ -140,10 +144,7 @@ static void on_findings(void *userdata)
 		/* Nobody was there to help, or it is not known how it went. */
 		reachability->context.state->verified =
 			stun_client_findings(reachability->client)->verified;
-		reachability->is_proven = true;
-		reachability->proven_way = reachability->mapping
-						   ? reachability->mapping->hops[0].protocol
-						   : PROTOCOL_NONE;
+		note_proven(reachability);
 		release_mapping(reachability);
 	}
 	if (stun_client_findings(reachability->client)->server.sin_addr.s_addr)
@@ -204,7 +205,7 @@ void reachability_begin(struct reachability *reachability)
 	release_mapping(reachability);
 	stun_client_stop(reachability->client);
 	stun_servers_stop(reachability->servers);
-	reachability->is_proven = false;
+	reachability->proven_ways = 0;
 	reachability->n_failures = 0;
 	reachability->external = state->told_external;
 	reachability->n_restarts = state->counters.gateway_restarts;
@@ -240,7 +241,8 @@ static bool wants_proof(const struct reachability *reachability)
 		return false;
 	if (facts.protocol == PROTOCOL_NONE && nat_kind_decide(&facts) != NAT_PUBLIC)
 		return false;
-	return !reachability->is_proven || reachability->proven_way != facts.protocol;
+	/* Also where two protocols take turns. */
+	return !(reachability->proven_ways & 1u << facts.protocol);
 }
 
 static void want_mapping(struct reachability *reachability)
@@ -288,8 +290,7 @@ void reachability_follow(struct reachability *reachability)
 		return;
 	case MAPPING_FAILED:
 		/* The others' mappings tell the same, and more. */
-		reachability->is_proven = true;
-		reachability->proven_way = mapper_state_facts(reachability->context.state).protocol;
+		note_proven(reachability);
 		stun_client_stop_proof(reachability->client);
 		release_mapping(reachability);
 		return;

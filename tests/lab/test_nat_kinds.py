@@ -197,6 +197,20 @@ def test_double(host, make_gateway, make_server):
     wait_for(host, NatKind="double-nat", ReflexiveAddress=outer.wan_address, Reason=says("another router behind it"))
 
 
+def test_double_mapped_hop_by_hop(host, make_gateway, make_server):
+    """Each maps by another protocol; the whole chain is proved, once."""
+    outer = make_gateway("outer", 1, protocols=(NATPMP,))
+    inner = make_gateway("inner", 2, internet=outer, protocols=(PCP,), ext_ip=outer.wan_address)
+    make_server(outer.internet)
+    host.move(inner)
+    start(host, f"[gateway]\nnested = {outer.lan_address}\n" + ASK)
+    seen = wait_for(host, Verified="yes", NatFiltering="address-and-port-dependent")
+    wait_until(lambda: not inner.mappings() and not outer.mappings(), 10, "the proof's mappings are released")
+    assert [entry[2] for entry in seen["Timeline"]].count("a packet from outside arrived") == 1
+    # At two gateways; and once more at the first, as long as the second had not answered.
+    assert seen["Counters"]["MappingsRemoved"] <= 4
+
+
 def test_double_in_disguise(host, make_gateway, make_server):
     """The gateway tells an address that looks public; only somebody outside sees that it is not the one."""
     outer = make_gateway("outer", 1, kind="plain")
