@@ -311,6 +311,15 @@ void gateway_note_failure(struct gateway_state *gateway, enum mapping_protocol p
 		let_next_go(gateway, now);
 }
 
+void gateway_note_present(struct gateway_state *gateway, enum mapping_protocol protocol,
+			  uint64_t now)
+{
+	struct protocol_attempt *attempt = &gateway->attempts[protocol];
+
+	if (!gateway->winner && !attempt->id && attempt->try_at > now)
+		attempt->try_at = now;
+}
+
 void gateway_note_asked(struct gateway_state *gateway, uint64_t now)
 {
 	if (!gateway->winner || gateway->doubt_at != UINT64_MAX)
@@ -370,5 +379,8 @@ enum trouble gateway_complaint(const struct gateway_state *gateway,
 
 bool gateway_needs(const struct gateway_state *gateway, enum mapping_protocol protocol)
 {
-	return gateway->winner == protocol || gateway->attempts[protocol].id;
+	/* With nobody to be spoken to, a gateway whose UPnP is switched on says so to everybody. */
+	bool listens = !gateway->winner && protocol == PROTOCOL_IGD;
+
+	return gateway->winner == protocol || gateway->attempts[protocol].id || listens;
 }

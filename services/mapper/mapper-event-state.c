@@ -281,6 +281,7 @@ static void on_restart(struct mapper_state *state, unsigned int hop, enum mappin
 	struct gateway_state *gateway = &state->gateways[hop];
 
 	state->counters.gateway_restarts++;
+	gateway_note_present(gateway, protocol, now);
 	if (gateway->winner != protocol)
 		return;
 	/* Its address may be asked for at once; only mappings have to wait. */

@@ -239,6 +239,24 @@ def test_events_of_strangers(host, play):
     assert tuple(mapping(host, path)["External"]) == (EXTERNAL, 4500)
 
 
+def alive(igd, boot=1):
+    return ("NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nNTS: ssdp:alive\r\n"
+            "NT: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"
+            f"LOCATION: {igd.location}\r\nBOOTID.UPNP.ORG: {boot}\r\n\r\n").encode()
+
+
+def test_switched_on(host, make_gateway, play):
+    """While it is away mapper asks ever more seldom; but it hears when it comes."""
+    gateway = make_gateway(kind="plain")
+    _, path = begin(host, gateway)
+    wait_until(lambda: counter(host, "GatewayAbsences") >= 1 and mapping(host, path)["State"] != "pending", 20, "given up")
+    igd = play(gateway)
+    igd.search = lambda octets, peer: []
+    with socket_in(gateway, (igd.address, 0)) as loud:
+        loud.sendto(alive(igd), SSDP_GROUP)
+    wait_mapping(host, path, "mapped", (EXTERNAL, 4500))
+
+
 # As it should not be: the mapping stands on the local address, and mapper answers all the time.
 
 def drip(igd):
@@ -377,9 +395,7 @@ def test_announcement_flood(host, play):
     n = len(igd.calls)
     with socket_in(igd.gateway, (igd.address, 0)) as loud:
         for boot in range(3000):
-            loud.sendto(("NOTIFY * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nNTS: ssdp:alive\r\n"
-                         "NT: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"
-                         f"LOCATION: {igd.location}\r\nBOOTID.UPNP.ORG: {boot}\r\n\r\n").encode(), SSDP_GROUP)
+            loud.sendto(alive(igd, boot), SSDP_GROUP)
     assert mapping(host, path)["State"] == "mapped"
     assert len(igd.calls) - n <= 12
 

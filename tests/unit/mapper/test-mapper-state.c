@@ -619,13 +619,31 @@ static void test_reprove_mute(void **state)
 	mapper_state_reprove(&script.state, script.now);
 	at(&script, 60200);
 	assert_sent(&script, "60000 upnp-igd cancel", "60000 nat-pmp cancel", "60000 pcp cancel",
-		    "60000 close pcp", "60000 close nat-pmp", "60000 close upnp-igd",
-		    "60000 pcp probe", "60040 nat-pmp probe", "60120 upnp-igd probe");
+		    "60000 close pcp", "60000 close nat-pmp", "60000 pcp probe",
+		    "60040 nat-pmp probe", "60120 upnp-igd probe");
 	assert_words(&script, "ready", "unmapped");
 	/* All is proven when those who were silent have had their time. */
 	assert_int_equal(script.state.checked_at, 2000);
 	at(&script, 63000);
 	assert_int_equal(script.state.checked_at, 62000);
+	end(&script);
+}
+
+/* A router whose owner switches UPnP on says so to everybody. */
+static void test_mute_speaks_up(void **state)
+{
+	const struct gateway_event heard = { .kind = GATEWAY_EVENT_RESTARTED };
+	struct script script;
+
+	begin(&script);
+	arrive(&script, "192.168.1.10", "192.168.1.1");
+	at(&script, 60000);
+	be_absent(&script, PROTOCOL_IGD, GATEWAY_PROBE, TROUBLE_SILENT);
+	at(&script, 60100);
+	script.n_checked = script.n_sent;
+	say(&script, PROTOCOL_IGD, &heard);
+	at(&script, 60200);
+	assert_sent(&script, "60100 upnp-igd probe");
 	end(&script);
 }
 
@@ -767,6 +785,7 @@ int main(void)
 		cmocka_unit_test(test_announcement_wakes),
 		cmocka_unit_test(test_reprove),
 		cmocka_unit_test(test_reprove_mute),
+		cmocka_unit_test(test_mute_speaks_up),
 		cmocka_unit_test(test_move_with_requests_in_flight),
 		cmocka_unit_test(test_unsent),
 		cmocka_unit_test(test_without_wishes),
