@@ -107,8 +107,8 @@ bool gateway_note_success(struct gateway_state *gateway, enum mapping_protocol p
 void gateway_note_failure(struct gateway_state *gateway, enum mapping_protocol protocol,
 			  enum attempt_standing standing, enum trouble trouble, unsigned int result,
 			  uint64_t delay, uint64_t now);
-/* It says unasked that it speaks this protocol: reason to ask now instead of later, when nothing has
- * won. */
+/* It says unasked that it speaks this protocol: reason to ask now instead of later, when nothing
+ * has won. */
 void gateway_note_present(struct gateway_state *gateway, enum mapping_protocol protocol,
 			  uint64_t now);
 /* A request to the winner goes out: if nothing comes back in time, the others are tried, too. */
