@@ -111,7 +111,7 @@ def test_gateway_without_mapping(make_lab, kind):
     """RFC 6281 §4.1: no answer from the gateway means to behave as on a public network."""
     lab = make_lab(kinds={"A": kind}, sign_in=False)
     lab.sign_in_all()
-    lab.desktop.wait_for(("mapper", "NatKind", "public"), lab.patience)
+    lab.desktop.wait_for(("mapper", "NatKind", "unmapped"), lab.patience)
     for host in lab.hosts.values():
         lab.published(host)
     lab.wait_all_see()
