@@ -19,7 +19,8 @@
 #define LABEL       "proof"
 #define OURSELVES   "org.homeward.Mapper1"
 /* The shortest that gateways like; it is released when the proof is over. */
-#define LIFETIME 120 /* s */
+#define LIFETIME       120 /* s */
+#define FAILURES_LIMIT 3   /* in a row */
 
 struct reachability {
 	struct reachability_context context;
@@ -261,6 +262,17 @@ static void want_mapping(struct reachability *reachability)
 		release_mapping(reachability);
 }
 
+/* In a row, at the gateway that fails most. */
+static unsigned int count_failures(const struct mapping *mapping)
+{
+	unsigned int n = 0;
+
+	for (unsigned int hop = 0; hop < HOPS_LIMIT; hop++)
+		if (mapping->hops[hop].n_failures > n)
+			n = mapping->hops[hop].n_failures;
+	return n;
+}
+
 void reachability_follow(struct reachability *reachability)
 {
 	const struct mapping *mapping;
@@ -289,6 +301,9 @@ void reachability_follow(struct reachability *reachability)
 		stun_client_prove(reachability->client, reachability->proven_port);
 		return;
 	case MAPPING_FAILED:
+		/* A gateway that has just come up refuses once; it is asked again by itself. */
+		if (count_failures(mapping) < FAILURES_LIMIT)
+			return;
 		/* The others' mappings tell the same, and more. */
 		note_proven(reachability);
 		stun_client_stop_proof(reachability->client);
