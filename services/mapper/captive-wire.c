@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/mapper/captive-wire.h"
 
+#include "common/wire/http-text.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#define SCHEME      "http://"
-#define ONLINE_LINE "X-NetworkManager-Status:"
-#define ONLINE_BODY "NetworkManager is online"
+#define SCHEME       "http://"
+#define ONLINE_FIELD "X-NetworkManager-Status"
+#define ONLINE_BODY  "NetworkManager is online"
 
 static bool is_plain(const char *text, size_t size)
 {
@@ -83,47 +85,30 @@ static unsigned int read_status(const char *octets, size_t size)
 	return octets[12] == ' ' || octets[12] == '\r' || octets[12] == '\n' ? status : 0;
 }
 
-/* Where the body begins; NULL when the header has not ended. */
-static const char *find_body(const char *octets, size_t size)
+static bool says_online(const struct http_text *text)
 {
-	const char *end = memmem(octets, size, "\r\n\r\n", 4);
+	struct http_piece value;
 
-	return end ? end + 4 : NULL;
-}
-
-static bool says_online(const char *header, size_t size)
-{
-	const char *line = header;
-
-	while (line && (size_t)(line - header) + strlen(ONLINE_LINE) < size) {
-		if (!strncasecmp(line, ONLINE_LINE, strlen(ONLINE_LINE))) {
-			const char *value = line + strlen(ONLINE_LINE);
-
-			while (*value == ' ' || *value == '\t')
-				value++;
-			return !strncasecmp(value, "online", 6);
-		}
-		line = memmem(line, size - (line - header), "\r\n", 2);
-		if (line)
-			line += 2;
-	}
-	return false;
+	return http_text_field(text, ONLINE_FIELD, &value) && http_piece_is_word(value, "online");
 }
 
 /* 200: somebody's page. Which one it is, its header and the beginning of its body say. */
 static enum captive_answer judge_page(const char *octets, size_t size, bool complete,
 				      bool *ret_more)
 {
-	const char *body = find_body(octets, size);
+	struct http_text text;
+	int r = http_text_read(octets, size, &text);
+	const char *body;
 	size_t left;
 
-	if (!body) {
-		*ret_more = !complete && size < CAPTIVE_ANSWER_LIMIT;
+	if (r <= 0) {
+		*ret_more = r == 0 && !complete && size < CAPTIVE_ANSWER_LIMIT;
 		return *ret_more ? CAPTIVE_UNKNOWN : CAPTIVE_PORTAL;
 	}
-	if (says_online(octets, body - octets))
+	if (says_online(&text))
 		return CAPTIVE_OPEN;
-	left = size - (body - octets);
+	body = octets + text.size;
+	left = size - text.size;
 	if (left >= strlen(ONLINE_BODY))
 		return memcmp(body, ONLINE_BODY, strlen(ONLINE_BODY)) ? CAPTIVE_PORTAL
 								      : CAPTIVE_OPEN;
