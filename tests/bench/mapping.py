@@ -265,6 +265,9 @@ def main():
     for part in arguments.parts:
         if part not in PARTS:
             parser.error(f"there is no part \"{part}\"; there are: {' '.join(PARTS)}")
+    for protocol in arguments.protocols:
+        if protocol not in PROTOCOLS:
+            parser.error(f"there is no protocol \"{protocol}\"; there are: {' '.join(PROTOCOLS)}")
     bench = Bench(arguments)
     bench.say(machine())
     # All that is measured and compared, that what else runs on this machine matters less.
