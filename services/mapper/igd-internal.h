@@ -16,7 +16,8 @@
 struct igd_call *igd_call_begin(struct igd_state *state, enum igd_call_kind kind,
 				enum igd_purpose purpose, size_t subject, uint64_t now);
 bool igd_is_public(struct in_addr address);
-/* HTTP with the gateway failed: what is under way is searched for again, once. */
+/* HTTP with the gateway failed: it is searched for again; when it fails there, too, it is absent
+ * until it is asked the next time. */
 void igd_state_lose(struct igd_state *state, uint64_t now);
 
 /* igd-task-state.c: requests. */
@@ -36,5 +37,5 @@ void igd_look_on_answer(struct igd_state *state, enum igd_purpose purpose,
 uint64_t igd_look_due(const struct igd_state *state);
 struct igd_mapping *igd_held_find(struct igd_state *state, int transport, uint16_t internal_port);
 void igd_held_set(struct igd_state *state, int transport, uint16_t internal_port,
-		  uint16_t external_port);
+		  uint16_t external_port, uint64_t now);
 void igd_held_forget(struct igd_state *state, struct igd_mapping *held);

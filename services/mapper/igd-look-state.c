@@ -12,6 +12,7 @@
 #define SUBSCRIBE_AGAIN    3600000
 #define SUBSCRIPTION_LEAST 60
 #define RUMOUR_WAIT        5000
+#define KEPT_LONG          600000
 
 #define UPNP_NO_SUCH_ENTRY 714
 
@@ -32,15 +33,19 @@ struct igd_mapping *igd_held_find(struct igd_state *state, int transport, uint16
 }
 
 void igd_held_set(struct igd_state *state, int transport, uint16_t internal_port,
-		  uint16_t external_port)
+		  uint16_t external_port, uint64_t now)
 {
 	struct igd_mapping *held = igd_held_find(state, transport, internal_port);
+	uint64_t made_at = held ? held->made_at : now;
 
 	if (!held)
 		held = igd_held_find(state, 0, 0);
 	/* With more than that many, the rest is found missing when it is renewed. */
 	if (held)
-		*held = (struct igd_mapping){ transport, internal_port, external_port, false };
+		*held = (struct igd_mapping){ .transport = transport,
+					      .internal_port = internal_port,
+					      .external_port = external_port,
+					      .made_at = made_at };
 	/* Now there is something to hear about. */
 	if (state->subscribe_at == UINT64_MAX && !state->subscription[0])
 		state->subscribe_at = 0;
@@ -60,20 +65,14 @@ static size_t n_held(const struct igd_state *state)
 	return n;
 }
 
-static void look_at_mappings(struct igd_state *state)
-{
-	size_t n = n_held(state);
-
-	state->n_to_look = n < LOOK_MAPPINGS ? n : LOOK_MAPPINGS;
-}
-
 void igd_look_begin(struct igd_state *state, uint64_t now)
 {
 	state->looked_at = now;
 	state->look_at =
 		now + (state->subscription[0] ? IGD_LOOK_EVERY_SUBSCRIBED : IGD_LOOK_EVERY);
 	state->look_at_address = true;
-	look_at_mappings(state);
+	state->looks_at_all = false;
+	state->n_to_look = n_held(state) < LOOK_MAPPINGS ? n_held(state) : LOOK_MAPPINGS;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -166,7 +165,7 @@ static void learn_address(struct igd_state *state, struct in_addr external, uint
 								     .external = external });
 }
 
-static void on_entry(struct igd_state *state, const struct igd_answer *answer)
+static void on_entry(struct igd_state *state, const struct igd_answer *answer, uint64_t now)
 {
 	struct igd_mapping *held = &state->held[state->subject];
 	bool gone = answer->outcome == IGD_FAULT && answer->code == UPNP_NO_SUCH_ENTRY;
@@ -181,10 +180,16 @@ static void on_entry(struct igd_state *state, const struct igd_answer *answer)
 						     .transport = held->transport,
 						     .internal_port = held->internal_port,
 						     .external = state->external });
+	/* A gateway that never keeps one for long is not looked at more often for that. */
+	if (now - held->made_at >= KEPT_LONG)
+		confirm(state);
 	igd_held_forget(state, held);
-	confirm(state);
-	/* Where one is missing the others may be, too. */
-	look_at_mappings(state);
+	/* Where one is missing the others may be, too; each of them once, for at a gateway without
+	 * room for all of them the next one is always missing. */
+	if (state->looks_at_all)
+		return;
+	state->looks_at_all = true;
+	state->n_to_look = n_held(state);
 }
 
 static void on_subscribed(struct igd_state *state, const struct igd_answer *answer, uint64_t now)
@@ -218,12 +223,14 @@ void igd_look_on_answer(struct igd_state *state, enum igd_purpose purpose,
 		igd_state_lose(state, now);
 		return;
 	}
+	if (purpose != IGD_FOR_EVENTS)
+		state->lost = false;
 	if (purpose == IGD_FOR_ADDRESS && answer->outcome != IGD_NONSENSE)
 		learn_address(state,
 			      answer->outcome == IGD_DONE ? answer->external : (struct in_addr){},
 			      now);
 	else if (purpose == IGD_FOR_MAPPING)
-		on_entry(state, answer);
+		on_entry(state, answer, now);
 	else if (purpose == IGD_FOR_EVENTS)
 		on_subscribed(state, answer, now);
 }

@@ -91,6 +91,7 @@ static void begin_search(struct igd_state *state, uint64_t now)
 
 static void begin(struct igd_state *state, uint64_t now)
 {
+	state->lost = false;
 	if (!state->known.port) {
 		begin_search(state, now);
 		return;
@@ -141,6 +142,13 @@ void igd_state_lose(struct igd_state *state, uint64_t now)
 	state->subscription[0] = '\0';
 	state->subscribe_at = UINT64_MAX;
 	state->restarted = true;
+	if (state->lost) {
+		state->search_trouble = TROUBLE_SILENT;
+		state->search_result = 0;
+		give_up(state);
+		return;
+	}
+	state->lost = true;
 	begin_search(state, now);
 }
 
@@ -355,6 +363,7 @@ void igd_state_on_answer(struct igd_state *state, const struct igd_answer *answe
 		on_choice(state, answer, now);
 		return;
 	case IGD_FOR_TASK:
+		state->lost = state->lost && answer->outcome == IGD_UNREACHABLE;
 		igd_task_on_answer(state, answer, now);
 		return;
 	case IGD_FOR_ADDRESS:

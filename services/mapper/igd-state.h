@@ -56,6 +56,7 @@ struct igd_mapping {
 	int transport; /* 0: none */
 	uint16_t internal_port, external_port;
 	bool told; /* in an answer to MAP */
+	uint64_t made_at;
 };
 
 /* Why a call is made. */
@@ -85,6 +86,7 @@ struct igd_state {
 
 	unsigned int search_step;
 	uint64_t search_at; /* the next copy, or the end; UINT64_MAX: no search */
+	bool lost;          /* and found again, but nothing asked there was answered yet */
 	struct igd_url candidates[IGD_CANDIDATES];
 	size_t n_candidates, n_described;
 	enum trouble search_trouble;
@@ -116,6 +118,7 @@ struct igd_state {
 	struct speaker_hearsay news, rumours;
 	bool look_at_address, restarted;
 	size_t look_next, n_to_look;
+	bool looks_at_all; /* in this round something was missing */
 
 	char subscription[IGD_SUBSCRIPTION_ID + 1];
 	uint64_t subscribe_at; /* or renew; UINT64_MAX: not */

@@ -321,7 +321,8 @@ static void on_added(struct igd_state *state, size_t index, const struct igd_ans
 }
 
 /* What GetSpecificPortMappingEntry says of a mapping that we were told was made. */
-static void on_verified(struct igd_state *state, size_t index, const struct igd_answer *entry)
+static void on_verified(struct igd_state *state, size_t index, const struct igd_answer *entry,
+			uint64_t now)
 {
 	const struct igd_answer conflict = { .outcome = IGD_FAULT, .code = UPNP_CONFLICT };
 	struct igd_task *task = &state->tasks[index];
@@ -347,7 +348,7 @@ static void on_verified(struct igd_state *state, size_t index, const struct igd_
 	}
 	if (entry->outcome == IGD_DONE && entry->lifetime && entry->lifetime < task->lifetime)
 		task->lifetime = entry->lifetime;
-	igd_held_set(state, task->request.transport, task->request.internal_port, task->port);
+	igd_held_set(state, task->request.transport, task->request.internal_port, task->port, now);
 	task->step = IGD_STEP_ADDRESS;
 }
 
@@ -433,7 +434,7 @@ void igd_task_on_answer(struct igd_state *state, const struct igd_answer *result
 		on_added(state, index, result);
 		break;
 	case IGD_STEP_VERIFY:
-		on_verified(state, index, result);
+		on_verified(state, index, result, now);
 		break;
 	case IGD_STEP_ADDRESS:
 		on_address(state, index, result, now);

@@ -26,11 +26,25 @@ struct scene {
 	bool have_call;
 	struct gateway_event events[32];
 	unsigned int n_events;
+	bool remakes; /* what is said to be gone is asked for at once, as mapper does */
+	unsigned int n_lost;
 };
 
 static struct in_addr address(const char *text)
 {
 	return (struct in_addr){ inet_addr(text) };
+}
+
+static void remake(struct scene *scene, const struct gateway_event *event)
+{
+	struct gateway_request request = { .id = ++scene->last_id,
+					   .operation = GATEWAY_MAP,
+					   .transport = event->transport,
+					   .internal_port = event->internal_port,
+					   .lifetime = 3600 };
+
+	scene->n_lost++;
+	assert_int_equal(igd_state_request(&scene->state, &request, scene->now), 0);
 }
 
 static void run(struct scene *scene)
@@ -54,6 +68,10 @@ static void run(struct scene *scene)
 			scene->have_call = false;
 			break;
 		case IGD_ACTION_EVENT:
+			if (scene->remakes && action.event.kind == GATEWAY_EVENT_MAPPING)
+				remake(scene, &action.event);
+			if (scene->remakes)
+				break;
 			assert_true(scene->n_events < 32);
 			scene->events[scene->n_events++] = action.event;
 			break;
@@ -972,6 +990,79 @@ static void test_steady_state(void **unused)
 	assert_int_equal(n_calls, 40);
 }
 
+/* Description and search work, and whatever is asked of the control URL does not: nobody waits for
+ * an answer, and it is not searched for again and again. */
+static void test_control_is_dead(void **unused)
+{
+	unsigned int n_calls = 0;
+	struct scene scene;
+	uint32_t id;
+
+	begin(&scene, KNOWN);
+	id = ask_map(&scene, 4500, 0);
+	for (int i = 0; i < 100 && scene.state.phase != IGD_UNKNOWN; i++) {
+		if (scene.have_call && scene.call.kind == IGD_CALL_DESCRIBE) {
+			answer_description(&scene, IGD_IP_CONNECTION_1);
+		} else if (scene.have_call) {
+			n_calls++;
+			answer(&scene, (struct igd_answer){ .outcome = IGD_UNREACHABLE });
+		} else if (scene.state.phase == IGD_SEARCHING && !scene.state.n_candidates) {
+			hear(&scene, GATEWAY, FOUND(KNOWN));
+		} else {
+			pass(&scene);
+		}
+	}
+	expect_event(&scene, GATEWAY_EVENT_ABSENT, id);
+	assert_int_equal(scene.state.phase, IGD_UNKNOWN);
+	assert_true(igd_state_due(&scene.state) == UINT64_MAX);
+	assert_true(n_calls <= 3);
+	assert_true(scene.n_searches <= 6);
+	/* Asked again later, it may have recovered. */
+	id = ask_map(&scene, 4500, 0);
+	hear(&scene, GATEWAY, FOUND(KNOWN));
+	answer_description(&scene, IGD_IP_CONNECTION_1);
+	answer_added(&scene);
+	answer_entry(&scene, US, 3600);
+	answer_address(&scene, "11.0.1.1");
+	assert_int_equal(scene.events[0].id, id);
+	assert_int_equal(scene.events[0].trouble, TROUBLE_NONE);
+}
+
+/* Room for one mapping only, and the latest takes it: of two that are wanted each is found missing,
+ * and made again, in turns. That goes on, but slowly. */
+static void test_room_for_one(void **unused)
+{
+	unsigned int n_calls = 0;
+	struct scene scene;
+	uint16_t holds = 0;
+	uint64_t end;
+
+	map_at(&scene, IGD_IP_CONNECTION_1);
+	scene.remakes = true;
+	ask_map(&scene, 4600, 0);
+	end = scene.now + 3600000;
+	for (int i = 0; i < 2000 && scene.now < end; i++) {
+		if (!scene.have_call) {
+			pass(&scene);
+			continue;
+		}
+		n_calls++;
+		if (scene.call.kind == IGD_CALL_ADD) {
+			holds = scene.call.internal_port;
+			answer_added(&scene);
+		} else if (scene.call.kind == IGD_CALL_ADDRESS) {
+			answer_address(&scene, "11.0.1.1");
+		} else if (scene.call.internal_port == holds) {
+			answer_entry(&scene, US, 3600);
+		} else {
+			fault(&scene, 714);
+		}
+	}
+	assert_true(scene.now >= end);
+	assert_in_range(scene.n_lost, 10, 60);
+	assert_true(n_calls <= 300);
+}
+
 static void test_limits(void **unused)
 {
 	struct gateway_request request = { .operation = GATEWAY_PROBE };
@@ -1044,6 +1135,8 @@ int main(void)
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_unsubscribe),
 		cmocka_unit_test(test_steady_state),
+		cmocka_unit_test(test_control_is_dead),
+		cmocka_unit_test(test_room_for_one),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_worker),
 	};
