@@ -231,6 +231,36 @@ static void on_map(struct mapper_state *state, unsigned int hop, enum mapping_pr
 	step_down(state, hop, event, now);
 }
 
+/* What the gateway cannot do now it may be able to do later; what it will not do it never will. */
+static void on_deletion(struct mapper_state *state, struct deletion *deletion, enum trouble trouble,
+			uint64_t now)
+{
+	bool later = false;
+
+	switch (trouble) {
+	case TROUBLE_NONE:
+		state->counters.mappings_removed++;
+		break;
+	case TROUBLE_SILENT:
+	case TROUBLE_NETWORK_FAILURE:
+	case TROUBLE_OUT_OF_RESOURCES:
+	case TROUBLE_UNKNOWN_RESULT:
+	case TROUBLE_MALFORMED:
+		later = true;
+		break;
+	case TROUBLE_NOT_SUPPORTED:
+	case TROUBLE_REFUSED:
+	case TROUBLE_UNSUPPORTED_OPERATION:
+	case TROUBLE_DOUBLE_NAT:
+	case TROUBLE_EXPIRED:
+	case TROUBLE_ADDRESS_MISMATCH:
+	case TROUBLE_CONFLICT:
+	case TROUBLE_NOT_FORWARDED:
+		break;
+	}
+	mapping_drop_deletion(state, deletion, !later, now);
+}
+
 static void on_answer(struct mapper_state *state, unsigned int hop, enum mapping_protocol protocol,
 		      const struct gateway_event *event, uint64_t now)
 {
@@ -245,7 +275,7 @@ static void on_answer(struct mapper_state *state, unsigned int hop, enum mapping
 	else if (gateway->address_id == event->id)
 		on_address(state, hop, event, now);
 	else if (deletion)
-		mapping_drop_deletion(state, deletion, true);
+		on_deletion(state, deletion, event->trouble, now);
 	else
 		state->counters.events_stale++;
 }
@@ -266,7 +296,7 @@ static void on_absent(struct mapper_state *state, unsigned int hop, enum mapping
 		gateway->address_id = 0;
 		fail_address(state, hop, event, TROUBLE_SILENT, now);
 	} else if (deletion)
-		mapping_drop_deletion(state, deletion, false);
+		mapping_drop_deletion(state, deletion, false, now);
 	else if (!asked) {
 		state->counters.events_stale++;
 		return;
@@ -374,7 +404,7 @@ void mapper_state_on_unsent(struct mapper_state *state, const struct mapper_acti
 		mapping->hops[action->hop].ask_at = now + UNSENT_WAIT;
 	}
 	if (deletion)
-		mapping_drop_deletion(state, deletion, false);
+		mapping_drop_deletion(state, deletion, false, now);
 	if (gateway->address_id == action->request.id) {
 		gateway->address_id = 0;
 		gateway->address_at = now + UNSENT_WAIT;

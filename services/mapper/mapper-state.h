@@ -52,11 +52,13 @@ struct mapping_hop {
 	uint64_t give_up_at;            /* the request under way */
 	uint16_t internal_port;         /* as this gateway sees it */
 	uint16_t port;                  /* granted, and asked for again; 0: none yet */
+	uint16_t wanted_port;           /* asked for once instead; 0: none */
 	struct in_addr external;        /* the address that goes with it */
 	uint32_t lifetime;              /* as granted, s; 0: for ever */
 	uint64_t granted_at, expires_at, ask_at;
 	unsigned int n_renewals; /* since it was granted */
 	unsigned int n_failures; /* in a row */
+	unsigned int n_brief;    /* grants that were for little, or gone soon */
 	enum trouble trouble;
 	unsigned int result;
 	bool have_nonce;

@@ -12,6 +12,15 @@
 /* A single packet (RFC 6887 §11.2.1): it is given up before its speaker would repeat it. */
 #define RENEWAL_PATIENCE 2500
 #define RENEWAL_GAP      4000
+/* What lasts less is brief, for no server is to grant less (RFC 6887 §15). After some of that it is
+ * asked for longer, and at last not as often as it would take: it costs the gateway, and is of
+ * little use to anybody. */
+#define BRIEF_LIFETIME  120 /* s */
+#define BRIEF_FORGOTTEN 600000
+#define BRIEF_SOME      8
+#define BRIEF_MANY      16
+#define BRIEF_GAP       15000
+#define ORPHANS_AGAIN   600000
 
 void mapping_free_list(struct mapping **list)
 {
@@ -138,6 +147,8 @@ static uint16_t port_to_ask_for(struct mapper_state *state, const struct mapping
 	const struct ledger_entry *entry = in_ledger(state, mapping, hop);
 	uint16_t port = mapping->hops[hop].port;
 
+	if (mapping->hops[hop].wanted_port)
+		return mapping->hops[hop].wanted_port;
 	if (port)
 		return port;
 	if (entry)
@@ -185,6 +196,8 @@ void mapping_begin_request(struct mapper_state *state, struct mapping *mapping, 
 					 .external_port = port_to_ask_for(state, mapping, hop),
 					 .external = at->external,
 					 .lifetime = mapping->wish.lifetime };
+	if (at->n_brief >= BRIEF_SOME && ret->lifetime < BRIEF_LIFETIME)
+		ret->lifetime = BRIEF_LIFETIME;
 	memcpy(ret->nonce, at->nonce, sizeof ret->nonce);
 	memcpy(ret->label, mapping->wish.label, sizeof ret->label);
 	at->asked = true;
@@ -192,6 +205,19 @@ void mapping_begin_request(struct mapper_state *state, struct mapping *mapping, 
 	at->internal_port = ret->internal_port;
 	at->id = id;
 	at->give_up_at = renews && protocol == PROTOCOL_PCP ? now + RENEWAL_PATIENCE : UINT64_MAX;
+}
+
+/* When it may be asked for again at the earliest. */
+static uint64_t not_before(const struct mapping_hop *at)
+{
+	if (at->n_brief < BRIEF_SOME)
+		return 0;
+	return at->granted_at + (at->n_brief < BRIEF_MANY ? RENEWAL_GAP : BRIEF_GAP);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 /* RFC 6887 §11.2.1: between 1/2 and 5/8 of the life, then between 3/4 and 13/16, and so on; RFC
@@ -207,6 +233,7 @@ static void schedule_renewal(struct mapper_state *state, struct mapping_hop *at,
 		at->ask_at += mapper_state_random_below(state, (left >> 2) + 1);
 	if (n && at->ask_at < now + RENEWAL_GAP)
 		at->ask_at = now + RENEWAL_GAP;
+	at->ask_at = later(at->ask_at, not_before(at));
 }
 
 void mapping_renew_later(struct mapper_state *state, struct mapping_hop *at, uint64_t now)
@@ -267,8 +294,13 @@ void mapping_grant(struct mapper_state *state, struct mapping *mapping, unsigned
 		return;
 	}
 	change_port(state, mapping, hop, event->external_port, now);
+	if (!for_ever && life < BRIEF_LIFETIME)
+		at->n_brief++;
+	else if (at->mapped && now - at->granted_at >= BRIEF_FORGOTTEN)
+		at->n_brief = 0;
 	at->mapped = true;
 	at->lost = false;
+	at->wanted_port = 0;
 	at->external = event->external.s_addr ? event->external : state->gateways[hop].external;
 	at->lifetime = event->lifetime;
 	at->granted_at = now;
@@ -310,7 +342,10 @@ void mapping_follow(struct mapper_state *state, struct mapping *mapping, unsigne
 	struct mapping_hop *at = &mapping->hops[hop];
 
 	if (!event->external_port) {
+		if (now - at->granted_at < BRIEF_LIFETIME * 1000)
+			at->n_brief++;
 		mapping_lose(state, mapping, hop, now);
+		at->ask_at = later(later(now + event->delay, at->ask_at), not_before(at));
 		return;
 	}
 	change_port(state, mapping, hop, event->external_port, now);
@@ -334,7 +369,7 @@ bool mapping_expire(struct mapper_state *state, struct mapping *mapping, unsigne
 	if (!at->n_failures)
 		at->n_failures = 1;
 	if (!at->id && at->ask_at > now + GATEWAY_FAILURE_WAIT)
-		at->ask_at = now;
+		at->ask_at = later(now, not_before(at));
 	return true;
 }
 
@@ -431,8 +466,8 @@ void mapping_change(struct mapper_state *state, struct mapping *mapping,
 
 		cancel_request(state, mapping, hop);
 		at->ask_at = now;
-		if (other_port && wish->external_port)
-			at->port = wish->external_port;
+		if (other_port)
+			at->wanted_port = wish->external_port;
 	}
 }
 
@@ -488,16 +523,17 @@ static void free_deletion(struct mapper_state *state, struct deletion **link)
 	free(deletion);
 }
 
-void mapping_drop_deletion(struct mapper_state *state, struct deletion *deletion, bool confirmed)
+void mapping_drop_deletion(struct mapper_state *state, struct deletion *deletion, bool over,
+			   uint64_t now)
 {
 	struct deletion **link = &state->deletions;
 	const struct ledger_entry *entry = &deletion->entry;
 
-	if (confirmed) {
-		state->counters.mappings_removed++;
+	if (over)
 		ledger_forget(&state->ledger, entry->gateway, entry->local, entry->transport,
 			      entry->internal_port);
-	}
+	else if (!state->finishing && state->orphans_at > now + ORPHANS_AGAIN)
+		state->orphans_at = now + ORPHANS_AGAIN;
 	deletion->id = 0;
 	while (*link != deletion)
 		link = &(*link)->next;

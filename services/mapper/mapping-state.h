@@ -58,7 +58,9 @@ void mapping_view(struct mapper_state *state, struct mapping *mapping);
 
 /* Deletions of what nobody wants: entries of the ledger, at the gateways that are there. */
 void mapping_delete_orphans(struct mapper_state *state);
-void mapping_drop_deletion(struct mapper_state *state, struct deletion *deletion, bool confirmed);
+/* `over`: it is to be asked for no more; else it is again, later. */
+void mapping_drop_deletion(struct mapper_state *state, struct deletion *deletion, bool over,
+			   uint64_t now);
 /* A gateway knows a mapping by transport and internal port alone: what another wish still needs is
  * not to be deleted. */
 void mapping_drop_needless_deletions(struct mapper_state *state);

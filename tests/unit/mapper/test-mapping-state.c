@@ -255,6 +255,125 @@ static void test_changed_wishes(void **state)
 	end(&script);
 }
 
+/* Another external port is told when it is granted, and may not be; what the gateway has until
+ * then is what is deleted. */
+static void test_changed_port_is_not_granted(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_mapped(&script, PROTOCOL_IGD);
+	struct mapping_wish changed = tunnel->wish;
+
+	changed.external_port = 5555;
+	mapping_change(&script.state, tunnel, &changed, 0);
+	mapping_view(&script.state, tunnel);
+	take_actions(&script);
+	assert_sent(&script, "0 upnp-igd map 4500 as 5555 for 3600");
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	/* The gateway is known to have the former one. */
+	mapping_remove(&script.state, tunnel, 0);
+	take_actions(&script);
+	assert_int_equal(find_asked(&script, PROTOCOL_IGD, GATEWAY_DELETE)->request.external_port,
+			 4500);
+	end(&script);
+	/* Nor is a granted one asked for under the former wish again. */
+	tunnel = begin_mapped(&script, PROTOCOL_NATPMP);
+	changed = tunnel->wish;
+	changed.external_port = 5555;
+	mapping_change(&script.state, tunnel, &changed, 0);
+	take_actions(&script);
+	grant(&script, PROTOCOL_NATPMP, 4501, NULL, 3600);
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4501);
+	script.n_checked = script.n_sent;
+	at(&script, HOUR / 2);
+	answer(&script, PROTOCOL_NATPMP, GATEWAY_ADDRESS, "11.0.1.1");
+	assert_sent(&script, "1800000 nat-pmp address",
+		    "1800000 nat-pmp map 4500 as 4501 for 3600");
+	end(&script);
+}
+
+static unsigned int grant_all(struct script *script, uint64_t until, uint32_t lifetime)
+{
+	unsigned int n = 0;
+
+	while (mapper_state_due(&script->state) <= until) {
+		uint64_t due = mapper_state_due(&script->state);
+
+		at(script, due > script->now ? due : script->now + 1);
+		while (find_asked(script, PROTOCOL_PCP, GATEWAY_MAP)) {
+			n++;
+			grant(script, PROTOCOL_PCP, 4500, "11.0.1.1", lifetime);
+		}
+	}
+	at(script, until);
+	return n;
+}
+
+/* A gateway that grants a second, or says at once that what it granted is gone, is not asked as
+ * often as it likes. A short life that was asked for is renewed in time. */
+static void test_brief_grants(void **state)
+{
+	struct gateway_event gone = { .kind = GATEWAY_EVENT_MAPPING,
+				      .transport = IPPROTO_UDP,
+				      .internal_port = 4500 };
+	struct script script;
+	struct mapping *tunnel = begin_mapped(&script, PROTOCOL_PCP);
+	struct mapping_wish changed = tunnel->wish;
+	unsigned int n = 0;
+
+	script.quiet = true;
+	at(&script, HOUR / 2);
+	grant(&script, PROTOCOL_PCP, 4500, "11.0.1.1", 1);
+	assert_in_range(grant_all(&script, HOUR, 1), 60, 160);
+	end(&script);
+
+	tunnel = begin_mapped(&script, PROTOCOL_PCP);
+	script.quiet = true;
+	for (int i = 0; i < 3600; i++) {
+		say(&script, PROTOCOL_PCP, &gone);
+		n += grant_all(&script, script.now + 1000, 3600);
+	}
+	assert_in_range(n, 60, 300);
+	end(&script);
+
+	tunnel = begin_mapped(&script, PROTOCOL_PCP);
+	script.quiet = true;
+	changed.lifetime = 6;
+	mapping_change(&script.state, tunnel, &changed, 0);
+	take_actions(&script);
+	for (int i = 0; i < 600; i++) {
+		struct asked *asked = find_asked(&script, PROTOCOL_PCP, GATEWAY_MAP);
+
+		n += asked != NULL;
+		if (asked)
+			grant(&script, PROTOCOL_PCP, 4500, "11.0.1.1", asked->request.lifetime);
+		at(&script, script.now + 1000);
+		assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	}
+	end(&script);
+}
+
+/* A gateway that cannot delete now is asked again later; one that will not is not. */
+static void test_deletion_fails(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_mapped(&script, PROTOCOL_PCP);
+
+	at(&script, 60000); /* who had a wish in a former run has spoken */
+	script.n_checked = script.n_sent;
+	mapping_remove(&script.state, tunnel, script.now);
+	take_actions(&script);
+	refuse(&script, PROTOCOL_PCP, GATEWAY_DELETE, TROUBLE_NETWORK_FAILURE, 7);
+	assert_null(script.state.deletions);
+	assert_int_equal(script.state.ledger.n, 1);
+	at(&script, 60000 + 599999);
+	assert_null(find_asked(&script, PROTOCOL_PCP, GATEWAY_DELETE));
+	at(&script, 60000 + 600000);
+	refuse(&script, PROTOCOL_PCP, GATEWAY_DELETE, TROUBLE_REFUSED, 2);
+	assert_int_equal(script.state.ledger.n, 0);
+	assert_int_equal(script.state.counters.mappings_removed, 0);
+	end(&script);
+}
+
 /* Nobody makes us hold more than so many deletions, nor cancels. */
 static void test_restless_wishes(void **state)
 {
@@ -585,6 +704,9 @@ int main(void)
 		cmocka_unit_test(test_deletion_is_given_up),
 		cmocka_unit_test(test_wanted_again),
 		cmocka_unit_test(test_changed_wishes),
+		cmocka_unit_test(test_changed_port_is_not_granted),
+		cmocka_unit_test(test_brief_grants),
+		cmocka_unit_test(test_deletion_fails),
 		cmocka_unit_test(test_restless_wishes),
 		cmocka_unit_test(test_finish),
 		cmocka_unit_test(test_one_nonce_for_one_port),
