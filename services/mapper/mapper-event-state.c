@@ -317,10 +317,16 @@ static void on_restart(struct mapper_state *state, unsigned int hop, enum mappin
 	/* Its address may be asked for at once; only mappings have to wait. */
 	if (protocol != PROTOCOL_PCP && !gateway->address_id)
 		gateway->address_at = now;
-	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-		/* One under way is answered by the gateway as it is now. */
-		if (!mapping->hops[hop].id)
-			mapping_ask_again(state, mapping, hop, now + event->delay);
+	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next) {
+		const struct mapping_hop *at = &mapping->hops[hop];
+		uint64_t then = now + event->delay;
+
+		/* One under way is answered by the gateway as it is now; and one that was not lost
+		 * after all must not run out meanwhile. */
+		if (!at->id)
+			mapping_ask_again(state, mapping, hop,
+					  at->mapped && at->ask_at < then ? at->ask_at : then);
+	}
 }
 
 /* A gateway that does not say which address is asked for it at once, and for the mappings when

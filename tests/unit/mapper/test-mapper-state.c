@@ -431,6 +431,24 @@ static void test_restart(void **state)
 	end(&script);
 }
 
+/* A gateway whose epoch jumps is waited for ever longer, but not beyond a renewal. */
+static void test_restart_does_not_delay(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_mapped(&script, PROTOCOL_NATPMP);
+	struct gateway_event event = { .kind = GATEWAY_EVENT_RESTARTED, .delay = 600000 };
+
+	at(&script, HOUR / 2 - 60000);
+	say(&script, PROTOCOL_NATPMP, &event);
+	answer(&script, PROTOCOL_NATPMP, GATEWAY_ADDRESS, "11.0.1.1");
+	script.n_checked = script.n_sent;
+	at(&script, HOUR / 2);
+	assert_sent(&script, "1800000 nat-pmp map 4500 as 4500 for 3600",
+		    "1800000 nat-pmp address");
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	end(&script);
+}
+
 /* PCP tells of a mapping that changed (RFC 6887 §14.2), UPnP of one that is gone. */
 static void test_mapping_event(void **state)
 {
@@ -777,6 +795,7 @@ int main(void)
 		cmocka_unit_test(test_address_event),
 		cmocka_unit_test(test_address_lost),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart_does_not_delay),
 		cmocka_unit_test(test_mapping_event),
 		cmocka_unit_test(test_winner_is_gone),
 		cmocka_unit_test(test_winner_in_doubt),
