@@ -309,8 +309,10 @@ void mapping_grant(struct mapper_state *state, struct mapping *mapping, unsigned
 	at->trouble = TROUBLE_NONE;
 	at->result = 0;
 	/* One that lasts for ever is looked after all the same. */
-	schedule_renewal(state, at,
-			 for_ever ? mapping->wish.lifetime * UINT64_C(1000) : life * 1000, now);
+	if (for_ever)
+		life = mapping->wish.lifetime < LIFETIME_LIMIT ? mapping->wish.lifetime
+							       : LIFETIME_LIMIT;
+	schedule_renewal(state, at, life * 1000, now);
 	note_in_ledger(state, mapping, hop);
 }
 

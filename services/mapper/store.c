@@ -101,12 +101,15 @@ static void load_mappings(struct store *store, struct mapper_state *state)
 {
 	cleanup(freep) char *text = load(store, FILE_MAPPINGS, MAPPINGS_FILE_LIMIT);
 	struct ledger_entry entry;
+	unsigned int n = 0;
 	char *rest = NULL;
 
 	for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line;
 	     line = strtok_r(NULL, "\n", &rest)) {
+		n++;
+		/* There may be a nonce in it, by which others could delete the mapping. */
 		if (ledger_parse_line(line, &entry) < 0)
-			log_warning("%s: not a mapping: %s", store->paths[FILE_MAPPINGS], line);
+			log_warning("%s: line %u is no mapping", store->paths[FILE_MAPPINGS], n);
 		else
 			ledger_note(&state->ledger, &entry);
 	}
