@@ -290,6 +290,7 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 			gateway_memory_hint(&state->memory, view->gateway, mapper_state_mac(state)),
 			now);
 	state->orphans_at = now + WISH_GRACE;
+	state->n_orphan_tries = 0;
 	state->was_public = false;
 	state->told_external = (struct in_addr){};
 	forget_outside(state);

@@ -129,6 +129,7 @@ struct mapper_state {
 
 	struct gateway_state gateways[HOPS_LIMIT];
 	uint64_t orphans_at; /* when what nobody asked for again is deleted */
+	unsigned int n_orphan_tries;
 	uint32_t last_id;
 	random_source random;
 	/* As it was told last. */

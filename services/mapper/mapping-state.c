@@ -15,12 +15,13 @@
 /* What lasts less is brief, for no server is to grant less (RFC 6887 §15). After some of that it is
  * asked for longer, and at last not as often as it would take: it costs the gateway, and is of
  * little use to anybody. */
-#define BRIEF_LIFETIME  120 /* s */
-#define BRIEF_FORGOTTEN 600000
-#define BRIEF_SOME      8
-#define BRIEF_MANY      16
-#define BRIEF_GAP       15000
-#define ORPHANS_AGAIN   600000
+#define BRIEF_LIFETIME      120 /* s */
+#define BRIEF_FORGOTTEN     600000
+#define BRIEF_SOME          8
+#define BRIEF_MANY          16
+#define BRIEF_GAP           15000
+#define ORPHANS_AGAIN       600000
+#define ORPHANS_AGAIN_LIMIT (6 * UINT64_C(3600000))
 
 void mapping_free_list(struct mapping **list)
 {
@@ -534,8 +535,9 @@ void mapping_drop_deletion(struct mapper_state *state, struct deletion *deletion
 	if (over)
 		ledger_forget(&state->ledger, entry->gateway, entry->local, entry->transport,
 			      entry->internal_port);
-	else if (!state->finishing && state->orphans_at > now + ORPHANS_AGAIN)
-		state->orphans_at = now + ORPHANS_AGAIN;
+	else if (!state->finishing && state->orphans_at == UINT64_MAX)
+		state->orphans_at = now + gateway_back_off(++state->n_orphan_tries, ORPHANS_AGAIN,
+							   ORPHANS_AGAIN_LIMIT);
 	deletion->id = 0;
 	while (*link != deletion)
 		link = &(*link)->next;
