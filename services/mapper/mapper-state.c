@@ -200,6 +200,8 @@ static void follow_chain(struct mapper_state *state, uint64_t now)
 
 static bool is_busy(const struct mapper_state *state, uint64_t now)
 {
+	if (state->outside_pending)
+		return true;
 	for (unsigned int hop = 0; hop < HOPS_LIMIT; hop++) {
 		const struct gateway_state *gateway = &state->gateways[hop];
 
@@ -249,6 +251,14 @@ void mapper_state_update(struct mapper_state *state, uint64_t now)
 	if (state->was_busy && !is_busy_now)
 		state->checked_at = now;
 	state->was_busy = is_busy_now;
+}
+
+void mapper_state_set_outside_pending(struct mapper_state *state, bool pending, uint64_t now)
+{
+	if (state->outside_pending == pending)
+		return;
+	state->outside_pending = pending;
+	mapper_state_update(state, now);
 }
 
 /* RFC 6281 §4.1: private addresses only; a provider's NAT may speak PCP (RFC 6887 §1). */

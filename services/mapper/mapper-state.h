@@ -138,6 +138,7 @@ struct mapper_state {
 	uint64_t heard_at;            /* an announcement that was acted on */
 	uint64_t checked_at;          /* when the last question was answered; 0: not yet */
 	bool was_busy;
+	bool outside_pending;    /* others than the gateway are being asked */
 	uint64_t checking_until; /* a gateway that was silent gets so long when all is reproved */
 
 	/* What others than the gateway found out in this network; all zero: nothing yet. */
@@ -182,6 +183,8 @@ void mapper_state_note_location(struct mapper_state *state, const char *location
 /* What is known is to be asked for again: after the machine slept, or because somebody wants to
  * know. */
 void mapper_state_reprove(struct mapper_state *state, uint64_t now);
+/* Whether others than the gateway are being asked: all is proven only when they have answered. */
+void mapper_state_set_outside_pending(struct mapper_state *state, bool pending, uint64_t now);
 /* Removes all mappings for good. */
 void mapper_state_finish(struct mapper_state *state, uint64_t now);
 /* Whether the gateway has confirmed or has had its chance. */

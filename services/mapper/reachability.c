@@ -33,6 +33,8 @@ struct reachability {
 	struct in_addr external; /* the gateway's; what is asked now is about it */
 	uint64_t n_restarts;     /* of gateways, when it began */
 
+	bool awaits_servers; /* begun, and not known yet whom to ask */
+
 	struct mapping *mapping; /* for the proof; owned by the state */
 	bool is_proving;
 	uint16_t proven_port;     /* the external one */
@@ -165,6 +167,8 @@ static void on_servers(void *userdata, const struct sockaddr_in *servers, size_t
 		log_warning("cannot ask a STUN server: %s", strerror(-r));
 	/* Also when none answers; who answers clears it. */
 	retry_later(reachability);
+	reachability->awaits_servers = false;
+	reachability->context.on_change(reachability->context.userdata);
 }
 
 static bool has_findings(const struct reachability *reachability)
@@ -210,10 +214,12 @@ void reachability_begin(struct reachability *reachability)
 	reachability->n_failures = 0;
 	reachability->external = state->told_external;
 	reachability->n_restarts = state->counters.gateway_restarts;
-	if (reachability->context.config->use == STUN_USE_NO || !state->network.link)
-		loop_timer_set(reachability->timer, UINT64_MAX);
-	else
+	reachability->awaits_servers =
+		reachability->context.config->use != STUN_USE_NO && state->network.link;
+	if (reachability->awaits_servers)
 		loop_timer_set_delay(reachability->timer, START_DELAY);
+	else
+		loop_timer_set(reachability->timer, UINT64_MAX);
 }
 
 /* Signed in to a zone, or to another one. */
@@ -273,7 +279,7 @@ static unsigned int count_failures(const struct mapping *mapping)
 	return n;
 }
 
-void reachability_follow(struct reachability *reachability)
+static void follow_proof(struct reachability *reachability)
 {
 	const struct mapping *mapping;
 
@@ -310,6 +316,17 @@ void reachability_follow(struct reachability *reachability)
 		release_mapping(reachability);
 		return;
 	}
+}
+
+void reachability_follow(struct reachability *reachability)
+{
+	struct mapper_state *state = reachability->context.state;
+	bool pending;
+
+	follow_proof(reachability);
+	pending = reachability->awaits_servers || reachability->mapping ||
+		  stun_client_is_busy(reachability->client);
+	mapper_state_set_outside_pending(state, pending, now_of(reachability));
 }
 
 const struct stun_client_counters *reachability_counters(const struct reachability *reachability)
