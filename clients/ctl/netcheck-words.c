@@ -92,9 +92,10 @@ struct facts {
 	const char *network_kind, *nat_kind, *protocol, *verified;
 	const char *result_protocol;
 	uint64_t result_code;
-	uint64_t port;
-	bool mapped, failed; /* mappings that are wanted */
-	bool nested;         /* mapped through several routers */
+	uint64_t port, external_port; /* the tunnel's */
+	bool forwarded;               /* by hand, as mapper.conf says */
+	bool mapped, failed;          /* mappings that are wanted */
+	bool nested;                  /* mapped through several routers */
 };
 
 static bool is(const char *word, const char *other)
@@ -114,6 +115,9 @@ static void read_mappings(json_object *mapper, struct facts *facts)
 
 		if (is_tunnel && values_number(values_member(mapping, "internal"), "port"))
 			facts->port = values_number(values_member(mapping, "internal"), "port");
+		if (is_tunnel)
+			facts->external_port =
+				values_number(values_member(mapping, "external"), "port");
 		facts->mapped |= is(state, "mapped");
 		facts->nested |= is(state, "mapped") && values_count(mapping, "hops") > 1;
 		if (!is(state, "failed"))
@@ -124,6 +128,8 @@ static void read_mappings(json_object *mapper, struct facts *facts)
 			text_clean(values_text(mapping, "last_error"), facts->problem);
 	}
 	/* The tunnel's is what counts. */
+	if (!facts->external_port)
+		facts->external_port = facts->port;
 	facts->failed = tunnel_failed || (facts->failed && !facts->mapped);
 }
 
@@ -141,6 +147,7 @@ static void read_facts(json_object *mapper, struct facts *facts)
 	facts->nat_kind = values_text(mapper, "nat_kind");
 	facts->protocol = values_text(mapper, "protocol");
 	facts->verified = values_text(mapper, "verified");
+	facts->forwarded = values_flag(mapper, "forwarded");
 	facts->result_protocol = values_text(result, "protocol");
 	facts->result_code = values_number(result, "code");
 	read_mappings(mapper, facts);
@@ -186,15 +193,23 @@ static void advise_switch(struct netcheck_report *report, const struct facts *fa
 	       facts->gateway);
 }
 
-static void advise_forwarding(struct netcheck_report *report, const struct facts *facts,
-			      const char *otherwise)
+/* Nobody can find that out by asking. */
+#define BY_HAND " Then write \"forwarded = yes\" below [gateway] in /etc/homeward/mapper.conf."
+
+static void advise_port(struct netcheck_report *report, const struct facts *facts,
+			const char *otherwise, const char *then)
 {
 	advise(report,
 	       "%sbelow \"port forwarding\" (or \"virtual server\", \"NAT rules\") forward UDP "
-	       "port "
-	       "%" PRIu64 " to %s, port %" PRIu64 ", and let the router always give this machine "
-	       "that address (\"DHCP reservation\", \"static lease\").",
-	       otherwise, facts->port, facts->local, facts->port);
+	       "port %" PRIu64 " to %s, port %" PRIu64 ", and let the router always give this "
+	       "machine that address (\"DHCP reservation\", \"static lease\").%s",
+	       otherwise, facts->port, facts->local, facts->port, then);
+}
+
+static void advise_forwarding(struct netcheck_report *report, const struct facts *facts,
+			      const char *otherwise)
+{
+	advise_port(report, facts, otherwise, BY_HAND);
 }
 
 static void say_what_works(struct netcheck_report *report)
@@ -241,6 +256,13 @@ static void judge_unmapped(struct netcheck_report *report, const struct facts *f
 	advise_forwarding(report, facts, "Where there is no such switch: ");
 }
 
+static void advise_device_between(struct netcheck_report *report)
+{
+	advise(report, "Between this host and the router is another device that translates "
+		       "addresses. Make it a bridge (\"access point mode\", \"bridge "
+		       "mode\"), or connect this host to the router itself.");
+}
+
 static void advise_refused(struct netcheck_report *report, const struct facts *facts)
 {
 	switch (refusal_of(facts->result_protocol, facts->result_code)) {
@@ -261,9 +283,7 @@ static void advise_refused(struct netcheck_report *report, const struct facts *f
 		       "pages (\"UPnP\", \"port forwarding\"), or restart the router.");
 		break;
 	case REFUSAL_ANOTHER_NAT:
-		advise(report, "Between this host and the router is another device that translates "
-			       "addresses. Make it a bridge (\"access point mode\", \"bridge "
-			       "mode\"), or connect this host to the router itself.");
+		advise_device_between(report);
 		return;
 	case REFUSAL_TAKEN:
 		advise(report,
@@ -298,6 +318,18 @@ static void judge_refused(struct netcheck_report *report, const struct facts *fa
 static void judge_double(struct netcheck_report *report, const struct facts *facts)
 {
 	report->reach = NETCHECK_NO;
+	if (!*facts->external &&
+	    refusal_of(facts->result_protocol, facts->result_code) == REFUSAL_ANOTHER_NAT) {
+		say(report,
+		    "Two devices translate, one behind the other (double NAT): the router %s was "
+		    "asked to forward a port, but sees this host under another address (%s, "
+		    "result %" PRIu64 ").",
+		    facts->gateway, netcheck_protocol_name(facts->result_protocol),
+		    facts->result_code);
+		say_what_works(report);
+		advise_device_between(report);
+		return;
+	}
 	say(report,
 	    "Two routers translate, one behind the other (double NAT): the router %s has the "
 	    "address %s itself, which is not the one that others see%s%s.",
@@ -318,9 +350,9 @@ static void judge_double(struct netcheck_report *report, const struct facts *fac
 	if (*facts->external)
 		advise(report,
 		       "Or forward UDP port %" PRIu64 " in the outer one to %s (\"port "
-		       "forwarding\", \"exposed host\", \"DMZ\"); if it answers PCP, name its "
-		       "address in mapper.conf instead: [gateway] nested.",
-		       facts->port, facts->external);
+		       "forwarding\", \"exposed host\", \"DMZ\")." BY_HAND " If the outer one "
+		       "answers PCP, name its address there instead: [gateway] nested.",
+		       facts->external_port, facts->external);
 }
 
 static void judge_carrier_grade(struct netcheck_report *report, const struct facts *facts)
@@ -359,6 +391,17 @@ static void judge_routed(struct netcheck_report *report, const struct facts *fac
 	advise(report, "In an office or a school, ask whoever runs the network.");
 }
 
+/* Whatever the router says when it is asked. */
+static void judge_by_hand(struct netcheck_report *report, const struct facts *facts)
+{
+	report->reach = NETCHECK_YES;
+	say(report,
+	    "The router %s does not forward ports that can be reached from outside when it is "
+	    "asked, but mapper.conf says that they are forwarded by hand (\"forwarded\" below "
+	    "[gateway]): others are told the address %s. That it is so cannot be tried from here.",
+	    facts->gateway, facts->external);
+}
+
 /* What was tried counts for more than what should be. */
 static void weigh_proof(struct netcheck_report *report, const struct facts *facts)
 {
@@ -393,7 +436,7 @@ static void weigh_proof(struct netcheck_report *report, const struct facts *fact
 	       "Look in the router's pages for a firewall that is set to \"high\" or drops what "
 	       "comes in, restart the router, and look for an update of its software: it says "
 	       "that it forwards, and does not.");
-	advise_forwarding(report, facts, "Or ");
+	advise_port(report, facts, "Or ", "");
 }
 
 /* There is no way to the internet, or none yet. */
@@ -440,7 +483,9 @@ void netcheck_judge(json_object *mapper, struct netcheck_report *ret)
 	if (judge_network(ret, mapper, &facts))
 		return;
 	ret->kind = facts.nat_kind;
-	if (is(facts.nat_kind, "public")) {
+	if (facts.forwarded) {
+		judge_by_hand(ret, &facts);
+	} else if (is(facts.nat_kind, "public")) {
 		judge_public(ret, &facts);
 	} else if (is(facts.nat_kind, "nat")) {
 		judge_mapped(ret, &facts);

@@ -71,6 +71,7 @@ void shown_fill_network(const struct mapper_state *state, struct shown_network *
 		strcpy(shown->gateway_result.protocol, words_protocol(facts.result_protocol));
 		shown->gateway_result.code = facts.result;
 	}
+	shown->forwarded = facts.forwarded.s_addr != 0;
 	show_address(shown->reflexive_address, state->reflexive);
 	show_server(shown->stun_server, sizeof shown->stun_server, &state->stun_server);
 	strcpy(shown->nat_mapping, nat_behaviour_word(state->nat_mapping));
@@ -104,7 +105,7 @@ void shown_fill_mapping(const struct mapper_state *state, const struct mapping *
 	shown->internal = mapping->internal;
 	shown->external = mapping->external;
 	strcpy(shown->protocol, "none");
-	if (mapping->condition == MAPPING_MAPPED)
+	if (mapping->condition == MAPPING_MAPPED && !mapping->by_hand)
 		fill_hops(state, mapping, shown);
 	shown->lifetime = mapping->lifetime;
 	shown->result_code = mapping->result;
@@ -152,6 +153,7 @@ bool shown_compare_networks(const struct shown_network *former, const struct sho
 		SHOWN(shown_network, nat_kind, "NatKind", false),
 		SHOWN(shown_network, protocol, "Protocol", false),
 		SHOWN(shown_network, gateway_result, "GatewayResult", false),
+		SHOWN(shown_network, forwarded, "Forwarded", false),
 		SHOWN(shown_network, reflexive_address, "ReflexiveAddress", false),
 		SHOWN(shown_network, stun_server, "StunServer", false),
 		SHOWN(shown_network, nat_mapping, "NatMapping", false),

@@ -37,6 +37,7 @@ struct shown_network {
 	char nat_kind[24];
 	char protocol[16];
 	struct shown_result gateway_result;
+	int forwarded; /* a boolean, as D-Bus has it */
 	char reflexive_address[INET_ADDRSTRLEN];
 	char stun_server[64];
 	char nat_mapping[32], nat_filtering[32];

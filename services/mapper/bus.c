@@ -81,7 +81,10 @@ static void note_network(struct bus *bus, const struct shown_network *former)
 	if (!strcmp(shown->nat_kind, former->nat_kind) &&
 	    !strcmp(shown->external_address, former->external_address))
 		return;
-	if (!strcmp(shown->nat_kind, "public") || !strcmp(shown->nat_kind, "unmapped"))
+	if (shown->forwarded)
+		timeline_note(timeline, shown->generation, "forwarded by hand at %s",
+			      shown->external_address);
+	else if (!strcmp(shown->nat_kind, "public") || !strcmp(shown->nat_kind, "unmapped"))
 		timeline_note(timeline, shown->generation, "public at %s", shown->external_address);
 	else if (*shown->external_address)
 		timeline_note(timeline, shown->generation, "external address %s",
@@ -557,6 +560,7 @@ static const sd_bus_vtable root_vtable[] = {
 	NETWORK_PROPERTY("GatewayResult", "(su)", get_result, gateway_result),
 	NETWORK_PROPERTY("ReflexiveAddress", "s", bus_property_text, reflexive_address),
 	NETWORK_PROPERTY("StunServer", "s", bus_property_text, stun_server),
+	NETWORK_PROPERTY("Forwarded", "b", NULL, forwarded),
 	NETWORK_PROPERTY("NatMapping", "s", bus_property_text, nat_mapping),
 	NETWORK_PROPERTY("NatFiltering", "s", bus_property_text, nat_filtering),
 	NETWORK_PROPERTY("Verified", "s", bus_property_text, verified),

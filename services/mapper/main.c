@@ -74,6 +74,10 @@ static const struct config_key keys[] = {
 	  .offset = offsetof(struct mapper_config, nested),
 	  .parse = parse_nested,
 	  .expected = "at most three IPv4 addresses of gateways, the nearest first" },
+	{ .section = "gateway",
+	  .key = "forwarded",
+	  .type = CONFIG_BOOLEAN,
+	  .offset = offsetof(struct mapper_config, forwarded) },
 	{ .section = "stun",
 	  .key = "servers",
 	  .type = CONFIG_CUSTOM,
@@ -104,6 +108,11 @@ static bool is_sensible(const struct mapper_config *config)
 {
 	struct captive_url url;
 
+	if (config->forwarded && config->stun.use == STUN_USE_NO) {
+		log_error("[gateway] forwarded: without STUN ([stun] use) the address that others "
+			  "see is not known");
+		return false;
+	}
 	if (!config->captive_check || !*config->captive_check ||
 	    captive_url_read(config->captive_check, &url))
 		return true;

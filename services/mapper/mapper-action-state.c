@@ -32,6 +32,10 @@ static void pass_time(struct mapper_state *state, uint64_t now)
 		state->checking_until = UINT64_MAX;
 		changed = true;
 	}
+	if (now >= state->seen_as_until) {
+		state->seen_as_until = UINT64_MAX;
+		changed = true;
+	}
 	if (changed)
 		mapper_state_update(state, now);
 }
@@ -209,6 +213,8 @@ uint64_t mapper_state_due(const struct mapper_state *state)
 
 	if (state->checking_until < due)
 		due = state->checking_until;
+	if (state->seen_as_until < due)
+		due = state->seen_as_until;
 	for (unsigned int hop = 0; hop < HOPS_LIMIT && state->gateways[hop].begun; hop++) {
 		uint64_t then = gateway_due(&state->gateways[hop]);
 

@@ -11,6 +11,10 @@
 /* Copies of one announcement are heard once. */
 #define ANNOUNCEMENT_GAP 1000
 
+/* A private address is told of ports that are forwarded by hand only if no STUN server answers for
+ * so long. */
+#define REFLEXIVE_PATIENCE 10000
+
 /* When everything is asked anew, silence is an answer after so long. */
 #define CHECK_PATIENCE  2000
 #define RECREATE_SPREAD 5000

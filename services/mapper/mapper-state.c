@@ -19,6 +19,7 @@ void mapper_state_init(struct mapper_state *state, uint64_t generation, random_s
 		.protocols = { PROTOCOL_PCP, PROTOCOL_NATPMP, PROTOCOL_IGD },
 		.orphans_at = UINT64_MAX,
 		.checking_until = UINT64_MAX,
+		.seen_as_until = UINT64_MAX,
 	};
 	for (unsigned int hop = 0; hop < HOPS_LIMIT; hop++)
 		gateway_end(&state->gateways[hop]);
@@ -52,7 +53,8 @@ unsigned int mapper_state_last_hop(const struct mapper_state *state)
 	return last;
 }
 
-bool mapper_state_is_public(const struct mapper_state *state)
+/* Nobody maps, or is to be asked. */
+static bool is_unmapped(const struct mapper_state *state)
 {
 	const struct gateway_state *gateway = &state->gateways[0];
 
@@ -72,6 +74,34 @@ bool mapper_state_is_public(const struct mapper_state *state)
 	return false;
 }
 
+bool mapper_state_may_be_forwarded(const struct mapper_state *state)
+{
+	return state->network.link && state->seen_as.s_addr &&
+	       state->seen_as.s_addr != state->network.address.s_addr;
+}
+
+bool mapper_state_awaits_reflexive(const struct mapper_state *state)
+{
+	return state->seen_as_until != UINT64_MAX;
+}
+
+bool mapper_state_is_forwarded(const struct mapper_state *state)
+{
+	const struct gateway_state *gateway = &state->gateways[mapper_state_last_hop(state)];
+
+	if (!mapper_state_may_be_forwarded(state))
+		return false;
+	if (gateway->winner)
+		return !gateway->external.s_addr || nat_address_is_inside(gateway->external);
+	return is_unmapped(state) || gateway_phase(gateway) == GATEWAY_REFUSED;
+}
+
+bool mapper_state_is_public(const struct mapper_state *state)
+{
+	return is_unmapped(state) && !mapper_state_awaits_reflexive(state) &&
+	       !mapper_state_may_be_forwarded(state);
+}
+
 struct nat_facts mapper_state_facts(const struct mapper_state *state)
 {
 	const struct gateway_state *gateway = &state->gateways[mapper_state_last_hop(state)];
@@ -88,6 +118,8 @@ struct nat_facts mapper_state_facts(const struct mapper_state *state)
 		.filtering = state->nat_filtering,
 		.second_hop = state->second_hop,
 		.verified = state->verified,
+		.by_hand = state->forwarded,
+		.forwarded = mapper_state_is_forwarded(state) ? state->seen_as : (struct in_addr){},
 	};
 
 	/* While others may still say yes, one that said no is not the end. */
@@ -101,6 +133,8 @@ struct in_addr mapper_state_external(const struct mapper_state *state)
 {
 	if (mapper_state_is_public(state))
 		return state->network.address;
+	if (mapper_state_is_forwarded(state))
+		return state->seen_as;
 	return state->gateways[mapper_state_last_hop(state)].external;
 }
 
@@ -239,7 +273,8 @@ void mapper_state_update(struct mapper_state *state, uint64_t now)
 		raise_generation(state);
 	} else if (external.s_addr && state->told_external.s_addr &&
 		   external.s_addr != state->told_external.s_addr) {
-		forget_outside(state);
+		if (!mapper_state_is_forwarded(state))
+			forget_outside(state);
 		raise_generation(state);
 	}
 	state->was_public = is_public;
@@ -304,10 +339,25 @@ void mapper_state_set_network(struct mapper_state *state, const struct network_v
 	state->was_public = false;
 	state->told_external = (struct in_addr){};
 	forget_outside(state);
+	state->seen_as = (struct in_addr){};
+	state->seen_as_until =
+		state->forwarded && view->link && nat_address_is_inside(view->address)
+			? now + REFLEXIVE_PATIENCE
+			: UINT64_MAX;
 	state->heard_at = 0;
 	state->checking_until = UINT64_MAX;
 	state->was_busy = true;
 	raise_generation(state);
+	mapper_state_update(state, now);
+}
+
+void mapper_state_set_reflexive(struct mapper_state *state, struct in_addr reflexive, uint64_t now)
+{
+	state->reflexive = reflexive;
+	if (!state->forwarded || !reflexive.s_addr)
+		return;
+	state->seen_as = reflexive;
+	state->seen_as_until = UINT64_MAX;
 	mapper_state_update(state, now);
 }
 

@@ -7,7 +7,9 @@
  * its speaker's (speaker.h).
  *
  * Where nobody is to be asked, or nobody answered for two seconds, a mapping is the identity and
- * the network counts as public (RFC 6281 §4.1); asking goes on behind that.
+ * the network counts as public (RFC 6281 §4.1); asking goes on behind that. When the owner says
+ * that ports are forwarded by hand (`forwarded`), it is the address that a STUN server sees, with
+ * the port that was wished for.
  *
  * Gateways are a chain: the network's, then those that are configured to be behind it, each of
  * which is asked to forward to what the one before it granted.
@@ -79,6 +81,7 @@ struct mapping {
 	/* What follows from all that (mapping_view). */
 	uint64_t generation; /* what the addresses hold for */
 	enum mapping_condition condition;
+	bool by_hand;                          /* mapped, but by no gateway that was asked */
 	struct sockaddr_in internal, external; /* 0.0.0.0: none */
 	enum trouble trouble;
 	unsigned int result;
@@ -126,6 +129,7 @@ struct mapper_state {
 	struct network_view network;
 	enum mapping_protocol protocols[PROTOCOLS_SPOKEN + 1]; /* in the order of preference */
 	struct in_addr nested[HOPS_LIMIT - 1]; /* behind the network's gateway; 0.0.0.0 ends */
+	bool forwarded;                        /* what no gateway maps is forwarded by hand */
 
 	struct gateway_state gateways[HOPS_LIMIT];
 	uint64_t orphans_at; /* when what nobody asked for again is deleted */
@@ -146,6 +150,10 @@ struct mapper_state {
 	struct in_addr reflexive, second_hop;
 	enum nat_behaviour nat_mapping, nat_filtering;
 	enum nat_verified verified;
+	/* With `forwarded`: the last address that was seen from outside in this network, also when
+	 * nobody sees it any more. While it is waited for, nothing private is told. */
+	struct in_addr seen_as;
+	uint64_t seen_as_until; /* UINT64_MAX: it is not waited for */
 
 	struct mapper_action cancels[CANCELS_LIMIT]; /* to be taken */
 	unsigned int n_cancels;
@@ -178,6 +186,8 @@ bool mapper_state_on_announcement(struct mapper_state *state, struct in_addr sou
 /* A request that could not be sent: it is as if it were lost on its way. */
 void mapper_state_on_unsent(struct mapper_state *state, const struct mapper_action *action,
 			    uint64_t now);
+/* How others see us, 0.0.0.0 when nobody says so any more. */
+void mapper_state_set_reflexive(struct mapper_state *state, struct in_addr reflexive, uint64_t now);
 /* IGD: where the network's gateway describes itself. */
 void mapper_state_note_location(struct mapper_state *state, const char *location);
 /* What is known is to be asked for again: after the machine slept, or because somebody wants to
@@ -200,6 +210,12 @@ void mapper_state_cancel(struct mapper_state *state, unsigned int hop,
 
 /* No translation is known of. */
 bool mapper_state_is_public(const struct mapper_state *state);
+/* What is told of this network is what the owner forwards by hand. */
+bool mapper_state_is_forwarded(const struct mapper_state *state);
+/* Whether that is to be told of a mapping for which no gateway can be reached from outside. */
+bool mapper_state_may_be_forwarded(const struct mapper_state *state);
+/* It is not known yet. */
+bool mapper_state_awaits_reflexive(const struct mapper_state *state);
 /* For nat_kind_decide() and nat_kind_describe(). */
 struct nat_facts mapper_state_facts(const struct mapper_state *state);
 /* What others see; 0.0.0.0 while not known. */

@@ -183,8 +183,9 @@ void words_reason(const struct mapper_state *state, char *text, size_t size)
 			 "page in a browser and log in there.");
 		return;
 	}
-	if (describe_trouble(state, text, size))
-		return;
 	facts = mapper_state_facts(state);
+	/* Where ports are forwarded by hand, no gateway is needed. */
+	if (!facts.forwarded.s_addr && describe_trouble(state, text, size))
+		return;
 	nat_kind_describe(&facts, text, size);
 }

@@ -363,6 +363,7 @@ static int start_state(struct mapper *mapper)
 	if (config->protocols[0])
 		memcpy(state->protocols, config->protocols, sizeof config->protocols);
 	memcpy(state->nested, config->nested, sizeof state->nested);
+	state->forwarded = config->forwarded;
 	store_load(mapper->store, state, mapper_now(mapper));
 	return speakers_new(daemon_loop(mapper->daemon), on_event, mapper, &mapper->speakers);
 }

@@ -13,6 +13,7 @@ struct mapper_config {
 	/* In the order of preference, PROTOCOL_NONE ends; none at all: as it is by itself. */
 	enum mapping_protocol protocols[PROTOCOLS_SPOKEN + 1];
 	struct in_addr nested[HOPS_LIMIT - 1]; /* 0.0.0.0 ends */
+	bool forwarded;                        /* by hand, what no gateway maps */
 	struct stun_config stun;
 	char *captive_check; /* a URL (captive-wire.h); NULL or empty: nothing is asked for */
 };

@@ -615,6 +615,38 @@ static void view_hops(const struct mapper_state *state, struct mapping *mapping)
 				   : mapping->hops[last].trouble;
 }
 
+/* The port that the owner forwards to ours, or to what the nearer gateway granted. */
+static void view_by_hand(const struct mapper_state *state, struct mapping *mapping)
+{
+	bool is_mapped = mapping->condition == MAPPING_MAPPED, was_by_hand = mapping->by_hand;
+
+	mapping->by_hand = false;
+	if (is_mapped && !nat_address_is_inside(mapping->external.sin_addr))
+		return;
+	if (mapper_state_awaits_reflexive(state)) {
+		mapping->external = (struct sockaddr_in){ .sin_family = AF_INET };
+		mapping->condition = MAPPING_PENDING;
+		mapping->trouble = TROUBLE_NONE;
+		return;
+	}
+	if (!mapper_state_may_be_forwarded(state))
+		return;
+	/* A gateway that may be about to map it is waited for, but not each time that it is asked
+	 * again. */
+	if (mapping->condition == MAPPING_PENDING && !was_by_hand &&
+	    (!mapper_state_is_forwarded(state) ||
+	     state->gateways[mapper_state_last_hop(state)].winner))
+		return;
+	mapping->condition = MAPPING_MAPPED;
+	mapping->trouble = TROUBLE_NONE;
+	mapping->by_hand = !is_mapped;
+	mapping->external.sin_addr = state->seen_as;
+	if (!is_mapped)
+		mapping->external.sin_port = mapping->wish.external_port
+						     ? htons(mapping->wish.external_port)
+						     : mapping->internal.sin_port;
+}
+
 void mapping_view(struct mapper_state *state, struct mapping *mapping)
 {
 	mapping->generation = state->generation;
@@ -625,14 +657,18 @@ void mapping_view(struct mapper_state *state, struct mapping *mapping)
 	mapping->trouble = TROUBLE_NONE;
 	mapping->result = 0;
 	mapping->condition = MAPPING_PENDING;
-	if (!state->network.link)
+	if (!state->network.link) {
+		mapping->by_hand = false;
 		return;
+	}
 	mapping->internal.sin_addr = state->network.address;
 	mapping->internal.sin_port = htons(mapping->wish.internal_port);
 	if (mapper_state_is_public(state)) {
+		mapping->by_hand = false;
 		mapping->external = mapping->internal;
 		mapping->condition = MAPPING_PUBLIC;
 		return;
 	}
 	view_hops(state, mapping);
+	view_by_hand(state, mapping);
 }

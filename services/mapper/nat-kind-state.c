@@ -82,12 +82,12 @@ static bool is_refusal(enum trouble trouble)
 	case TROUBLE_OUT_OF_RESOURCES:
 	case TROUBLE_UNSUPPORTED_OPERATION:
 	case TROUBLE_UNKNOWN_RESULT:
-	case TROUBLE_ADDRESS_MISMATCH:
 	case TROUBLE_CONFLICT:
 		return true;
 	case TROUBLE_NONE:
 	case TROUBLE_SILENT:
 	case TROUBLE_NOT_SUPPORTED:
+	case TROUBLE_ADDRESS_MISMATCH:
 	case TROUBLE_DOUBLE_NAT:
 	case TROUBLE_EXPIRED:
 	case TROUBLE_MALFORMED:
@@ -140,7 +140,8 @@ enum nat_kind nat_kind_decide(const struct nat_facts *facts)
 		return NAT_PUBLIC;
 	if (facts->protocol != PROTOCOL_NONE && facts->external.s_addr)
 		return decide_by_external(facts);
-	if (has_hidden_address(facts))
+	/* A NAT stands between us and the gateway that answered (RFC 6887 §8.1, §16.4). */
+	if (has_hidden_address(facts) || facts->trouble == TROUBLE_ADDRESS_MISMATCH)
 		return facts->second_hop.s_addr && nat_address_is_shared(facts->second_hop)
 			       ? NAT_CARRIER_GRADE
 			       : NAT_DOUBLE;
@@ -198,6 +199,26 @@ static const char *protocol_name(enum mapping_protocol protocol)
 	return "a mapping protocol";
 }
 
+/* After the advice to forward by hand: where that is to be told of; and a full stop. */
+static void add_by_hand(const struct nat_facts *facts, struct text *text)
+{
+	if (!facts->by_hand)
+		add(text, " and say so by `forwarded = yes` below [gateway] in mapper.conf.");
+	else
+		add(text, ". mapper.conf says that this is done, but no STUN server tells which "
+			  "address others see: name one at `servers` below [stun] there.");
+}
+
+static void describe_by_hand(const struct nat_facts *facts, struct text *text)
+{
+	add(text,
+	    "The router %s maps nothing that can be reached from outside, but mapper.conf "
+	    "says that ports are forwarded by hand (`forwarded` below [gateway]). So others "
+	    "are told the address that a STUN server sees, %s, with the port that was asked "
+	    "for.",
+	    as_text(facts->gateway).text, as_text(facts->forwarded).text);
+}
+
 #define SWITCH_ON "Switch on port mapping (PCP, NAT-PMP or UPnP) in the pages of the router"
 
 static void describe_public(const struct nat_facts *facts, struct text *text)
@@ -236,7 +257,8 @@ static void describe_unmapped(const struct nat_facts *facts, struct text *text)
 		add(text,
 		    " It uses another port for each other host, so nobody can be told where to "
 		    "send to.");
-	add(text, " " SWITCH_ON ", or forward homeward's UDP port to this machine there.");
+	add(text, " " SWITCH_ON ", or forward homeward's UDP port to this machine there");
+	add_by_hand(facts, text);
 }
 
 static void describe_refusal(const struct nat_facts *facts, struct text *text)
@@ -255,11 +277,6 @@ static void describe_refusal(const struct nat_facts *facts, struct text *text)
 		add(text, "it has no room for another mapping. Remove old ones in its pages, or "
 			  "restart it.");
 		return;
-	case TROUBLE_ADDRESS_MISMATCH:
-		add(text, "it sees this machine under another address, so another NAT is between "
-			  "the two. Connect this machine to the router itself, or make the device "
-			  "between them a bridge (access point mode).");
-		return;
 	case TROUBLE_CONFLICT:
 		add(text, "another machine has the port. Remove that mapping in the router's "
 			  "pages.");
@@ -273,6 +290,7 @@ static void describe_refusal(const struct nat_facts *facts, struct text *text)
 	case TROUBLE_NOT_SUPPORTED:
 	case TROUBLE_UNSUPPORTED_OPERATION:
 	case TROUBLE_UNKNOWN_RESULT:
+	case TROUBLE_ADDRESS_MISMATCH:
 	case TROUBLE_DOUBLE_NAT:
 	case TROUBLE_EXPIRED:
 	case TROUBLE_MALFORMED:
@@ -286,6 +304,14 @@ static void describe_refusal(const struct nat_facts *facts, struct text *text)
 static void describe_double(const struct nat_facts *facts, struct text *text)
 {
 	add(text, "Double NAT: the router %s ", as_text(facts->gateway).text);
+	if (facts->trouble == TROUBLE_ADDRESS_MISMATCH && !facts->external.s_addr) {
+		add(text,
+		    "answers %s, but sees this machine under another address (result %u): another "
+		    "NAT is between the two. Connect this machine to the router itself, or make "
+		    "the device between them a bridge (access point mode).",
+		    protocol_name(facts->result_protocol), facts->result);
+		return;
+	}
 	if (!facts->external.s_addr)
 		add(text,
 		    "says that it has no address of its own from its provider, but others see %s: "
@@ -327,7 +353,8 @@ static void describe_routed(const struct nat_facts *facts, struct text *text)
 	    "addresses are translated. ",
 	    as_text(facts->gateway).text, as_text(facts->second_hop).text);
 	add(text, "Connect this machine to the outer router, make the inner one a bridge, or have "
-		  "homeward's UDP port forwarded to this machine.");
+		  "homeward's UDP port forwarded to this machine");
+	add_by_hand(facts, text);
 }
 
 static void describe_unknown(const struct nat_facts *facts, struct text *text)
@@ -345,6 +372,10 @@ void nat_kind_describe(const struct nat_facts *facts, char *data, size_t size)
 
 	if (size)
 		data[0] = 0;
+	if (facts->forwarded.s_addr) {
+		describe_by_hand(facts, &text);
+		return;
+	}
 	switch (nat_kind_decide(facts)) {
 	case NAT_UNKNOWN:
 		describe_unknown(facts, &text);

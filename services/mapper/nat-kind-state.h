@@ -27,6 +27,10 @@ struct nat_facts {
 	/* The router behind the default router; 0.0.0.0: not known. */
 	struct in_addr second_hop;
 	enum nat_verified verified;
+	/* The owner says that ports are forwarded by hand; and the address that others are told for
+	 * that, 0.0.0.0: another one, or none. */
+	bool by_hand;
+	struct in_addr forwarded;
 };
 
 enum nat_kind nat_kind_decide(const struct nat_facts *facts);

@@ -16,8 +16,10 @@
 /* Nobody knew a server, or none answered: resolvers may be late, and so may the zone. */
 #define RETRY_FIRST 30000
 #define RETRY_LIMIT 3600000
-#define LABEL       "proof"
-#define OURSELVES   "org.homeward.Mapper1"
+/* No gateway tells when an address changes at which ports are forwarded by hand. */
+#define FORWARDED_EVERY 300000
+#define LABEL           "proof"
+#define OURSELVES       "org.homeward.Mapper1"
 /* The shortest that gateways like; it is released when the proof is over. */
 #define LIFETIME       120 /* s */
 #define FAILURES_LIMIT 3   /* in a row */
@@ -104,13 +106,13 @@ static void take_findings(struct reachability *reachability)
 
 	note_findings(reachability, findings);
 	state->stun_server = findings->server;
-	state->reflexive = findings->reflexive.sin_addr;
 	state->second_hop = findings->second_hop;
 	state->nat_mapping = findings->mapping;
 	state->nat_filtering = findings->filtering;
 	/* While it is proved again, the last proof stands. */
 	if (findings->verified != NAT_VERIFIED_UNKNOWN)
 		state->verified = findings->verified;
+	mapper_state_set_reflexive(state, findings->reflexive.sin_addr, now_of(reachability));
 }
 
 /* The gateway has another address than when it began: it is to begin again. */
@@ -134,6 +136,11 @@ static bool was_disturbed(const struct reachability *reachability)
 	       stun_client_is_busy(reachability->client);
 }
 
+static bool has_findings(const struct reachability *reachability)
+{
+	return stun_client_findings(reachability->client)->server.sin_addr.s_addr;
+}
+
 static void on_findings(void *userdata)
 {
 	struct reachability *reachability = userdata;
@@ -150,8 +157,11 @@ static void on_findings(void *userdata)
 		note_proven(reachability);
 		release_mapping(reachability);
 	}
-	if (stun_client_findings(reachability->client)->server.sin_addr.s_addr)
+	if (has_findings(reachability)) {
 		reachability->n_failures = 0;
+		if (mapper_state_is_forwarded(reachability->context.state))
+			loop_timer_set_delay(reachability->timer, FORWARDED_EVERY);
+	}
 	reachability->context.on_change(reachability->context.userdata);
 }
 
@@ -171,11 +181,6 @@ static void on_servers(void *userdata, const struct sockaddr_in *servers, size_t
 	reachability->context.on_change(reachability->context.userdata);
 }
 
-static bool has_findings(const struct reachability *reachability)
-{
-	return stun_client_findings(reachability->client)->server.sin_addr.s_addr;
-}
-
 /* Nobody says any more what they said at the time. */
 static void forget_findings(struct reachability *reachability)
 {
@@ -193,8 +198,11 @@ static void on_timer(void *userdata)
 {
 	struct reachability *reachability = userdata;
 
-	if (has_findings(reachability))
+	if (has_findings(reachability)) {
+		if (mapper_state_is_forwarded(reachability->context.state))
+			reachability_begin(reachability);
 		return;
+	}
 	if (reachability->n_failures > 0)
 		forget_findings(reachability);
 	release_mapping(reachability);
@@ -245,6 +253,9 @@ static bool wants_proof(const struct reachability *reachability)
 
 	if (state->finishing || !has_findings(reachability) ||
 	    !stun_client_port(reachability->client))
+		return false;
+	/* The ports that somebody forwards by hand are not the proof's. */
+	if (facts.forwarded.s_addr)
 		return false;
 	if (facts.protocol == PROTOCOL_NONE && nat_kind_decide(&facts) != NAT_PUBLIC)
 		return false;

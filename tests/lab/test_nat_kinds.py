@@ -4,7 +4,7 @@ what a gateway maps is reached."""
 import pytest
 
 from homeward_lab import wait_until
-from homeward_lab.mappings import Caller
+from homeward_lab.mappings import Caller, arrives, mapping, wait_mapping
 
 ZONE = "members.example.org"
 FIRST, SECOND = "11.0.0.53", "11.0.0.54"
@@ -251,6 +251,79 @@ def test_routed(host, make_gateway, make_server):
     start(host)
     seen = wait_for(host, NatKind="routed", ReflexiveAddress=outer.wan_address)
     assert f"the next router behind it, {outer.lan_address}" in seen["Reason"]
+
+
+# What is forwarded by hand.
+
+BY_HAND = "[gateway]\nforwarded = yes\n" + ASK
+
+
+def forward_by_hand(gateway, inside, port=4500):
+    """As its owner does it in its pages."""
+    gateway.run("nft add table ip byhand\n"
+                "nft 'add chain ip byhand prerouting { type nat hook prerouting priority dstnat; }'\n"
+                f"nft add rule ip byhand prerouting iifname wan udp dport {port} dnat to {inside}\n"
+                "nft insert rule inet lab forward ct status dnat accept\n")
+
+
+@pytest.mark.parametrize("kind", ("plain", "symmetric", "refusing"))
+def test_forwarded_by_hand(host, make_host, make_gateway, make_server, kind):
+    """No protocol, or one that refuses: the address that others see is told, never the private one, and it is reached."""
+    gateway = make_gateway("A", 1, kind=kind)
+    make_server(gateway.internet)
+    host.move(gateway)
+    forward_by_hand(gateway, host.address)
+    start(host, BY_HAND)
+    caller = Caller(host)
+    path = caller.add()
+    told = set()
+
+    def is_mapped():
+        seen = mapping(host, path)
+        told.add(tuple(seen["External"]))
+        return seen["State"] == "mapped" and seen
+    seen = wait_until(is_mapped, 30, "the mapping")
+    assert told <= {("", 0), (gateway.wan_address, 4500)}
+    assert (seen["External"], seen["Protocol"], seen["Gateway"]) == ((gateway.wan_address, 4500), "none", "")
+    assert (seen["LastError"], seen["Hops"], seen["Expires"]) == ("", [], 0)
+    every = wait_for(host, NatKind="refused" if kind == "refusing" else "unmapped", Forwarded=True,
+                     ExternalAddress=gateway.wan_address, Reason=says("forwarded by hand"))
+    assert seen["Generation"] == every["NetworkGeneration"] == 1
+    stranger = make_host("stranger", bus=False)
+    stranger.attach_internet(gateway.internet, "11.0.9.9")
+    assert arrives(stranger, tuple(seen["External"]), host, 4500)
+    # The provider gives another address, and somebody asks.
+    gateway.change_address("11.0.1.77")
+    wait_until(lambda: checked(host), 20, "Check()", every=0.5)
+    wait_for(host, ExternalAddress="11.0.1.77", NetworkGeneration=2)
+    wait_mapping(host, path, "mapped", ("11.0.1.77", 4500))
+    assert arrives(stranger, ("11.0.1.77", 4500), host, 4500)
+    # Its owner switches a protocol on.
+    gateway.set_protocols((NATPMP,), kind="igd")
+    wait_for(host, timeout=60, NatKind="nat", Forwarded=False, ExternalAddress="11.0.1.77")
+    wait_until(lambda: mapping(host, path)["Protocol"] == NATPMP, 20)
+    assert mapping(host, path)["External"] == ("11.0.1.77", 4500)
+    caller.leave()
+
+
+def test_forwarded_by_hand_twice(host, make_host, make_gateway, make_server):
+    """The inner router answers that it has no usable address, so its owner sets both by hand."""
+    outer = make_gateway("outer", 1, kind="plain")
+    inner = make_gateway("inner", 2, internet=outer)
+    make_server(outer.internet)
+    host.move(inner)
+    forward_by_hand(inner, host.address)
+    forward_by_hand(outer, inner.wan_address)
+    start(host, BY_HAND)
+    caller = Caller(host)
+    path = caller.add()
+    seen = wait_mapping(host, path, "mapped", (outer.wan_address, 4500))
+    assert (seen["Protocol"], seen["LastError"]) == ("none", "")
+    wait_for(host, NatKind="double-nat", Forwarded=True, ExternalAddress=outer.wan_address, Verified="unknown")
+    stranger = make_host("stranger", bus=False)
+    stranger.attach_internet(outer.internet, "11.0.9.9")
+    assert arrives(stranger, (outer.wan_address, 4500), host, 4500)
+    caller.leave()
 
 
 # Servers.

@@ -615,6 +615,189 @@ static void test_double_nat(void **state)
 }
 
 /* A reason to look again, once for all its copies, and from the gateway only. */
+/* What a STUN server says, and what the daemon does then. */
+static void see_as(struct script *script, const char *address)
+{
+	mapper_state_set_reflexive(&script->state, (struct in_addr){ inet_addr(address) },
+				   script->now);
+	take_actions(script);
+}
+
+static struct mapping *begin_forwarded(struct script *script)
+{
+	struct mapping *tunnel;
+
+	begin(script);
+	script->state.forwarded = true;
+	tunnel = wish(script, "tunnel", 4500);
+	arrive(script, "192.168.1.10", "192.168.1.1");
+	return tunnel;
+}
+
+static void assert_external(struct script *script, const char *expected)
+{
+	assert_string_equal(inet_ntoa(mapper_state_external(&script->state)), expected);
+}
+
+/* Nobody maps: the address that others see, at once and without the private one before. */
+static void test_forwarded(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_forwarded(&script), *wished;
+
+	wished = wish(&script, "other", 4600);
+	wished->wish.external_port = 4700;
+	at(&script, 300);
+	see_as(&script, "11.0.1.1");
+	/* The gateway has its time. */
+	assert_mapping(tunnel, "pending", NOTHING);
+	at(&script, 2000);
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	assert_mapping(wished, "mapped", "11.0.1.1", 4700);
+	assert_true(tunnel->by_hand);
+	assert_external(&script, "11.0.1.1");
+	assert_words(&script, "ready", "unmapped");
+	assert_int_equal(script.state.generation, 1);
+	/* Asked again and again, by us or the daemon: nothing changes. */
+	at(&script, HOUR);
+	mapper_state_reprove(&script.state, script.now);
+	at(&script, HOUR + 10);
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	/* Nobody sees us any more: what was seen last stays. */
+	see_as(&script, "0.0.0.0");
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	assert_int_equal(script.state.generation, 1);
+	/* Another address of the router. */
+	see_as(&script, "11.0.1.77");
+	assert_mapping(tunnel, "mapped", "11.0.1.77", 4500);
+	assert_int_equal(script.state.generation, 2);
+	assert_int_equal(tunnel->generation, 2);
+	assert_int_equal(script.state.reflexive.s_addr, inet_addr("11.0.1.77"));
+	/* In another network nothing is known of it. */
+	arrive(&script, "192.168.2.10", "192.168.2.1");
+	assert_mapping(tunnel, "pending", NOTHING);
+	assert_external(&script, "0.0.0.0");
+	at(&script, script.now + 9999);
+	assert_mapping(tunnel, "pending", NOTHING);
+	end(&script);
+}
+
+static void test_forwarded_without_stun(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_forwarded(&script);
+
+	at(&script, 9999);
+	assert_mapping(tunnel, "pending", NOTHING);
+	at(&script, 10000);
+	assert_mapping(tunnel, "public", "192.168.1.10", 4500);
+	assert_int_equal(script.state.generation, 1);
+	/* Somebody may have acted on that. */
+	at(&script, 30000);
+	see_as(&script, "11.0.1.1");
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	assert_int_equal(script.state.generation, 2);
+	see_as(&script, "0.0.0.0");
+	at(&script, HOUR);
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	assert_int_equal(script.state.generation, 2);
+	end(&script);
+}
+
+/* It is nothing to wait for where the address is public, nor anything to tell where it is seen as
+ * it is. */
+static void test_forwarded_is_for_private_networks(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_forwarded(&script);
+
+	arrive(&script, "11.0.9.9", "11.0.0.1");
+	assert_mapping(tunnel, "public", "11.0.9.9", 4500);
+	see_as(&script, "11.0.9.9");
+	assert_mapping(tunnel, "public", "11.0.9.9", 4500);
+	assert_false(mapper_state_is_forwarded(&script.state));
+	arrive(&script, "192.168.1.10", NULL);
+	see_as(&script, "192.168.1.10");
+	assert_mapping(tunnel, "public", "192.168.1.10", 4500);
+	assert_int_equal(script.state.generation, 3);
+	/* And nobody asked for it here. */
+	script.state.forwarded = false;
+	arrive(&script, "192.168.1.10", NULL);
+	assert_mapping(tunnel, "public", "192.168.1.10", 4500);
+	see_as(&script, "11.0.1.1");
+	assert_mapping(tunnel, "public", "192.168.1.10", 4500);
+	end(&script);
+}
+
+/* One that refuses, also after it told its address, and is asked again. */
+static void test_forwarded_past_a_refusal(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_forwarded(&script);
+
+	script.state.protocols[0] = PROTOCOL_NATPMP;
+	script.state.protocols[1] = PROTOCOL_NONE;
+	arrive(&script, "192.168.1.10", "192.168.1.1");
+	answer(&script, PROTOCOL_NATPMP, GATEWAY_PROBE, "11.0.1.1");
+	refuse(&script, PROTOCOL_NATPMP, GATEWAY_MAP, TROUBLE_REFUSED, 2);
+	assert_mapping(tunnel, "pending", NOTHING);
+	at(&script, 300);
+	see_as(&script, "11.0.1.1");
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	assert_words(&script, "ready", "refused");
+	for (unsigned int i = 0; i < 5; i++) {
+		while (!find_asked(&script, PROTOCOL_NATPMP, GATEWAY_PROBE))
+			at(&script, script.now + 1000);
+		answer(&script, PROTOCOL_NATPMP, GATEWAY_PROBE, "11.0.1.1");
+		assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+		assert_true(tunnel->by_hand);
+		refuse(&script, PROTOCOL_NATPMP, GATEWAY_MAP, TROUBLE_REFUSED, 2);
+		assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	}
+	/* Its owner allows it. */
+	while (!find_asked(&script, PROTOCOL_NATPMP, GATEWAY_PROBE))
+		at(&script, script.now + 1000);
+	answer(&script, PROTOCOL_NATPMP, GATEWAY_PROBE, "11.0.1.1");
+	grant(&script, PROTOCOL_NATPMP, 4501, NULL, 3600);
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4501);
+	assert_false(tunnel->by_hand);
+	assert_int_equal(script.state.generation, 2);
+	end(&script);
+}
+
+/* The nearer router maps, the farther one is set by hand. */
+static void test_forwarded_behind_the_gateway(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_forwarded(&script);
+
+	grant(&script, PROTOCOL_PCP, 4501, "192.168.178.20", 3600);
+	assert_mapping(tunnel, "pending", NOTHING);
+	at(&script, 300);
+	see_as(&script, "11.0.1.1");
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4501);
+	assert_false(tunnel->by_hand);
+	assert_external(&script, "11.0.1.1");
+	assert_words(&script, "ready", "double-nat");
+	assert_int_equal(tunnel->trouble, TROUBLE_NONE);
+	end(&script);
+}
+
+/* One that maps has the say. */
+static void test_forwarded_and_mapped(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_forwarded(&script);
+
+	grant(&script, PROTOCOL_PCP, 4501, "11.0.1.1", 3600);
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4501);
+	see_as(&script, "11.0.1.1");
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4501);
+	assert_false(mapper_state_is_forwarded(&script.state));
+	assert_int_equal(script.state.generation, 1);
+	end(&script);
+}
+
 static void test_announcement_wakes(void **state)
 {
 	struct script script;
@@ -840,6 +1023,12 @@ int main(void)
 		cmocka_unit_test(test_winner_in_doubt),
 		cmocka_unit_test(test_gateway_falls_silent),
 		cmocka_unit_test(test_double_nat),
+		cmocka_unit_test(test_forwarded),
+		cmocka_unit_test(test_forwarded_without_stun),
+		cmocka_unit_test(test_forwarded_is_for_private_networks),
+		cmocka_unit_test(test_forwarded_past_a_refusal),
+		cmocka_unit_test(test_forwarded_behind_the_gateway),
+		cmocka_unit_test(test_forwarded_and_mapped),
 		cmocka_unit_test(test_announcement_wakes),
 		cmocka_unit_test(test_reprove),
 		cmocka_unit_test(test_reprove_mute),

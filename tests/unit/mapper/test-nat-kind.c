@@ -113,7 +113,6 @@ static void test_refused(void **state)
 		{ TROUBLE_REFUSED, "(result 2): port mapping is switched off" },
 		{ TROUBLE_NETWORK_FAILURE, "no address from its provider" },
 		{ TROUBLE_OUT_OF_RESOURCES, "no room" },
-		{ TROUBLE_ADDRESS_MISMATCH, "another NAT is between" },
 		{ TROUBLE_CONFLICT, "another machine has the port" },
 		{ TROUBLE_UNSUPPORTED_OPERATION, "Update its software" },
 		{ TROUBLE_UNKNOWN_RESULT, "Update its software" },
@@ -196,6 +195,36 @@ static void test_routed(void **state)
 }
 
 /* Of whatever size the buffer is. */
+/* PCP 12: the gateway that answers is not the next one that translates. */
+static void test_mismatch(void **state)
+{
+	struct nat_facts facts = silent_home();
+
+	facts.trouble = TROUBLE_ADDRESS_MISMATCH;
+	facts.result_protocol = PROTOCOL_PCP;
+	facts.result = 12;
+	assert_kind(&facts, NAT_DOUBLE, "under another address (result 12)");
+	assert_kind(&facts, NAT_DOUBLE, "access point mode");
+	facts.second_hop = address("100.64.0.1");
+	assert_kind(&facts, NAT_CARRIER_GRADE, "Ask the provider");
+}
+
+static void test_by_hand(void **state)
+{
+	struct nat_facts facts = silent_home();
+
+	assert_kind(&facts, NAT_UNMAPPED, "`forwarded = yes` below [gateway]");
+	facts.by_hand = true;
+	assert_kind(&facts, NAT_UNMAPPED, "no STUN server tells");
+	facts.reflexive = facts.forwarded = address("203.0.113.5");
+	assert_kind(&facts, NAT_UNMAPPED, "forwarded by hand");
+	assert_kind(&facts, NAT_UNMAPPED, "203.0.113.5");
+	facts.second_hop = address("10.0.0.1");
+	assert_kind(&facts, NAT_ROUTED, "forwarded by hand");
+	facts.trouble = TROUBLE_REFUSED;
+	assert_kind(&facts, NAT_REFUSED, "forwarded by hand");
+}
+
 static void test_room(void **state)
 {
 	struct nat_facts facts = home();
@@ -219,6 +248,7 @@ int main(void)
 		cmocka_unit_test(test_mapped),        cmocka_unit_test(test_unmapped),
 		cmocka_unit_test(test_refused),       cmocka_unit_test(test_double),
 		cmocka_unit_test(test_carrier_grade), cmocka_unit_test(test_routed),
+		cmocka_unit_test(test_mismatch),      cmocka_unit_test(test_by_hand),
 		cmocka_unit_test(test_room),
 	};
 
