@@ -273,7 +273,7 @@ static void on_deletion(struct mapper_state *state, struct deletion *deletion, e
 
 	switch (trouble) {
 	case TROUBLE_NONE:
-		state->counters.mappings_removed++;
+		state->counters.mappings_removed += !deletion->perhaps;
 		break;
 	case TROUBLE_SILENT:
 	case TROUBLE_NETWORK_FAILURE:

@@ -437,7 +437,7 @@ bool mapper_state_finished(const struct mapper_state *state)
 		return false;
 	for (const struct deletion *deletion = state->deletions; deletion;
 	     deletion = deletion->next)
-		if (state->gateways[deletion->hop].winner)
+		if (state->gateways[deletion->hop].winner && !(deletion->perhaps && deletion->id))
 			return false;
 	return true;
 }

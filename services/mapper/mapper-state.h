@@ -63,6 +63,7 @@ struct mapping_hop {
 	unsigned int n_brief;    /* grants that were for little, or gone soon */
 	enum trouble trouble;
 	unsigned int result;
+	bool pcp_may_have_it; /* it was asked for by PCP, which did not say no */
 	bool have_nonce;
 	uint8_t nonce[SPEAKER_NONCE_SIZE];
 };
@@ -95,7 +96,8 @@ struct deletion {
 	struct deletion *next;
 	unsigned int hop;
 	struct ledger_entry entry;
-	uint32_t id; /* of the request under way; 0: none */
+	bool perhaps; /* besides the one that is known: nobody waits for it */
+	uint32_t id;  /* of the request under way; 0: none */
 };
 
 struct mapper_counters {

@@ -202,6 +202,7 @@ void mapping_begin_request(struct mapper_state *state, struct mapping *mapping, 
 	memcpy(ret->nonce, at->nonce, sizeof ret->nonce);
 	memcpy(ret->label, mapping->wish.label, sizeof ret->label);
 	at->asked = true;
+	at->pcp_may_have_it |= protocol == PROTOCOL_PCP;
 	at->protocol = protocol;
 	at->internal_port = ret->internal_port;
 	at->id = id;
@@ -323,6 +324,8 @@ void mapping_fail(struct mapper_state *state, struct mapping *mapping, unsigned 
 	struct mapping_hop *at = &mapping->hops[hop];
 	uint64_t wait;
 
+	if (at->protocol == PROTOCOL_PCP)
+		at->pcp_may_have_it = false;
 	at->id = 0;
 	at->give_up_at = UINT64_MAX;
 	at->trouble = trouble;
@@ -406,13 +409,14 @@ static bool same_internal(const struct mapping *mapping, const struct mapping_wi
 }
 
 static void add_deletion(struct mapper_state *state, unsigned int hop,
-			 const struct ledger_entry *entry)
+			 const struct ledger_entry *entry, bool perhaps)
 {
 	struct deletion **last = &state->deletions;
 	unsigned int n = 0;
 
 	for (; *last; last = &(*last)->next, n++)
-		if ((*last)->hop == hop && (*last)->entry.transport == entry->transport &&
+		if ((*last)->hop == hop && (*last)->perhaps == perhaps &&
+		    (*last)->entry.transport == entry->transport &&
 		    (*last)->entry.internal_port == entry->internal_port)
 			break;
 	/* One is enough; and who changes wishes faster than a gateway answers lets mappings run out
@@ -424,6 +428,7 @@ static void add_deletion(struct mapper_state *state, unsigned int hop,
 		return;
 	(*last)->hop = hop;
 	(*last)->entry = *entry;
+	(*last)->perhaps = perhaps;
 }
 
 /* What gateways know or may know of this mapping is to be forgotten. */
@@ -444,7 +449,13 @@ static void delete_everywhere(struct mapper_state *state, const struct mapping *
 			continue;
 		memcpy(entry.nonce, at->nonce, sizeof entry.nonce);
 		memcpy(entry.label, mapping->wish.label, sizeof entry.label);
-		add_deletion(state, hop, &entry);
+		add_deletion(state, hop, &entry, false);
+		/* Its answer may have been lost before another protocol won. Where both write into
+		 * one table this deletes nothing, for now there is nothing left of ours. */
+		if (at->pcp_may_have_it && at->protocol != PROTOCOL_PCP) {
+			entry.protocol = PROTOCOL_PCP;
+			add_deletion(state, hop, &entry, true);
+		}
 	}
 }
 
@@ -511,7 +522,7 @@ void mapping_delete_orphans(struct mapper_state *state)
 			if (entry->gateway.s_addr == gateway->place.address.s_addr &&
 			    entry->local.s_addr == gateway->place.seen_as.s_addr &&
 			    !is_wanted(state, hop, entry->transport, entry->internal_port))
-				add_deletion(state, hop, entry);
+				add_deletion(state, hop, entry, false);
 		}
 	}
 }
@@ -531,11 +542,12 @@ void mapping_drop_deletion(struct mapper_state *state, struct deletion *deletion
 {
 	struct deletion **link = &state->deletions;
 	const struct ledger_entry *entry = &deletion->entry;
+	bool is_noted = !deletion->perhaps; /* in the ledger */
 
-	if (over)
+	if (is_noted && over)
 		ledger_forget(&state->ledger, entry->gateway, entry->local, entry->transport,
 			      entry->internal_port);
-	else if (!state->finishing && state->orphans_at == UINT64_MAX)
+	else if (is_noted && !state->finishing && state->orphans_at == UINT64_MAX)
 		state->orphans_at = now + gateway_back_off(++state->n_orphan_tries, ORPHANS_AGAIN,
 							   ORPHANS_AGAIN_LIMIT);
 	deletion->id = 0;

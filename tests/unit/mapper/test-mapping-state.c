@@ -188,6 +188,38 @@ static void test_release_of_what_is_asked_for(void **state)
 }
 
 /* Silence ends a deletion, but not what is known of the mapping: we may come back. */
+/* PCP's answer was lost and NAT-PMP won: while the mapping is wanted, nothing is deleted that may
+ * be one and the same; in the end, whatever the gateway has. */
+static void test_release_of_what_pcp_may_have(void **state)
+{
+	struct script script;
+	struct mapping *tunnel;
+
+	for (unsigned int answered = 0; answered < 2; answered++) {
+		begin(&script);
+		tunnel = wish(&script, "tunnel", 4500);
+		arrive(&script, "192.168.1.10", "192.168.1.1");
+		at(&script, 40);
+		if (answered)
+			be_absent(&script, PROTOCOL_PCP, GATEWAY_MAP, TROUBLE_NOT_SUPPORTED);
+		answer(&script, PROTOCOL_NATPMP, GATEWAY_PROBE, "11.0.1.1");
+		grant(&script, PROTOCOL_NATPMP, 4500, NULL, 3600);
+		assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+		at(&script, 60000);
+		assert_null(find_asked(&script, PROTOCOL_PCP, GATEWAY_DELETE));
+		mapper_state_finish(&script.state, script.now);
+		take_actions(&script);
+		assert_non_null(find_asked(&script, PROTOCOL_NATPMP, GATEWAY_DELETE));
+		assert_true(answered == !find_asked(&script, PROTOCOL_PCP, GATEWAY_DELETE));
+		/* Nobody waits for what may not even be there. */
+		assert_false(mapper_state_finished(&script.state));
+		answer(&script, PROTOCOL_NATPMP, GATEWAY_DELETE, NULL);
+		assert_true(mapper_state_finished(&script.state));
+		assert_int_equal(script.state.counters.mappings_removed, 1);
+		end(&script);
+	}
+}
+
 static void test_deletion_is_given_up(void **state)
 {
 	struct script script;
@@ -701,6 +733,7 @@ int main(void)
 		cmocka_unit_test(test_release_deletes),
 		cmocka_unit_test(test_release_of_what_was_never_asked),
 		cmocka_unit_test(test_release_of_what_is_asked_for),
+		cmocka_unit_test(test_release_of_what_pcp_may_have),
 		cmocka_unit_test(test_deletion_is_given_up),
 		cmocka_unit_test(test_wanted_again),
 		cmocka_unit_test(test_changed_wishes),
