@@ -63,7 +63,8 @@ static void show_outside(const struct view *view)
 	text_value(values_member(view->mapper, "external_address"), external);
 	text_value(values_member(view->mapper, "nat_kind"), kind);
 	text_value(values_member(view->mapper, "protocol"), protocol);
-	output_row(view->ctl, "outside", "%s, %s%s%s%s", external, kind,
+	output_row(view->ctl, "outside", "%s, %s%s%s%s%s", external, kind,
+		   values_flag(view->mapper, "forwarded") ? ", forwarded by hand" : "",
 		   strcmp(protocol, "none") ? " by " : "", strcmp(protocol, "none") ? protocol : "",
 		   !strcmp(verified, "yes")  ? ", proven from outside"
 		   : !strcmp(verified, "no") ? ", but a test from outside failed"

@@ -260,7 +260,7 @@ def test_epoch_that_jumps(host, server):
     assert mapping(host, path)["External"] == (EXTERNAL, 4500)
 
 
-@pytest.mark.parametrize("result, kind", [(2, "refused"), (12, "refused"), (8, "refused"), (200, "refused")])
+@pytest.mark.parametrize("result, kind", [(2, "refused"), (12, "double-nat"), (8, "refused"), (200, "refused")])
 def test_results(host, server, result, kind):
     server.instead = lambda request: pcp_answer(request.opcode, result, 30, 1000, request.octets[24:])
     _, path = begin(host, server.start())
