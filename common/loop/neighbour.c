@@ -4,9 +4,15 @@
  * absent --owner appears--> reading --answer--> present --any signal--> present, reading again
  * Any state --owner gone--> absent, mirror emptied. A read that fails leaves the old mirror; one
  * that timed out is sent again.
+ *
+ * With neighbour_follow() a signal that says what changed is taken in as it is, and nothing is read
+ * at once: messages of one sender arrive in their order, so what a read answered is older than
+ * every signal after it and has all before it. The read that makes up for a lost signal follows
+ * later, once for all signals until then.
  */
 #include "common/loop/neighbour.h"
 
+#include "common/base/hash.h"
 #include "common/loop/daemon.h"
 
 #include <arpa/inet.h>
@@ -23,25 +29,25 @@ enum value_kind {
 
 struct value {
 	struct value *next;
-	char *property;
 	enum value_kind kind;
 	uint64_t number;
 	char *text; /* VALUE_TEXT, VALUE_ENDPOINT */
 	uint8_t *octets;
 	size_t n_octets;
+	char property[];
 };
 
 struct facet {
 	struct facet *next;
-	char *interface;
 	struct value *values;
+	char interface[];
 };
 
+/* Never without facets. */
 struct object {
-	struct object *next;
-	uint32_t hash; /* of the path: most comparisons end with it */
-	char *path;
+	UT_hash_handle hh; /* by path, in the order in which they came */
 	struct facet *facets;
+	char path[];
 };
 
 struct neighbour {
@@ -52,51 +58,69 @@ struct neighbour {
 
 	char *owner; /* the unique name; NULL: absent */
 	uint64_t incarnation;
-	struct object *objects;
+	struct object *objects; /* a hash table */
 	bool have_state;
 	bool stale;     /* something changed after the read under way was sent */
 	bool notifying; /* the callback runs; freeing is put off to its end */
 	bool freed;
 
 	sd_bus_slot *owner_match, *signal_match, *owner_call, *read_call;
+
+	neighbour_object_callback on_object; /* NULL: signals are not taken in */
+	struct loop_timer *verify_timer;
+	bool verifying; /* it is set */
 };
+
+/* Between a signal that was taken in and the read that shows whether others were lost: so much, and
+ * for each object, because the read costs as much as there are. */
+#define VERIFY_DELAY            2000 /* ms */
+#define VERIFY_DELAY_PER_OBJECT 2
 
 static void request_state(struct neighbour *neighbour);
 
-/* FNV-1a. */
-static uint32_t hash_path(const char *path)
+static void value_free(struct value *value)
 {
-	uint32_t hash = 2166136261;
-
-	for (; *path; path++)
-		hash = (hash ^ (uint8_t)*path) * 16777619;
-	return hash;
+	free(value->text);
+	free(value->octets);
+	free(value);
 }
 
-static struct object *objects_free(struct object *object)
+static void facet_free(struct facet *facet)
 {
+	while (facet->values) {
+		struct value *value = facet->values;
+
+		facet->values = value->next;
+		value_free(value);
+	}
+	free(facet);
+}
+
+static struct object *object_free(struct object *object)
+{
+	while (object && object->facets) {
+		struct facet *facet = object->facets;
+
+		object->facets = facet->next;
+		facet_free(facet);
+	}
+	free(object);
+	return NULL;
+}
+
+DEFINE_CLEANUP(struct object *, object_free)
+
+/* The whole table. */
+static struct object *objects_free(struct object *objects)
+{
+	struct object *object = objects;
+
+	HASH_CLEAR(hh, objects);
 	while (object) {
-		struct object *next_object = object->next;
+		struct object *next = object->hh.next;
 
-		while (object->facets) {
-			struct facet *facet = object->facets;
-
-			object->facets = facet->next;
-			while (facet->values) {
-				struct value *value = facet->values;
-
-				facet->values = value->next;
-				free(value->property);
-				free(value->text);
-				free(value->octets);
-				free(value);
-			}
-			free(facet->interface);
-			free(facet);
-		}
-		free(object->path);
-		free(object);
-		object = next_object;
+		object_free(object);
+		object = next;
 	}
 	return NULL;
 }
@@ -109,6 +133,7 @@ static struct neighbour *destroy(struct neighbour *neighbour)
 	sd_bus_slot_unref(neighbour->signal_match);
 	sd_bus_slot_unref(neighbour->owner_call);
 	sd_bus_slot_unref(neighbour->read_call);
+	loop_timer_free(neighbour->verify_timer);
 	objects_free(neighbour->objects);
 	sd_bus_unref(neighbour->bus);
 	free(neighbour->owner);
@@ -116,10 +141,14 @@ static struct neighbour *destroy(struct neighbour *neighbour)
 	return NULL;
 }
 
-static void notify(struct neighbour *neighbour)
+/* `path` NULL: of everything. */
+static void notify(struct neighbour *neighbour, const char *path)
 {
 	neighbour->notifying = true;
-	neighbour->callback(neighbour, neighbour->userdata);
+	if (path)
+		neighbour->on_object(neighbour, path, neighbour->userdata);
+	else
+		neighbour->callback(neighbour, neighbour->userdata);
 	neighbour->notifying = false;
 	if (neighbour->freed)
 		destroy(neighbour);
@@ -194,30 +223,87 @@ static int read_value(sd_bus_message *message, struct value *value, bool *ret_kn
 	return sd_bus_message_skip(message, "v");
 }
 
+/* Puts a value in the place of the one of the same name. */
+static void set_value(struct facet *facet, struct value *value)
+{
+	struct value **at = &facet->values;
+
+	while (*at && strcmp((*at)->property, value->property))
+		at = &(*at)->next;
+	if (*at) {
+		value->next = (*at)->next;
+		value_free(*at);
+	}
+	*at = value;
+}
+
+/* {sv} into a facet; a value of a type that we do not mirror is left out. */
+static int read_property(sd_bus_message *message, struct facet *facet)
+{
+	struct value *value;
+	const char *property;
+	bool known = false;
+	int r = sd_bus_message_read(message, "s", &property);
+
+	if (r < 0)
+		return r;
+	value = calloc(1, sizeof *value + strlen(property) + 1);
+	if (!value)
+		return -ENOMEM;
+	strcpy(value->property, property);
+	r = read_value(message, value, &known);
+	if (r < 0 || !known)
+		value_free(value);
+	else
+		set_value(facet, value);
+	return r;
+}
+
 /* a{sv} into a facet. */
 static int read_properties(sd_bus_message *message, struct facet *facet)
 {
 	int r = sd_bus_message_enter_container(message, 'a', "{sv}");
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-		struct value *value = calloc(1, sizeof *value);
-		const char *property;
-		bool known = false;
-
-		if (!value)
-			return -ENOMEM;
-		value->next = facet->values;
-		facet->values = value;
-		r = sd_bus_message_read(message, "s", &property);
-		if (r >= 0)
-			r = read_value(message, value, &known);
-		/* A value without a name is one nobody finds. */
-		if (r >= 0 && known && !(value->property = strdup(property)))
-			r = -ENOMEM;
+		r = read_property(message, facet);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(message);
 	}
 	return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static void remove_facet(struct object *object, const char *interface)
+{
+	struct facet **at = &object->facets, *facet;
+
+	while (*at && strcmp((*at)->interface, interface))
+		at = &(*at)->next;
+	facet = *at;
+	if (!facet)
+		return;
+	*at = facet->next;
+	facet_free(facet);
+}
+
+/* {sa{sv}} into an object; what sd-bus shows of every object says nothing. */
+static int read_facet(sd_bus_message *message, struct object *object)
+{
+	struct facet *facet;
+	const char *interface;
+	int r = sd_bus_message_read(message, "s", &interface);
+
+	if (r < 0)
+		return r;
+	if (!strncmp(interface, "org.freedesktop.DBus.", 21))
+		return sd_bus_message_skip(message, "a{sv}");
+	facet = calloc(1, sizeof *facet + strlen(interface) + 1);
+	if (!facet)
+		return -ENOMEM;
+	strcpy(facet->interface, interface);
+	remove_facet(object, interface);
+	facet->next = object->facets;
+	object->facets = facet;
+	return read_properties(message, facet);
 }
 
 /* a{sa{sv}} into an object. */
@@ -226,46 +312,48 @@ static int read_facets(sd_bus_message *message, struct object *object)
 	int r = sd_bus_message_enter_container(message, 'a', "{sa{sv}}");
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sa{sv}")) > 0) {
-		struct facet *facet = calloc(1, sizeof *facet);
-		const char *interface;
-
-		if (!facet)
-			return -ENOMEM;
-		facet->next = object->facets;
-		object->facets = facet;
-		r = sd_bus_message_read(message, "s", &interface);
-		if (r >= 0 && !(facet->interface = strdup(interface)))
-			r = -ENOMEM;
-		if (r >= 0)
-			r = read_properties(message, facet);
+		r = read_facet(message, object);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(message);
 	}
 	return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
-/* a{oa{sa{sv}}} into a list in the order of the message. */
+/* oa{sa{sv}} into the table. *ret_path is the message's. */
+static int read_object(sd_bus_message *message, struct object **objects, const char **ret_path)
+{
+	cleanup(object_freep) struct object *object = NULL;
+	struct object *former;
+	int r = sd_bus_message_read(message, "o", ret_path);
+
+	if (r < 0)
+		return r;
+	HASH_FIND_STR(*objects, *ret_path, former);
+	if (former)
+		return read_facets(message, former);
+	object = calloc(1, sizeof *object + strlen(*ret_path) + 1);
+	if (!object)
+		return -ENOMEM;
+	strcpy(object->path, *ret_path);
+	r = read_facets(message, object);
+	if (r < 0 || !object->facets)
+		return r;
+	HASH_ADD_STR(*objects, path, object);
+	if (!hash_has(&object->hh))
+		return -ENOMEM;
+	steal_ptr(object);
+	return 0;
+}
+
+/* a{oa{sa{sv}}} into a new table. */
 static int read_objects(sd_bus_message *message, struct object **ret)
 {
 	cleanup(objects_freep) struct object *objects = NULL;
-	struct object **last = &objects;
+	const char *path;
 	int r = sd_bus_message_enter_container(message, 'a', "{oa{sa{sv}}}");
 
 	while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "oa{sa{sv}}")) > 0) {
-		struct object *object = calloc(1, sizeof *object);
-		const char *path;
-
-		if (!object)
-			return -ENOMEM;
-		*last = object;
-		last = &object->next;
-		r = sd_bus_message_read(message, "o", &path);
-		if (r >= 0 && !(object->path = strdup(path)))
-			r = -ENOMEM;
-		if (r >= 0)
-			object->hash = hash_path(path);
-		if (r >= 0)
-			r = read_facets(message, object);
+		r = read_object(message, &objects, &path);
 		if (r >= 0)
 			r = sd_bus_message_exit_container(message);
 	}
@@ -299,7 +387,7 @@ static int on_state(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 	neighbour->have_state = true;
 	if (neighbour->stale)
 		request_state(neighbour);
-	notify(neighbour);
+	notify(neighbour, NULL);
 	return 0;
 }
 
@@ -333,7 +421,7 @@ static void set_owner(struct neighbour *neighbour, const char *owner)
 		request_state(neighbour);
 	}
 	if (was_present)
-		notify(neighbour);
+		notify(neighbour, NULL);
 }
 
 static int on_owner_changed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
@@ -362,16 +450,121 @@ static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 	return 0;
 }
 
+static struct facet *find_facet(const struct object *object, const char *interface)
+{
+	for (struct facet *facet = object->facets; facet; facet = facet->next)
+		if (!strcmp(facet->interface, interface))
+			return facet;
+	return NULL;
+}
+
+/* -ENOENT for an object that we do not have, or a property that has to be asked for. */
+static int apply_properties(struct neighbour *neighbour, sd_bus_message *message, const char *path)
+{
+	const char *interface, *property;
+	struct object *object;
+	struct facet *facet;
+	int r = sd_bus_message_read(message, "s", &interface);
+
+	if (r < 0)
+		return r;
+	HASH_FIND_STR(neighbour->objects, path, object);
+	facet = object ? find_facet(object, interface) : NULL;
+	if (!facet)
+		return -ENOENT;
+	r = read_properties(message, facet);
+	if (r >= 0)
+		r = sd_bus_message_enter_container(message, 'a', "s");
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read(message, "s", &property);
+	return r > 0 ? -ENOENT : r;
+}
+
+static int apply_removal(struct neighbour *neighbour, sd_bus_message *message,
+			 const char **ret_path)
+{
+	struct object *object;
+	const char *interface;
+	int r = sd_bus_message_read(message, "o", ret_path);
+
+	if (r < 0)
+		return r;
+	HASH_FIND_STR(neighbour->objects, *ret_path, object);
+	if (!object)
+		return 0;
+	r = sd_bus_message_enter_container(message, 'a', "s");
+	while (r >= 0 && (r = sd_bus_message_read(message, "s", &interface)) > 0)
+		remove_facet(object, interface);
+	if (!object->facets) {
+		HASH_DEL(neighbour->objects, object);
+		object_free(object);
+	}
+	return r;
+}
+
+/* Takes in what a signal says; *ret_path is the object that is other now, NULL: none. A negative
+ * errno for what has to be read. */
+static int apply(struct neighbour *neighbour, sd_bus_message *message, const char **ret_path)
+{
+	*ret_path = NULL;
+	if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.Properties",
+				     "PropertiesChanged")) {
+		*ret_path = sd_bus_message_get_path(message);
+		return apply_properties(neighbour, message, *ret_path);
+	}
+	if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.ObjectManager",
+				     "InterfacesAdded"))
+		return read_object(message, &neighbour->objects, ret_path);
+	if (sd_bus_message_is_signal(message, "org.freedesktop.DBus.ObjectManager",
+				     "InterfacesRemoved"))
+		return apply_removal(neighbour, message, ret_path);
+	/* A signal of the interface's own says that something happens, and properties show it. */
+	return 0;
+}
+
 static int on_signal(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct neighbour *neighbour = userdata;
 	const char *sender = sd_bus_message_get_sender(message);
+	const char *path;
 
 	/* sd-bus cannot know which connection has the name of our match: signals that another match
 	 * of this process asked for come here, too. */
-	if (neighbour->owner && sender && !strcmp(sender, neighbour->owner))
+	if (!neighbour->owner || !sender || strcmp(sender, neighbour->owner))
+		return 0;
+	if (!neighbour->on_object || !neighbour->have_state ||
+	    apply(neighbour, message, &path) < 0) {
 		request_state(neighbour);
+		return 0;
+	}
+	if (!neighbour->verifying)
+		loop_timer_set_delay(neighbour->verify_timer,
+				     VERIFY_DELAY +
+					     VERIFY_DELAY_PER_OBJECT *
+						     (uint64_t)HASH_COUNT(neighbour->objects));
+	neighbour->verifying = true;
+	if (path)
+		notify(neighbour, path);
 	return 0;
+}
+
+static void on_verify(void *userdata)
+{
+	struct neighbour *neighbour = userdata;
+
+	neighbour->verifying = false;
+	request_state(neighbour);
+}
+
+int neighbour_follow(struct neighbour *neighbour, struct loop *loop,
+		     neighbour_object_callback callback)
+{
+	int r = loop_timer_new(loop, on_verify, neighbour, &neighbour->verify_timer);
+
+	if (r >= 0)
+		neighbour->on_object = callback;
+	return r;
 }
 
 int neighbour_new(sd_bus *bus, const char *name, neighbour_callback callback, void *userdata,
@@ -430,26 +623,18 @@ uint64_t neighbour_incarnation(const struct neighbour *neighbour)
 	return neighbour->incarnation;
 }
 
-static const struct facet *find_facet(const struct object *object, const char *interface)
-{
-	for (const struct facet *facet = object->facets; facet; facet = facet->next)
-		if (!strcmp(facet->interface, interface))
-			return facet;
-	return NULL;
-}
-
 const char *neighbour_next(const struct neighbour *neighbour, const char *interface,
 			   const char *path)
 {
-	uint32_t hash = path ? hash_path(path) : 0;
-	bool passed = !path;
+	struct object *object = neighbour->objects;
 
-	for (const struct object *object = neighbour->objects; object; object = object->next) {
-		if (passed && find_facet(object, interface))
-			return object->path;
-		if (!passed && object->hash == hash && !strcmp(object->path, path))
-			passed = true;
+	if (path) {
+		HASH_FIND_STR(neighbour->objects, path, object);
+		object = object ? object->hh.next : NULL;
 	}
+	for (; object; object = object->hh.next)
+		if (find_facet(object, interface))
+			return object->path;
 	return NULL;
 }
 
@@ -457,19 +642,14 @@ static const struct value *find_value(const struct neighbour *neighbour, const c
 				      const char *interface, const char *property,
 				      enum value_kind kind)
 {
-	uint32_t hash = hash_path(path);
+	const struct facet *facet;
+	struct object *object;
 
-	for (const struct object *object = neighbour->objects; object; object = object->next) {
-		const struct facet *facet;
-
-		if (object->hash != hash || strcmp(object->path, path))
-			continue;
-		facet = find_facet(object, interface);
-		for (const struct value *value = facet ? facet->values : NULL; value;
-		     value = value->next)
-			if (value->property && !strcmp(value->property, property))
-				return value->kind == kind ? value : NULL;
-	}
+	HASH_FIND_STR(neighbour->objects, path, object);
+	facet = object ? find_facet(object, interface) : NULL;
+	for (const struct value *value = facet ? facet->values : NULL; value; value = value->next)
+		if (!strcmp(value->property, property))
+			return value->kind == kind ? value : NULL;
 	return NULL;
 }
 

@@ -6,8 +6,11 @@
  * whenever the owner of the name changes, the whole state is read anew by one GetManagedObjects on
  * HOMEWARD_OBJECT_ROOT, so a lost signal or a restart on either side loses nothing. Reads are
  * coalesced: at most one is under way, and one more follows if something changed meanwhile.
+ *
+ * Of a daemon with many objects the signals can be followed instead (neighbour_follow()).
  */
 #include "common/base/cleanup.h"
+#include "common/loop/loop.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -26,6 +29,19 @@ typedef void (*neighbour_callback)(struct neighbour *neighbour, void *userdata);
 int neighbour_new(sd_bus *bus, const char *name, neighbour_callback callback, void *userdata,
 		  struct neighbour **ret);
 struct neighbour *neighbour_free(struct neighbour *neighbour);
+
+/* Called for each object that came, went or changed, by a signal that was followed. */
+typedef void (*neighbour_object_callback)(struct neighbour *neighbour, const char *path,
+					  void *userdata);
+/*
+ * To be called right after neighbour_new(): from now on signals are taken at their word, and the
+ * whole state is read only when they do not say everything, when the owner changes, and some
+ * seconds after a signal, in case that another was lost. Each such read calls the callback of
+ * neighbour_new() as ever, which then looks at everything. For properties that are announced with
+ * their values; others are as old as the last read. 0 or a negative errno.
+ */
+int neighbour_follow(struct neighbour *neighbour, struct loop *loop,
+		     neighbour_object_callback callback);
 
 /* Whether somebody owns the name and its state has been read. */
 bool neighbour_present(const struct neighbour *neighbour);

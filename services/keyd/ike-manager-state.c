@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-manager-state.h"
 
+#include "common/base/hash.h"
 #include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-sa-internal.h"
 
@@ -19,7 +20,7 @@
 
 /* What we remember of a peer besides what Tunnel1 shows. */
 struct peer {
-	struct peer *next;
+	UT_hash_handle hh; /* by the host id */
 	struct ike_tunnel_peer shown;
 	bool present;        /* in the last list */
 	uint64_t not_before; /* ms; of the next negotiation */
@@ -33,7 +34,14 @@ struct ike_manager {
 	struct ike_context context;
 	unsigned int cookies_from;
 	struct ike_sa *sas; /* newest first */
-	struct peer *peers;
+	struct peer *peers; /* a hash table */
+	/*
+	 * ms; no later than ike_manager_tick() has something to do, while `due_known`. To look at
+	 * all SAs after each message would be most of the work with many of them: what concerns one
+	 * SA or peer only can make it earlier, and everything else makes it unknown.
+	 */
+	uint64_t due;
+	bool due_known;
 	uint64_t last_id;
 	uint64_t next_child_id;
 };
@@ -55,14 +63,35 @@ static bool same_endpoint(const struct sockaddr_in *a, const struct sockaddr_in 
 	return a->sin_addr.s_addr == b->sin_addr.s_addr && a->sin_port == b->sin_port;
 }
 
-/* A host that was switched off and on has another host id, and is shown beside its former self. */
+/* tunneld shows one peer for each host id. A host that was switched off and on has another one, and
+ * is shown beside its former self. */
 static struct peer *find_peer(const struct ike_manager *manager, const char *name,
 			      const uint8_t host_id[16])
 {
-	for (struct peer *peer = manager->peers; peer; peer = peer->next)
-		if (!strcmp(peer->shown.name, name) && !memcmp(peer->shown.host_id, host_id, 16))
-			return peer;
-	return NULL;
+	struct peer *peer;
+
+	HASH_FIND(hh, manager->peers, host_id, sizeof peer->shown.host_id, peer);
+	return peer && !strcmp(peer->shown.name, name) ? peer : NULL;
+}
+
+/* Whether there may be something to negotiate with it, now or later. */
+static bool wants_something(const struct peer *peer)
+{
+	return peer->present &&
+	       (peer->shown.state == IKE_PEER_ACQUIRING || peer->orphan_at != UINT64_MAX);
+}
+
+/* Something happened to this SA. */
+static void touch(struct ike_manager *manager, const struct ike_sa *sa)
+{
+	const struct peer *peer = find_peer(manager, sa->peer, sa->peer_host_id);
+	uint64_t due = ike_sa_due(sa);
+
+	if (due < manager->due)
+		manager->due = due;
+	/* It may have waited for this SA. */
+	if (peer && wants_something(peer))
+		manager->due_known = false;
 }
 
 static struct ike_sa *find_sa(const struct ike_manager *manager, uint64_t id)
@@ -78,6 +107,7 @@ static void add_sa(struct ike_manager *manager, struct ike_sa *sa)
 	sa->id = ++manager->last_id;
 	sa->next = manager->sas;
 	manager->sas = sa;
+	touch(manager, sa);
 	ike_actions_add(&manager->context.actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
 }
 
@@ -140,7 +170,7 @@ static bool find_host_id(void *userdata, const char *name, uint8_t ret[16])
 {
 	const struct ike_manager *manager = userdata;
 
-	for (const struct peer *peer = manager->peers; peer; peer = peer->next)
+	for (const struct peer *peer = manager->peers; peer; peer = peer->hh.next)
 		if (!strcmp(peer->shown.name, name)) {
 			memcpy(ret, peer->shown.host_id, 16);
 			return true;
@@ -195,6 +225,7 @@ static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 			continue;
 		other->retire_at = now + IKE_RETIRE_DELAY;
 		other->retire_silently = !sa->initiator;
+		touch(manager, other);
 	}
 	if (peer) {
 		peer->backoff = 0;
@@ -207,13 +238,18 @@ static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 
 static void adopt(void *userdata, struct ike_sa *sa)
 {
-	add_sa(userdata, sa);
+	struct ike_manager *manager = userdata;
+
+	manager->due_known = false;
+	add_sa(manager, sa);
 }
 
 static struct ike_sa *find_by_own_spi(void *userdata, uint64_t spi)
 {
-	const struct ike_manager *manager = userdata;
+	struct ike_manager *manager = userdata;
 
+	/* It may be changed. */
+	manager->due_known = false;
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
 		if (ike_sa_spi(sa) == spi && sa->state == IKE_SA_ESTABLISHED)
 			return sa;
@@ -230,6 +266,7 @@ static void renew(void *userdata, struct ike_sa *sa, uint64_t now)
 		if (is_with(next, sa->peer) && ike_sa_is_connecting(next))
 			return;
 	next = ike_sa_initiate(&manager->context, now, sa->peer, sa->peer_host_id, &sa->endpoint);
+	manager->due_known = false;
 	if (next)
 		add_sa(manager, next);
 }
@@ -264,6 +301,12 @@ int ike_manager_new(const struct ike_random *random, struct ike_manager **ret)
 	return 0;
 }
 
+static void remove_peer(struct ike_manager *manager, struct peer *peer)
+{
+	HASH_DEL(manager->peers, peer);
+	free(peer);
+}
+
 struct ike_manager *ike_manager_free(struct ike_manager *manager)
 {
 	if (!manager)
@@ -274,12 +317,8 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager)
 		manager->sas = sa->next;
 		ike_sa_free(sa);
 	}
-	while (manager->peers) {
-		struct peer *peer = manager->peers;
-
-		manager->peers = peer->next;
-		free(peer);
-	}
+	while (manager->peers)
+		remove_peer(manager, manager->peers);
 	ike_actions_deinit(&manager->context.actions);
 	local_free(manager->context.local);
 	ike_cookies_wipe(&manager->context.cookies);
@@ -380,6 +419,7 @@ static void fail(struct ike_manager *manager, uint64_t now, struct ike_sa *sa)
 	struct peer *peer = find_peer(manager, sa->peer, sa->peer_host_id);
 
 	sa->reported = true;
+	manager->due_known = false;
 	if (sa->retry_soon) {
 		/* The peer's own negotiation is under way; only if it comes to nothing we begin
 		 * again. */
@@ -421,6 +461,7 @@ static void reap(struct ike_manager *manager, uint64_t now)
 			continue;
 		}
 		*at = sa->next;
+		touch(manager, sa);
 		ike_actions_add(&manager->context.actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
 		ike_sa_free(sa);
 	}
@@ -429,13 +470,6 @@ static void reap(struct ike_manager *manager, uint64_t now)
 static bool has_endpoint(const struct peer *peer)
 {
 	return peer->shown.endpoint.sin_addr.s_addr && peer->shown.endpoint.sin_port;
-}
-
-/* Whether there may be something to negotiate with it, now or later. */
-static bool wants_something(const struct peer *peer)
-{
-	return peer->present &&
-	       (peer->shown.state == IKE_PEER_ACQUIRING || peer->orphan_at != UINT64_MAX);
 }
 
 static void tick_peer(struct ike_manager *manager, uint64_t now, struct peer *peer)
@@ -484,25 +518,28 @@ static uint64_t peer_due(const struct ike_manager *manager, const struct peer *p
 	return due;
 }
 
-uint64_t ike_manager_due(const struct ike_manager *manager)
+uint64_t ike_manager_due(struct ike_manager *manager)
 {
-	uint64_t due = UINT64_MAX;
-
+	if (manager->due_known)
+		return manager->due;
+	manager->due = UINT64_MAX;
 	for (const struct ike_sa *sa = manager->sas; sa; sa = sa->next)
-		if (ike_sa_due(sa) < due)
-			due = ike_sa_due(sa);
-	for (const struct peer *peer = manager->peers; peer; peer = peer->next)
-		if (peer_due(manager, peer) < due)
-			due = peer_due(manager, peer);
-	return due;
+		if (ike_sa_due(sa) < manager->due)
+			manager->due = ike_sa_due(sa);
+	for (const struct peer *peer = manager->peers; peer; peer = peer->hh.next)
+		if (peer_due(manager, peer) < manager->due)
+			manager->due = peer_due(manager, peer);
+	manager->due_known = true;
+	return manager->due;
 }
 
 void ike_manager_tick(struct ike_manager *manager, uint64_t now)
 {
+	manager->due_known = false;
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
 		ike_sa_tick(sa, now);
 	reap(manager, now);
-	for (struct peer *peer = manager->peers; peer; peer = peer->next)
+	for (struct peer *peer = manager->peers; peer; peer = peer->hh.next)
 		tick_peer(manager, now, peer);
 }
 
@@ -530,6 +567,7 @@ void ike_manager_set_local(struct ike_manager *manager, uint64_t now, struct ike
 		local_free(local);
 		return;
 	}
+	manager->due_known = false;
 	ike_manager_terminate_all(manager, now);
 	local_free(manager->context.local);
 	manager->context.local = local;
@@ -544,16 +582,20 @@ static struct peer *add_peer(struct ike_manager *manager, const struct ike_tunne
 		return NULL;
 	peer->shown = *shown;
 	peer->acquiring_since = peer->orphan_at = UINT64_MAX;
-	peer->next = manager->peers;
-	manager->peers = peer;
-	return peer;
+	HASH_ADD(hh, manager->peers, shown.host_id, sizeof peer->shown.host_id, peer);
+	if (hash_has(&peer->hh))
+		return peer;
+	free(peer);
+	return NULL;
 }
 
 static void move_sas(struct ike_manager *manager, uint64_t now, const struct peer *peer)
 {
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
-		if (is_for(sa, &peer->shown) && sa->state != IKE_SA_DEAD)
+		if (is_for(sa, &peer->shown) && sa->state != IKE_SA_DEAD) {
 			ike_sa_move(sa, now, &peer->shown.endpoint);
+			touch(manager, sa);
+		}
 }
 
 /* What tunneld sees and we do not: a pair that has carried enough, a peer that is silent. */
@@ -572,46 +614,77 @@ static void look_at_traffic(struct ike_manager *manager, uint64_t now, const str
 	}
 }
 
+/* NULL without memory. */
+static struct peer *show_peer(struct ike_manager *manager, uint64_t now,
+			      const struct ike_tunnel_peer *shown)
+{
+	struct peer *peer;
+	bool moved;
+
+	HASH_FIND(hh, manager->peers, shown->host_id, sizeof shown->host_id, peer);
+	/* Under another name it is another one. */
+	if (peer && strcmp(peer->shown.name, shown->name)) {
+		remove_peer(manager, peer);
+		peer = NULL;
+	}
+	if (!peer)
+		peer = add_peer(manager, shown);
+	if (!peer)
+		return NULL;
+	moved = !same_endpoint(&peer->shown.endpoint, &shown->endpoint);
+	peer->shown = *shown;
+	peer->present = true;
+	if (peer->shown.worn || peer->shown.silent)
+		look_at_traffic(manager, now, peer);
+	if (peer->shown.state != IKE_PEER_ACQUIRING)
+		peer->acquiring_since = UINT64_MAX;
+	/* Only what changed: between two looks an SA may have learnt a newer address itself. */
+	if (moved && has_endpoint(peer))
+		move_sas(manager, now, peer);
+	watch_orphan(manager, now, peer);
+	return peer;
+}
+
 void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 			   const struct ike_tunnel_peer *peers, size_t n_peers)
 {
-	for (struct peer *peer = manager->peers; peer; peer = peer->next)
+	struct peer *peer, *next;
+
+	for (peer = manager->peers; peer; peer = peer->hh.next)
 		peer->present = false;
-	for (size_t i = 0; i < n_peers; i++) {
-		struct peer *peer = find_peer(manager, peers[i].name, peers[i].host_id);
-		bool moved;
-
-		if (!peer)
-			peer = add_peer(manager, &peers[i]);
-		if (!peer)
-			continue;
-		moved = !same_endpoint(&peer->shown.endpoint, &peers[i].endpoint);
-		peer->shown = peers[i];
-		peer->present = true;
-		look_at_traffic(manager, now, peer);
-		if (peer->shown.state != IKE_PEER_ACQUIRING)
-			peer->acquiring_since = UINT64_MAX;
-		/* Only what changed: between two looks an SA may have learnt a newer address
-		 * itself. */
-		if (moved && has_endpoint(peer))
-			move_sas(manager, now, peer);
-		watch_orphan(manager, now, peer);
-	}
-	for (struct peer **at = &manager->peers; *at;) {
-		struct peer *peer = *at;
-
-		if (peer->present) {
-			at = &peer->next;
-			continue;
-		}
-		*at = peer->next;
-		free(peer);
-	}
+	for (size_t i = 0; i < n_peers; i++)
+		show_peer(manager, now, &peers[i]);
+	HASH_ITER (hh, manager->peers, peer, next)
+		if (!peer->present)
+			remove_peer(manager, peer);
 	ike_manager_tick(manager, now);
+}
+
+void ike_manager_set_peer(struct ike_manager *manager, uint64_t now,
+			  const struct ike_tunnel_peer *shown)
+{
+	struct peer *peer = show_peer(manager, now, shown);
+
+	if (!peer)
+		return;
+	tick_peer(manager, now, peer);
+	/* Where nothing is to be negotiated, nothing was done but to note what it is. */
+	if (wants_something(peer) || shown->worn || shown->silent)
+		manager->due_known = false;
+}
+
+void ike_manager_forget_peer(struct ike_manager *manager, const char *path)
+{
+	struct peer *peer, *next;
+
+	HASH_ITER (hh, manager->peers, peer, next)
+		if (!strcmp(peer->shown.path, path))
+			remove_peer(manager, peer);
 }
 
 void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)
 {
+	manager->due_known = false;
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next) {
 		/* What is still being agreed will be installed in the tunneld that is there then.
 		 */
@@ -625,6 +698,7 @@ void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)
 
 void ike_manager_network_changed(struct ike_manager *manager, uint64_t now)
 {
+	manager->due_known = false;
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
 		if (sa->state != IKE_SA_DEAD) {
 			ike_sa_hurry(sa, now);
@@ -739,6 +813,7 @@ void ike_manager_receive(struct ike_manager *manager, uint64_t now, const struct
 		return;
 	}
 	ike_sa_receive(sa, now, from, &header, data, size);
+	touch(manager, sa);
 	reap(manager, now);
 }
 
@@ -747,8 +822,10 @@ void ike_manager_signed(struct ike_manager *manager, uint64_t now, uint64_t id,
 {
 	struct ike_sa *sa = find_sa(manager, id);
 
-	if (sa)
+	if (sa) {
 		ike_sa_signed(sa, now, signature, size);
+		touch(manager, sa);
+	}
 	reap(manager, now);
 }
 
@@ -760,8 +837,10 @@ void ike_manager_installed(struct ike_manager *manager, uint64_t now, uint64_t i
 	/* An SA may have a successor meanwhile, which has its children. */
 	while (sa && (sa->state == IKE_SA_DEAD || !ike_child_find_in(sa, spi_in)))
 		sa = sa->next;
-	if (sa)
+	if (sa) {
 		ike_sa_installed(sa, now, spi_in, success, reason);
+		touch(manager, sa);
+	}
 	reap(manager, now);
 }
 
@@ -769,6 +848,7 @@ int ike_manager_rekey(struct ike_manager *manager, uint64_t now, uint64_t id)
 {
 	struct ike_sa *sa = find_sa(manager, id);
 
+	manager->due_known = false;
 	if (!sa)
 		return -ENOENT;
 	if (sa->state != IKE_SA_ESTABLISHED)
@@ -782,6 +862,7 @@ int ike_manager_rekey(struct ike_manager *manager, uint64_t now, uint64_t id)
 
 int ike_manager_rekey_child(struct ike_manager *manager, uint64_t now, uint64_t id)
 {
+	manager->due_known = false;
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next) {
 		int r = sa->state == IKE_SA_DEAD ? -ENOENT : ike_sa_rekey_child(sa, now, id);
 
@@ -797,6 +878,7 @@ int ike_manager_terminate(struct ike_manager *manager, uint64_t now, uint64_t id
 
 	if (!sa)
 		return -ENOENT;
+	manager->due_known = false;
 	ike_sa_delete(sa, now);
 	reap(manager, now);
 	return 0;
@@ -804,6 +886,7 @@ int ike_manager_terminate(struct ike_manager *manager, uint64_t now, uint64_t id
 
 void ike_manager_terminate_all(struct ike_manager *manager, uint64_t now)
 {
+	manager->due_known = false;
 	for (struct ike_sa *sa = manager->sas; sa; sa = sa->next)
 		ike_sa_delete(sa, now);
 	reap(manager, now);

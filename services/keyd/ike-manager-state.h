@@ -46,8 +46,8 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager);
 /* After each call below: what is to be done, oldest first; NULL: nothing more. The caller frees it.
  */
 struct ike_action *ike_manager_take(struct ike_manager *manager);
-/* When ike_manager_tick() has something to do; UINT64_MAX: never. */
-uint64_t ike_manager_due(const struct ike_manager *manager);
+/* When ike_manager_tick() has something to do, or a little earlier; UINT64_MAX: never. */
+uint64_t ike_manager_due(struct ike_manager *manager);
 void ike_manager_tick(struct ike_manager *manager, uint64_t now);
 /* Algorithms of the negotiations from now on; at first all of them. Copied. */
 void ike_manager_set_preferences(struct ike_manager *manager,
@@ -71,6 +71,11 @@ void ike_manager_set_local(struct ike_manager *manager, uint64_t now, struct ike
 /* All peers as Tunnel1 shows them now. */
 void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 			   const struct ike_tunnel_peer *peers, size_t n_peers);
+/* One of them, as it is shown now; the others are as they were. */
+void ike_manager_set_peer(struct ike_manager *manager, uint64_t now,
+			  const struct ike_tunnel_peer *shown);
+/* The peer with this path is shown no more. */
+void ike_manager_forget_peer(struct ike_manager *manager, const char *path);
 /* tunneld is another process than before and has no pairs: the SAs are ended, so that the other
  * sides negotiate anew when they have something to send. */
 void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now);

@@ -130,21 +130,24 @@ static void on_datagram(void *userdata, const struct sockaddr_in *from, const ui
 
 /* The channel and the peers. */
 
+/* Peers of a tunneld we have no channel to yet would be asked for in vain. */
+static bool may_show_peers(const struct keyd *keyd)
+{
+	return keyd->channel &&
+	       keyd->channel_incarnation == tunnel_client_incarnation(keyd->tunnel) &&
+	       tunnel_client_present(keyd->tunnel) && !keyd->leaving;
+}
+
 static void show_peers(struct keyd *keyd)
 {
 	struct ike_tunnel_peer *peers;
 	size_t n;
 
 	keyd->peers_shown = loop_now(keyd->loop);
-	/* Peers of a tunneld we have no channel to yet would be asked for in vain. */
-	if (!keyd->channel ||
-	    keyd->channel_incarnation != tunnel_client_incarnation(keyd->tunnel) ||
-	    !tunnel_client_present(keyd->tunnel) || keyd->leaving)
+	if (!may_show_peers(keyd))
 		return;
-	peers = calloc(TUNNEL_PEERS_MAXIMUM, sizeof *peers);
-	if (!peers)
+	if (tunnel_client_read_peers(keyd->tunnel, &peers, &n) < 0)
 		return;
-	n = tunnel_client_read_peers(keyd->tunnel, peers, TUNNEL_PEERS_MAXIMUM);
 	ike_manager_set_peers(keyd->manager, now_of(keyd), peers, n);
 	free(peers);
 }
@@ -234,6 +237,21 @@ static void on_tunnel_changed(void *userdata)
 	settle(keyd);
 }
 
+static void on_peer_changed(void *userdata, const char *path)
+{
+	struct keyd *keyd = userdata;
+	struct ike_tunnel_peer peer;
+
+	/* Otherwise it is shown with all others as soon as it may be. */
+	if (may_show_peers(keyd)) {
+		if (tunnel_client_read_peer(keyd->tunnel, path, &peer))
+			ike_manager_set_peer(keyd->manager, now_of(keyd), &peer);
+		else
+			ike_manager_forget_peer(keyd->manager, path);
+	}
+	settle(keyd);
+}
+
 static void on_installed(void *userdata, uint64_t sa, uint32_t spi_in, bool success,
 			 const char *reason)
 {
@@ -247,6 +265,7 @@ static void on_installed(void *userdata, uint64_t sa, uint32_t spi_in, bool succ
 
 static const struct tunnel_client_callbacks tunnel_callbacks = {
 	.changed = on_tunnel_changed,
+	.peer_changed = on_peer_changed,
 	.opened = on_opened,
 	.installed = on_installed,
 };
@@ -391,7 +410,7 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 		r = identity_client_new(daemon_bus(keyd->daemon), on_identity_changed, on_signed,
 					keyd, &keyd->identity);
 	if (r >= 0)
-		r = tunnel_client_new(daemon_bus(keyd->daemon), &tunnel_callbacks, keyd,
+		r = tunnel_client_new(keyd->loop, daemon_bus(keyd->daemon), &tunnel_callbacks, keyd,
 				      &keyd->tunnel);
 	if (r >= 0)
 		r = daemon_announce(keyd->daemon);

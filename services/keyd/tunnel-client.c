@@ -34,7 +34,18 @@ static void on_neighbour(struct neighbour *neighbour, void *userdata)
 	client->callbacks->changed(client->userdata);
 }
 
-int tunnel_client_new(sd_bus *bus, const struct tunnel_client_callbacks *callbacks, void *userdata,
+static void on_object(struct neighbour *neighbour, const char *path, void *userdata)
+{
+	struct tunnel_client *client = userdata;
+
+	if (!strcmp(path, PATH))
+		client->callbacks->changed(client->userdata);
+	else
+		client->callbacks->peer_changed(client->userdata, path);
+}
+
+int tunnel_client_new(struct loop *loop, sd_bus *bus,
+		      const struct tunnel_client_callbacks *callbacks, void *userdata,
 		      struct tunnel_client **ret)
 {
 	cleanup(tunnel_client_freep) struct tunnel_client *client = calloc(1, sizeof *client);
@@ -45,6 +56,10 @@ int tunnel_client_new(sd_bus *bus, const struct tunnel_client_callbacks *callbac
 	client->callbacks = callbacks;
 	client->userdata = userdata;
 	r = neighbour_new(bus, NAME, on_neighbour, client, &client->neighbour);
+	/* There is a peer for every host that we speak with: to read all at each change of one
+	 * would be most of the work of a negotiation. */
+	if (r >= 0)
+		r = neighbour_follow(client->neighbour, loop, on_object);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(client);
@@ -87,9 +102,8 @@ static enum ike_peer_state read_state(const char *state)
 	return IKE_PEER_IDLE;
 }
 
-/* False for a peer that nobody can negotiate with: no name, no host id. */
-static bool read_peer(const struct tunnel_client *client, const char *path,
-		      struct ike_tunnel_peer *ret)
+bool tunnel_client_read_peer(const struct tunnel_client *client, const char *path,
+			     struct ike_tunnel_peer *ret)
 {
 	const struct neighbour *neighbour = client->neighbour;
 	const char *name = neighbour_string(neighbour, path, PEER_INTERFACE, "Name");
@@ -108,16 +122,25 @@ static bool read_peer(const struct tunnel_client *client, const char *path,
 	return true;
 }
 
-size_t tunnel_client_read_peers(const struct tunnel_client *client, struct ike_tunnel_peer *peers,
-				size_t limit)
+int tunnel_client_read_peers(const struct tunnel_client *client, struct ike_tunnel_peer **ret,
+			     size_t *ret_n)
 {
+	struct ike_tunnel_peer *peers;
 	const char *path = NULL;
 	size_t n = 0;
 
-	while (n < limit && (path = neighbour_next(client->neighbour, PEER_INTERFACE, path)))
-		if (read_peer(client, path, &peers[n]))
+	while ((path = neighbour_next(client->neighbour, PEER_INTERFACE, path)))
+		n++;
+	peers = calloc(n + 1, sizeof *peers);
+	if (!peers)
+		return -ENOMEM;
+	n = 0;
+	while ((path = neighbour_next(client->neighbour, PEER_INTERFACE, path)))
+		if (tunnel_client_read_peer(client, path, &peers[n]))
 			n++;
-	return n;
+	*ret = peers;
+	*ret_n = n;
+	return 0;
 }
 
 static int on_opened(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)

@@ -6,13 +6,13 @@
 #include "common/loop/neighbour.h"
 #include "services/keyd/ike-manager-state.h"
 
-#define TUNNEL_PEERS_MAXIMUM 256
-
 struct tunnel_client;
 
 struct tunnel_client_callbacks {
-	/* Something it shows changed, or it went or came. */
+	/* Something it shows changed, or it went or came: look at everything. */
 	void (*changed)(void *userdata);
+	/* This peer came, went or changed, and nothing else. */
+	void (*peer_changed)(void *userdata, const char *path);
 	/* The answer to tunnel_client_open_channel(): a descriptor that is the receiver's, or a
 	 * negative errno. */
 	void (*opened)(void *userdata, int fd);
@@ -22,7 +22,8 @@ struct tunnel_client_callbacks {
 };
 
 /* Keeps a pointer to `callbacks`. */
-int tunnel_client_new(sd_bus *bus, const struct tunnel_client_callbacks *callbacks, void *userdata,
+int tunnel_client_new(struct loop *loop, sd_bus *bus,
+		      const struct tunnel_client_callbacks *callbacks, void *userdata,
 		      struct tunnel_client **ret);
 struct tunnel_client *tunnel_client_free(struct tunnel_client *client);
 
@@ -32,9 +33,13 @@ bool tunnel_client_present(const struct tunnel_client *client);
 uint64_t tunnel_client_incarnation(const struct tunnel_client *client);
 /* The network generation it acts on. */
 uint64_t tunnel_client_generation(const struct tunnel_client *client);
-/* At most `limit` peers; how many there were. */
-size_t tunnel_client_read_peers(const struct tunnel_client *client, struct ike_tunnel_peer *peers,
-				size_t limit);
+/* All peers, in memory that the caller frees; 0 or -ENOMEM. */
+int tunnel_client_read_peers(const struct tunnel_client *client, struct ike_tunnel_peer **ret,
+			     size_t *ret_n);
+/* One of them. False for one that is gone, or that nobody can negotiate with: no name, no host id.
+ */
+bool tunnel_client_read_peer(const struct tunnel_client *client, const char *path,
+			     struct ike_tunnel_peer *ret);
 
 /* 0 or a negative errno; the answer comes later. */
 int tunnel_client_open_channel(struct tunnel_client *client);

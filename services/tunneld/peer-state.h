@@ -96,8 +96,9 @@ struct peer_counters {
 };
 
 struct peer {
-	struct peer *next, *next_by_host; /* for the table */
-	uint32_t number;                  /* for the table: in the object path */
+	/* For the table. */
+	struct peer *next, *previous, *next_by_host, *next_by_number;
+	uint32_t number; /* for the table: in the object path */
 	char name[PEER_NAME_SIZE];
 	struct in6_addr host_id;
 	enum peer_phase phase;

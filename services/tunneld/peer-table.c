@@ -8,7 +8,7 @@ static size_t host_bucket(const struct in6_addr *host_id)
 {
 	const uint8_t *octets = host_id->s6_addr;
 
-	return (octets[15] ^ octets[14] << 1 ^ octets[13] << 2 ^ octets[4]) &
+	return (octets[15] ^ octets[14] << 3 ^ octets[13] << 5 ^ octets[4]) &
 	       (PEER_TABLE_BUCKETS - 1);
 }
 
@@ -18,15 +18,28 @@ static size_t spi_bucket(uint32_t spi)
 	return spi & (PEER_TABLE_BUCKETS - 1);
 }
 
+/* Numbers are given one after the other. */
+static size_t number_bucket(uint32_t number)
+{
+	return number & (PEER_TABLE_BUCKETS - 1);
+}
+
 int peer_table_add(struct peer_table *table, struct peer *peer)
 {
 	struct peer **bucket = &table->by_host[host_bucket(&peer->host_id)];
+	struct peer **numbers;
 
 	if (table->n_peers >= PEER_TABLE_PEERS_MAX)
 		return -ENOSPC;
 	peer->number = ++table->last_number;
+	peer->previous = NULL;
 	peer->next = table->peers;
+	if (peer->next)
+		peer->next->previous = peer;
 	table->peers = peer;
+	numbers = &table->by_number[number_bucket(peer->number)];
+	peer->next_by_number = *numbers;
+	*numbers = peer;
 	peer->next_by_host = *bucket;
 	*bucket = peer;
 	table->n_peers++;
@@ -42,9 +55,15 @@ void peer_table_remove(struct peer_table *table, struct peer *peer)
 	for (link = &table->by_host[host_bucket(&peer->host_id)]; *link != peer;)
 		link = &(*link)->next_by_host;
 	*link = peer->next_by_host;
-	for (link = &table->peers; *link != peer;)
-		link = &(*link)->next;
-	*link = peer->next;
+	for (link = &table->by_number[number_bucket(peer->number)]; *link != peer;)
+		link = &(*link)->next_by_number;
+	*link = peer->next_by_number;
+	if (peer->previous)
+		peer->previous->next = peer->next;
+	else
+		table->peers = peer->next;
+	if (peer->next)
+		peer->next->previous = peer->previous;
 	table->n_peers--;
 	peer_free(peer);
 }
@@ -66,10 +85,10 @@ struct peer *peer_table_find_host(const struct peer_table *table, const struct i
 
 struct peer *peer_table_find_number(const struct peer_table *table, uint32_t number)
 {
-	struct peer *peer = table->peers;
+	struct peer *peer = table->by_number[number_bucket(number)];
 
 	while (peer && peer->number != number)
-		peer = peer->next;
+		peer = peer->next_by_number;
 	return peer;
 }
 

@@ -7,15 +7,16 @@
  */
 #include "services/tunneld/peer-state.h"
 
-#define PEER_TABLE_PEERS_MAX 1024
-#define PEER_TABLE_BUCKETS   256 /* a power of two */
+#define PEER_TABLE_PEERS_MAX 16384
+#define PEER_TABLE_BUCKETS   2048 /* a power of two */
 
 /* All zero is an empty one. */
 struct peer_table {
 	struct peer *peers;
 	unsigned int n_peers;
 	uint32_t last_number;
-	struct peer *by_host[PEER_TABLE_BUCKETS]; /* linked by next_by_host */
+	struct peer *by_host[PEER_TABLE_BUCKETS];   /* linked by next_by_host */
+	struct peer *by_number[PEER_TABLE_BUCKETS]; /* linked by next_by_number */
 	struct sa_pair *by_spi[PEER_TABLE_BUCKETS];
 };
 

@@ -92,7 +92,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
-/* Number 1 adds the item, 2 takes it away; 99 is an error. */
+/* Number 1 adds the item, 2 takes it away; 99 is an error. With 77 the text is another, and the
+ * signal of that is lost. */
 static int method_set(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	sd_bus *bus = sd_bus_message_get_bus(message);
@@ -105,6 +106,8 @@ static int method_set(sd_bus_message *message, void *userdata, sd_bus_error *err
 	if (number == 99)
 		return sd_bus_error_set(error, "org.homeward.Error.InvalidArgument", "not 99");
 	shown->number = number;
+	if (number == 77)
+		shown->text = "silent";
 	timeline_note(&shown->timeline, number, "set to %d", (int)number);
 	if (number == 1) {
 		sd_bus_add_object_vtable(bus, &shown->item_slot, ITEM, INTERFACE ".Item",
@@ -178,7 +181,8 @@ struct side {
 	struct neighbour *neighbour;
 	struct loop_timer *patience;
 	int n_notified;
-	bool late, free_in_callback;
+	int n_objects_notified;
+	bool late, free_in_callback, follow;
 	int error_seen;
 };
 
@@ -198,6 +202,15 @@ static void on_neighbour(struct neighbour *neighbour, void *userdata)
 		side->neighbour = neighbour_free(neighbour);
 }
 
+static void on_object(struct neighbour *neighbour, const char *path, void *userdata)
+{
+	struct side *side = userdata;
+
+	side->n_objects_notified++;
+	if (side->free_in_callback)
+		side->neighbour = neighbour_free(neighbour);
+}
+
 static const struct daemon_options side_options = { .bus_name = "org.homeward.Side1" };
 
 static void side_open(struct side *side)
@@ -209,6 +222,9 @@ static void side_open(struct side *side)
 	assert_int_equal(
 		neighbour_new(daemon_bus(side->daemon), NAME, on_neighbour, side, &side->neighbour),
 		0);
+	if (side->follow)
+		assert_int_equal(
+			neighbour_follow(side->neighbour, daemon_loop(side->daemon), on_object), 0);
 }
 
 static void side_close(struct side *side)
@@ -244,9 +260,9 @@ static uint64_t shown_number(const struct side *side)
 	return neighbour_number(side->neighbour, PATH, INTERFACE, "Number");
 }
 
-static void test_mirror(void **state)
+static void check_mirror(bool follow)
 {
-	struct side side = {};
+	struct side side = { .follow = follow };
 	struct sockaddr_in endpoint;
 	const uint8_t *octets;
 	size_t size;
@@ -290,10 +306,50 @@ static void test_mirror(void **state)
 	side_close(&side);
 }
 
-static void test_owner_killed_and_back(void **state)
+static void test_mirror(void **state)
+{
+	check_mirror(false);
+}
+
+static void test_followed(void **state)
+{
+	check_mirror(true);
+}
+
+/* What signals say is there without a read; and a read comes, which has what no signal said. */
+static void test_lost_signal(void **state)
+{
+	struct side side = { .follow = true };
+	pid_t child;
+	int reads;
+
+	side_open(&side);
+	child = start_child();
+	run_until(&side, neighbour_present(side.neighbour) && side.n_notified);
+	reads = side.n_notified;
+	set_number(&side, 1);
+	run_until(&side, neighbour_next(side.neighbour, INTERFACE ".Item", NULL) &&
+				 shown_number(&side) == 1);
+	set_number(&side, 2);
+	run_until(&side, !neighbour_next(side.neighbour, INTERFACE ".Item", NULL) &&
+				 shown_number(&side) == 2);
+	set_number(&side, 77);
+	run_until(&side, shown_number(&side) == 77);
+	/* Two of the item and three of the number. */
+	assert_int_equal(side.n_objects_notified, 5);
+	assert_int_equal(side.n_notified, reads);
+	assert_string_equal(neighbour_string(side.neighbour, PATH, INTERFACE, "Text"), "hello");
+	run_until(&side, side.n_notified > reads);
+	assert_string_equal(neighbour_string(side.neighbour, PATH, INTERFACE, "Text"), "silent");
+	assert_int_equal(shown_number(&side), 77);
+	assert_int_equal(end_child(child, SIGTERM), 0);
+	side_close(&side);
+}
+
+static void check_owner_killed(bool follow)
 {
 	pid_t child = start_child();
-	struct side side = {};
+	struct side side = { .follow = follow };
 
 	side_open(&side);
 	for (uint64_t i = 1; i <= 3; i++) {
@@ -313,6 +369,16 @@ static void test_owner_killed_and_back(void **state)
 	run_until(&side, !side.neighbour);
 	side_close(&side);
 	assert_int_equal(end_child(child, SIGTERM), 0);
+}
+
+static void test_owner_killed_and_back(void **state)
+{
+	check_owner_killed(false);
+}
+
+static void test_owner_killed_followed(void **state)
+{
+	check_owner_killed(true);
 }
 
 /* A second owner of the name does not queue: it says so and leaves. */
@@ -419,7 +485,10 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mirror),
+		cmocka_unit_test(test_followed),
+		cmocka_unit_test(test_lost_signal),
 		cmocka_unit_test(test_owner_killed_and_back),
+		cmocka_unit_test(test_owner_killed_followed),
 		cmocka_unit_test(test_name_taken),
 		cmocka_unit_test(test_never_ran),
 	};
