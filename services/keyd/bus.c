@@ -5,6 +5,7 @@
  * was announced last; strangers who have not proved who they are get no object.
  */
 #include "bus-interfaces/errors.h"
+#include "common/base/hash.h"
 #include "common/loop/bus-values.h"
 #include "common/loop/caller-check.h"
 #include "services/keyd/keyd.h"
@@ -14,6 +15,9 @@
 #include <string.h>
 
 #define ROOT_PATH       HOMEWARD_OBJECT_ROOT "/Key1"
+#define IKE_PREFIX      ROOT_PATH "/ike_sa"
+#define CHILD_PREFIX    ROOT_PATH "/child_sa"
+#define PATH_SIZE       64
 #define ROOT_INTERFACE  "org.homeward.Key1"
 #define IKE_INTERFACE   "org.homeward.Key1.IkeSa"
 #define CHILD_INTERFACE "org.homeward.Key1.ChildSa"
@@ -34,7 +38,7 @@ struct shown_ike {
 
 struct shown_child {
 	const char *state;
-	char ike_path[64];
+	char ike_path[PATH_SIZE];
 	uint32_t spi_in, spi_out;
 	const char *algorithm;
 	uint64_t established;
@@ -42,22 +46,21 @@ struct shown_child {
 };
 
 struct sa_object {
-	struct sa_object *next;
+	UT_hash_handle hh; /* by the number */
 	struct bus *bus;
 	uint64_t id;
-	char path[64];
-	sd_bus_slot *slot;
+	struct child_object *children;
 	uint64_t rekey_at; /* ms, that next_rekey was computed from */
 	struct shown_ike ike;
 };
 
 /* A child may change from one IKE SA to its successor. */
 struct child_object {
-	struct child_object *next;
+	UT_hash_handle hh; /* by the number */
 	struct bus *bus;
-	uint64_t id, sa;
-	char path[64];
-	sd_bus_slot *slot;
+	struct sa_object *owner;
+	struct child_object *next; /* of the same owner */
+	uint64_t id;
 	uint64_t rekey_at;
 	struct shown_child child;
 };
@@ -65,13 +68,55 @@ struct child_object {
 struct bus {
 	struct keyd *keyd;
 	sd_bus *connection;
-	sd_bus_slot *slot;
+	/* One table of properties for all objects of a kind: one for each takes kilobytes. */
+	sd_bus_slot *slot, *ike_slot, *child_slot, *ike_nodes, *child_nodes;
 	const char *state; /* announced last */
 	const char *reason;
 	struct caller_check *callers;
-	struct sa_object *objects;
+	struct sa_object *objects; /* hash tables */
 	struct child_object *children;
 };
+
+static void ike_path(uint64_t id, char ret[PATH_SIZE])
+{
+	snprintf(ret, PATH_SIZE, IKE_PREFIX "/%ju", (uintmax_t)id);
+}
+
+static void child_path(uint64_t id, char ret[PATH_SIZE])
+{
+	snprintf(ret, PATH_SIZE, CHILD_PREFIX "/%ju", (uintmax_t)id);
+}
+
+/* The number at the end of a path, which is written in one way only; 0: none. */
+static uint64_t read_path(const char *path, const char *prefix)
+{
+	size_t size = strlen(prefix);
+	const char *digits = path + size;
+	uint64_t id = 0;
+
+	if (*digits++ != '/' || *digits == '0' || strlen(digits) > 19 ||
+	    strspn(digits, "0123456789") != strlen(digits))
+		return 0;
+	while (*digits)
+		id = 10 * id + (*digits++ - '0');
+	return id;
+}
+
+static struct sa_object *find_object(const struct bus *bus, uint64_t id)
+{
+	struct sa_object *object;
+
+	HASH_FIND(hh, bus->objects, &id, sizeof id, object);
+	return object;
+}
+
+static struct child_object *find_child(const struct bus *bus, uint64_t id)
+{
+	struct child_object *object;
+
+	HASH_FIND(hh, bus->children, &id, sizeof id, object);
+	return object;
+}
 
 #define COUNTER(name, field)                                                                       \
 	{                                                                                          \
@@ -260,6 +305,60 @@ static const sd_bus_vtable child_vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
+static int find_ike_object(sd_bus *connection, const char *path, const char *interface,
+			   void *userdata, void **ret_found, sd_bus_error *ret_error)
+{
+	*ret_found = find_object(userdata, read_path(path, IKE_PREFIX));
+	return *ret_found != NULL;
+}
+
+static int find_child_object(sd_bus *connection, const char *path, const char *interface,
+			     void *userdata, void **ret_found, sd_bus_error *ret_error)
+{
+	*ret_found = find_child(userdata, read_path(path, CHILD_PREFIX));
+	return *ret_found != NULL;
+}
+
+/* Room for so many paths and the end of the list, which sd-bus frees. */
+static int make_nodes(unsigned int n, char ***ret)
+{
+	*ret = calloc(n + 1, sizeof **ret);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int list_ike_nodes(sd_bus *connection, const char *prefix, void *userdata, char ***ret_nodes,
+			  sd_bus_error *ret_error)
+{
+	const struct bus *bus = userdata;
+	int r = make_nodes(HASH_COUNT(bus->objects), ret_nodes);
+	char **node = *ret_nodes;
+
+	for (struct sa_object *object = bus->objects; r >= 0 && object; object = object->hh.next) {
+		*node = malloc(PATH_SIZE);
+		if (!*node)
+			break;
+		ike_path(object->id, *node++);
+	}
+	return r;
+}
+
+static int list_child_nodes(sd_bus *connection, const char *prefix, void *userdata,
+			    char ***ret_nodes, sd_bus_error *ret_error)
+{
+	const struct bus *bus = userdata;
+	int r = make_nodes(HASH_COUNT(bus->children), ret_nodes);
+	char **node = *ret_nodes;
+
+	for (struct child_object *object = bus->children; r >= 0 && object;
+	     object = object->hh.next) {
+		*node = malloc(PATH_SIZE);
+		if (!*node)
+			break;
+		child_path(object->id, *node++);
+	}
+	return r;
+}
+
 /* NULL: it is not shown. */
 static const char *state_word(const struct ike_sa *sa)
 {
@@ -324,10 +423,8 @@ static void fill_child(struct child_object *object, const struct ike_sa *sa,
 {
 	struct shown_child *shown = &object->child;
 
-	object->sa = sa->id;
 	shown->state = child->closing ? "closing" : child->replaced ? "replaced" : "live";
-	snprintf(shown->ike_path, sizeof shown->ike_path, ROOT_PATH "/ike_sa/%ju",
-		 (uintmax_t)sa->id);
+	ike_path(sa->id, shown->ike_path);
 	shown->spi_in = child->spi_in;
 	shown->spi_out = child->spi_out;
 	shown->algorithm = esp_suite_name(&child->suite);
@@ -337,9 +434,28 @@ static void fill_child(struct child_object *object, const struct ike_sa *sa,
 	object->rekey_at = child->rekey_at;
 }
 
-static void add_child(struct bus *bus, const struct ike_sa *sa, const struct ike_child *child)
+static void own_child(struct sa_object *owner, struct child_object *object)
+{
+	object->owner = owner;
+	object->next = owner->children;
+	owner->children = object;
+}
+
+static void disown_child(struct child_object *object)
+{
+	struct child_object **at = &object->owner->children;
+
+	while (*at != object)
+		at = &(*at)->next;
+	*at = object->next;
+}
+
+static void add_child(struct sa_object *owner, const struct ike_sa *sa,
+		      const struct ike_child *child)
 {
 	struct child_object *object = calloc(1, sizeof *object);
+	struct bus *bus = owner->bus;
+	char path[PATH_SIZE];
 
 	if (!object)
 		return;
@@ -347,43 +463,47 @@ static void add_child(struct bus *bus, const struct ike_sa *sa, const struct ike
 	object->id = child->id;
 	fill_child(object, sa, child);
 	object->child.established = realtime_usec() / 1000000;
-	snprintf(object->path, sizeof object->path, ROOT_PATH "/child_sa/%ju",
-		 (uintmax_t)child->id);
-	if (sd_bus_add_object_vtable(bus->connection, &object->slot, object->path, CHILD_INTERFACE,
-				     child_vtable, object) < 0) {
+	HASH_ADD(hh, bus->children, id, sizeof object->id, object);
+	if (!hash_has(&object->hh)) {
 		free(object);
 		return;
 	}
-	object->next = bus->children;
-	bus->children = object;
-	sd_bus_emit_object_added(bus->connection, object->path);
+	own_child(owner, object);
+	child_path(object->id, path);
+	sd_bus_emit_object_added(bus->connection, path);
 }
 
-static void remove_child(struct bus *bus, struct child_object **at)
+static void remove_child(struct child_object *object)
 {
-	struct child_object *object = *at;
+	char path[PATH_SIZE];
 
-	sd_bus_emit_object_removed(bus->connection, object->path);
-	*at = object->next;
-	sd_bus_slot_unref(object->slot);
+	child_path(object->id, path);
+	sd_bus_emit_object_removed(object->bus->connection, path);
+	disown_child(object);
+	HASH_DEL(object->bus->children, object);
 	free(object);
 }
 
-static void show_child(struct bus *bus, const struct ike_sa *sa, const struct ike_child *child)
+static void show_child(struct sa_object *owner, const struct ike_sa *sa,
+		       const struct ike_child *child)
 {
-	struct child_object *object = bus->children;
+	struct child_object *object = find_child(owner->bus, child->id);
 	struct shown_child former;
+	char path[PATH_SIZE];
 
-	while (object && object->id != child->id)
-		object = object->next;
 	if (!object) {
-		add_child(bus, sa, child);
+		add_child(owner, sa, child);
 		return;
+	}
+	if (object->owner != owner) {
+		disown_child(object);
+		own_child(owner, object);
 	}
 	former = object->child;
 	fill_child(object, sa, child);
+	child_path(object->id, path);
 	if (memcmp(&former, &object->child, sizeof former))
-		sd_bus_emit_properties_changed(bus->connection, object->path, CHILD_INTERFACE,
+		sd_bus_emit_properties_changed(owner->bus->connection, path, CHILD_INTERFACE,
 					       "IkeSa", "State", "NextRekey", NULL);
 }
 
@@ -395,57 +515,61 @@ static bool is_shown(const struct ike_sa *sa, uint64_t id)
 	return false;
 }
 
-/* `sa` NULL: none of that number is shown any more. */
-static void show_children(struct bus *bus, uint64_t id, const struct ike_sa *sa)
+/* `sa` NULL: none is shown any more. */
+static void show_children(struct sa_object *owner, const struct ike_sa *sa)
 {
+	struct child_object *next;
+
 	for (size_t i = 0; sa && i < IKE_CHILDREN_LIMIT; i++)
 		if (sa->children[i].id && sa->children[i].installed)
-			show_child(bus, sa, &sa->children[i]);
-	for (struct child_object **at = &bus->children; *at;)
-		if ((*at)->sa == id && !is_shown(sa, (*at)->id))
-			remove_child(bus, at);
-		else
-			at = &(*at)->next;
+			show_child(owner, sa, &sa->children[i]);
+	for (struct child_object *object = owner->children; object; object = next) {
+		next = object->next;
+		if (!is_shown(sa, object->id))
+			remove_child(object);
+	}
 }
 
 static struct sa_object *add_object(struct bus *bus, const struct ike_sa *sa)
 {
 	struct sa_object *object = calloc(1, sizeof *object);
+	char path[PATH_SIZE];
 
 	if (!object)
 		return NULL;
 	object->bus = bus;
 	object->id = sa->id;
 	fill_ike(object, sa);
-	snprintf(object->path, sizeof object->path, ROOT_PATH "/ike_sa/%ju", (uintmax_t)sa->id);
-	if (sd_bus_add_object_vtable(bus->connection, &object->slot, object->path, IKE_INTERFACE,
-				     ike_vtable, object) < 0) {
+	HASH_ADD(hh, bus->objects, id, sizeof object->id, object);
+	if (!hash_has(&object->hh)) {
 		free(object);
 		return NULL;
 	}
-	object->next = bus->objects;
-	bus->objects = object;
-	sd_bus_emit_object_added(bus->connection, object->path);
+	ike_path(object->id, path);
+	sd_bus_emit_object_added(bus->connection, path);
 	return object;
 }
 
-static void remove_object(struct bus *bus, struct sa_object **at)
+static void remove_object(struct sa_object *object)
 {
-	struct sa_object *object = *at;
+	char path[PATH_SIZE];
 
-	sd_bus_emit_object_removed(bus->connection, object->path);
-	*at = object->next;
-	sd_bus_slot_unref(object->slot);
+	show_children(object, NULL);
+	ike_path(object->id, path);
+	sd_bus_emit_object_removed(object->bus->connection, path);
+	HASH_DEL(object->bus->objects, object);
 	free(object);
 }
 
-static void announce_changes(struct bus *bus, struct sa_object *object, const struct ike_sa *sa)
+static void announce_changes(struct sa_object *object, const struct ike_sa *sa)
 {
 	struct shown_ike former = object->ike;
+	char path[PATH_SIZE];
 
 	fill_ike(object, sa);
+	ike_path(object->id, path);
 	if (memcmp(&former, &object->ike, sizeof former))
-		sd_bus_emit_properties_changed(bus->connection, object->path, IKE_INTERFACE, "Peer",
+		sd_bus_emit_properties_changed(object->bus->connection, path, IKE_INTERFACE, "Peer",
 					       "HostId", "State", "Role", "SpiInitiator",
 					       "SpiResponder", "Endpoint", "Proposal", "Ppk",
 					       "Established", "NextRekey", "LastError", NULL);
@@ -454,23 +578,19 @@ static void announce_changes(struct bus *bus, struct sa_object *object, const st
 void bus_announce_sa(struct bus *bus, uint64_t id)
 {
 	const struct ike_sa *sa = ike_manager_find(keyd_manager(bus->keyd), id);
-	struct sa_object **at = &bus->objects, *object;
+	struct sa_object *object = find_object(bus, id);
 
-	while (*at && (*at)->id != id)
-		at = &(*at)->next;
 	if (!sa || !state_word(sa)) {
-		show_children(bus, id, NULL);
-		if (*at)
-			remove_object(bus, at);
+		if (object)
+			remove_object(object);
 		return;
 	}
-	object = *at;
 	if (object)
-		announce_changes(bus, object, sa);
+		announce_changes(object, sa);
 	else
 		object = add_object(bus, sa);
 	if (object)
-		show_children(bus, id, sa);
+		show_children(object, sa);
 }
 
 void bus_announce_state(struct bus *bus)
@@ -501,6 +621,19 @@ int bus_new(struct keyd *keyd, sd_bus *connection, struct bus **ret)
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(connection, &bus->slot, ROOT_PATH, ROOT_INTERFACE,
 					     root_vtable, bus);
+	if (r >= 0)
+		r = sd_bus_add_fallback_vtable(connection, &bus->ike_slot, IKE_PREFIX,
+					       IKE_INTERFACE, ike_vtable, find_ike_object, bus);
+	if (r >= 0)
+		r = sd_bus_add_node_enumerator(connection, &bus->ike_nodes, IKE_PREFIX,
+					       list_ike_nodes, bus);
+	if (r >= 0)
+		r = sd_bus_add_fallback_vtable(connection, &bus->child_slot, CHILD_PREFIX,
+					       CHILD_INTERFACE, child_vtable, find_child_object,
+					       bus);
+	if (r >= 0)
+		r = sd_bus_add_node_enumerator(connection, &bus->child_nodes, CHILD_PREFIX,
+					       list_child_nodes, bus);
 	if (r < 0) {
 		bus_free(bus);
 		return r;
@@ -511,23 +644,24 @@ int bus_new(struct keyd *keyd, sd_bus *connection, struct bus **ret)
 
 struct bus *bus_free(struct bus *bus)
 {
+	struct sa_object *object, *next_object;
+	struct child_object *child, *next_child;
+
 	if (!bus)
 		return NULL;
-	while (bus->objects) {
-		struct sa_object *object = bus->objects;
-
-		bus->objects = object->next;
-		sd_bus_slot_unref(object->slot);
-		free(object);
+	HASH_ITER (hh, bus->children, child, next_child) {
+		HASH_DEL(bus->children, child);
+		free(child);
 	}
-	while (bus->children) {
-		struct child_object *object = bus->children;
-
-		bus->children = object->next;
-		sd_bus_slot_unref(object->slot);
+	HASH_ITER (hh, bus->objects, object, next_object) {
+		HASH_DEL(bus->objects, object);
 		free(object);
 	}
 	caller_check_free(bus->callers);
+	sd_bus_slot_unref(bus->ike_nodes);
+	sd_bus_slot_unref(bus->child_nodes);
+	sd_bus_slot_unref(bus->ike_slot);
+	sd_bus_slot_unref(bus->child_slot);
 	sd_bus_slot_unref(bus->slot);
 	free(bus);
 	return NULL;
