@@ -275,6 +275,10 @@ def test_refusals_have_their_reasons(ends, case, issued, reason):
         return
     # The other way round, desktop is asked and says the other side no more than that it failed.
     laptop.see(desktop)
+    # What laptop held for agreed goes, and the route with it, until the zone's word is there.
+    laptop.wait(lambda: not laptop.sas() and [(peer["State"], peer["EndpointSource"])
+                                              for peer in laptop.host.get_objects("tunneld", PEER).values()]
+                == [("idle", "dns")], "what the zone says")
     laptop.ping(desktop, check=False, wait=2)
     laptop.wait(lambda: laptop.peer()["LastError"], "an error")
     assert laptop.peer()["LastError"] == "it refused with AUTHENTICATION_FAILED"
