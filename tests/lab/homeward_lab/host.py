@@ -13,6 +13,7 @@ into a Gateway or the Internet (network.py) with move() or attach_internet().
 import glob
 import hashlib
 import os
+import shlex
 import signal as signals
 import socket
 import subprocess
@@ -110,11 +111,12 @@ class _Running:
 
 
 class Host(Namespace):
-    setup = _SETUP
-
     def __init__(self, name, build=None, policy=POLICY, nameserver="11.0.0.53", bus=True):
         """Ready at once; `policy` is an additional bus configuration file (ours unless told)."""
         self.build = build_directory(build)
+        # Where daemons find their programs after they have become users who may not see where the tree lies: mapper
+        # starts one.
+        self.setup = _SETUP + f"mkdir /run/lab/build; mount --bind {shlex.quote(self.build)} /run/lab/build\n"
         self.policy = policy
         self.nameserver = nameserver
         digest = hashlib.sha256(name.encode()).digest()
@@ -171,7 +173,7 @@ class Host(Namespace):
 
     def _link_tools(self):
         for name, program in TOOLS.items():
-            os.symlink(os.path.join(self.build, program), self.path(f"/run/lab/bin/{name}"))
+            os.symlink(os.path.join("/run/lab/build", program), self.path(f"/run/lab/bin/{name}"))
 
     def start_bus(self):
         """The system bus. Started by the constructor; again after stop_bus()."""
@@ -272,10 +274,11 @@ class Host(Namespace):
     # Daemons.
 
     def program(self, name):
-        return os.path.join(self.build, DAEMONS[name].program)
+        """As the host sees it."""
+        return os.path.join("/run/lab/build", DAEMONS[name].program)
 
     def has_program(self, name):
-        return os.access(self.program(name), os.X_OK)
+        return os.access(os.path.join(self.build, DAEMONS[name].program), os.X_OK)
 
     def log_path(self, name):
         return self.path(f"/run/lab/{name}.log")
