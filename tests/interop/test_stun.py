@@ -84,8 +84,9 @@ def test_port_taken(make_host, make_internet):
     """Somebody else answers STUN on this machine: zoned says so, leaves it to him, and out of the zone."""
     host = make_host("server", bus=False)
     host.attach_internet(make_internet(), FIRST)
-    holder = host.popen(["socat", "-u", "UDP4-RECV:3478", "/dev/null"])
-    wait_until(lambda: ":3478" in host.run(["ss", "-lun"]).stdout, 5, "the port's holder")
+    holder = host.popen(["/usr/bin/python3", "-c", "import signal, socket; s = socket.socket(socket.AF_INET, "
+                         "socket.SOCK_DGRAM); s.bind(('', 3478)); print('bound', flush=True); signal.pause()"], stdout=-1)
+    assert holder.stdout.readline() == b"bound\n"
     host.start_daemon("zoned", PLAIN)
     assert "no STUN: say in [stun]" in host.log("zoned")
     assert host.run(["dig", f"@{FIRST}", "+short", f"_stun._udp.{ZONE}", "SRV"]).stdout == ""
