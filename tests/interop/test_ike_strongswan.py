@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "bus"))
 
 from fake_account import Account  # noqa: E402
 from fakes import Fake  # noqa: E402
-from homeward_lab import wait_until  # noqa: E402
+from homeward_lab import complete, wait_until  # noqa: E402
 
 CHARON = "/usr/sbin/charon-systemd"
 OURS, THEIRS = "fd01:203:405:607:22:69ff:fe8e:342a", "fda1:a2a3:a4a5:a6a7:16:3eff:fe00:1"
@@ -155,10 +155,12 @@ def place(make_host, make_internet, request):
                                   "root"], stderr=log)
     wait_until(lambda: "listening on" in internet.read("/run/lab/tmp/tcpdump.log"), 10, "tcpdump")
     yield desktop, laptop, Account(DOMAIN)
-    capture.end()
     if request.node.report_call.failed:
+        capture.end()
         print(laptop.read("/run/lab/charon.log")[-6000:])
         return
+    complete(internet, capture, "/run/lab/tmp/wire.pcap")
+    capture.end()
     assert not internet.run(["tshark", "-r", "/run/lab/tmp/wire.pcap", "-Y", "_ws.malformed"]).stdout
     messages = internet.run(["tshark", "-r", "/run/lab/tmp/wire.pcap", "-Y", "isakmp", "-T", "fields", "-e",
                              "isakmp.exchangetype"]).stdout.split()

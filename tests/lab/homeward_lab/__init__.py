@@ -13,7 +13,7 @@ capture.py    Capture: what passed the internet, and whether it may
 lab.py        Lab: all of it, ready to use
 """
 from .bus import Bus, BusError
-from .capture import Capture
+from .capture import Capture, complete
 from .daemons import DAEMONS, HOUSE, TOP, USERS, build_directory
 from .host import Host
 from .lab import Lab
@@ -22,4 +22,4 @@ from .network import Gateway, Internet
 from .transfer import Transfer, make_file
 
 __all__ = ["Bus", "BusError", "Capture", "DAEMONS", "Gateway", "HOUSE", "Host", "Internet", "Lab", "Namespace", "Process",
-           "TOP", "Transfer", "USERS", "build_directory", "link", "make_file", "wait_until"]
+           "TOP", "Transfer", "USERS", "build_directory", "complete", "link", "make_file", "wait_until"]

@@ -24,6 +24,24 @@ _SAMPLE_ESP = 300
 EXPECTED = ("esp", "ike", "keepalive", "dns", "dns-tls", "stun", "arp", "nd", "fragment")
 
 
+def complete(internet, process, path):
+    """Waits until everything that passed br0 is in the file of this tcpdump, which drops what it has not read when it is
+    told to end. Returns what the last frame ends with."""
+    # The kernel hands frames over in order, in blocks; all are there once a frame of ours is in the file.
+    mark = b"\xff" + os.urandom(15)
+    internet.run([sys.executable, "-c", "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+                  "s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1); "
+                  "s.sendto(bytes.fromhex(sys.argv[1]), ('11.0.255.255', 9))", mark.hex()])
+
+    def arrived():
+        process.send_signal(signal.SIGUSR2)
+        with open(internet.path(path), "rb") as file:
+            file.seek(max(0, os.path.getsize(file.name) - 100000))
+            return mark in file.read()
+    wait_until(arrived, 10, "the last frame in the capture", every=0.05)
+    return mark
+
+
 class Capture:
     """Runs from the constructor to stop()."""
 
@@ -37,18 +55,7 @@ class Capture:
 
     def stop(self):
         """Ends it. Returns how many frames the kernel could not hand over."""
-        # The kernel hands frames over in blocks; the last one is complete once a frame of ours is in the file.
-        mark = self._mark = b"\xff" + os.urandom(15)
-        self.internet.run([sys.executable, "-c", "import socket, sys; s = socket.socket(socket.AF_INET, "
-                           "socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1); "
-                           "s.sendto(bytes.fromhex(sys.argv[1]), ('11.0.255.255', 9))", mark.hex()])
-
-        def arrived():
-            self._process.send_signal(signal.SIGUSR2)
-            with open(self.internet.path(_FILE), "rb") as file:
-                file.seek(max(0, os.path.getsize(file.name) - 100000))
-                return mark in file.read()
-        wait_until(arrived, 10, "the last frame in the capture", every=0.05)
+        self._mark = complete(self.internet, self._process, _FILE)
         self._process.send_signal(signal.SIGINT)
         self._process.wait(20)
         dropped = re.search(r"(\d+) packets? dropped by kernel", self.internet.read("/run/lab/tmp/tcpdump.log"))
