@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from fakes import Fake
-from homeward_lab import BusError, wait_until
+from homeward_lab import BusError, answered, wait_until
 
 ERROR = "org.homeward.Error."
 IDS = {"desktop": "fd01:203:405:607:22:69ff:fe8e:342a", "laptop": "fda1:a2a3:a4a5:a6a7:216:3eff:fe00:1"}
@@ -118,8 +118,8 @@ class End:
     def timeline(self):
         return [words for _, _, words in self.host.get_property("tunneld", "Timeline")]
 
-    def ping(self, other, *options, count=1, check=True):
-        return self.host.run(["ping", "-n", "-c", str(count), "-W", "5", *options, other.id], check=check, timeout=60)
+    def ping(self, other, *options, check=True):
+        return self.host.run(["ping", "-n", "-c", "1", "-W", "5", *options, other.id], check=check, timeout=60)
 
 
 def sealed(octets, seals=SEALS):
@@ -210,8 +210,8 @@ def send_raw(internet, address, datagrams, port=4500, source_port=4500):
 def test_ping_through(ends, algorithm, esn):
     desktop, laptop = ends
     Keys(algorithm, esn).install(desktop, laptop)
-    assert "3 received" in desktop.ping(laptop, "-i", "0.05", count=3).stdout
-    said = laptop.ping(desktop, "-i", "0.05", "-s", "1300", count=3).stdout
+    desktop.host.ping(laptop.id, "-i", "0.05", count=3)
+    said = laptop.host.ping(desktop.id, "-i", "0.05", "-s", "1300", count=3)
     assert "DUP" not in said or resent(desktop, laptop), said
     for here, there in (desktop, laptop), (laptop, desktop):
         peer = here.peer(there)
@@ -472,7 +472,7 @@ def test_unknown_destination_says_unreachable(ends):
 
 def test_rekey_loses_nothing(tunnel):
     desktop, laptop, _ = tunnel
-    ping = desktop.host.popen(["ping", "-n", "-c", "300", "-i", "0.01", laptop.id], stdout=-1)
+    ping = desktop.host.popen(["ping", "-n", "-c", "300", "-i", "0.01", "-w", "25", laptop.id], stdout=-1)
     for round in range(6):
         wanted = 30 * (round + 1)
         wait_until(lambda: laptop.peer(desktop)["Counters"]["PacketsIn"] > wanted, 10)
@@ -482,7 +482,7 @@ def test_rekey_loses_nothing(tunnel):
         wait_until(lambda: initiator.peer(responder)["Spis"][0] == keys.spis[0], 10)
         wait_until(lambda: responder.peer(initiator)["Spis"][0] == keys.spis[1], 10)
     text = ping.communicate(timeout=30)[0].decode()
-    assert "300 received" in text, text
+    assert answered(text) >= set(range(1, 301)), text
     assert "duplicates" not in text or resent(desktop, laptop), text
     assert len(desktop.peer(laptop)["Spis"]) == 7
     for spi in desktop.peer(laptop)["Spis"][1:]:
@@ -512,7 +512,7 @@ def inner(source, destination, payload=b"homeward", next_header=59, first=0x6000
 
 def test_malformed_forged_and_replayed_are_counted(tunnel, internet):
     desktop, laptop, keys = tunnel
-    desktop.ping(laptop, "-i", "0.01", count=3)
+    desktop.host.ping(laptop.id, "-i", "0.01", count=3)
     before = desktop.counters()
     good = [keys.seal(True, n, inner(laptop.id, desktop.id)) for n in range(1000, 1004)]
     forged = bytearray(good[0])
@@ -814,7 +814,7 @@ def test_tshark_decrypts_what_is_on_the_wire(tunnel, internet, tmp_path):
     with open(capture, "wb") as file:
         dump = internet.popen(["tcpdump", "-i", "br0", "-n", "-U", "-w", "-", "udp"], stdout=file, stderr=-1)
         wait_until(lambda: b"listening" in dump.stderr.readline(), 10)
-        desktop.ping(laptop, "-i", "0.05", count=5)
+        desktop.host.ping(laptop.id, "-i", "0.05", count=5)
         laptop.move(internet, "11.0.7.7")
         desktop.wait_peer(laptop, EndpointSource="packet")
         laptop.ping(desktop)

@@ -78,9 +78,8 @@ class Place:
         assert self.us.sa()["Role"] == role
 
     def traffic(self):
-        assert "2 received" in self.us.ping("-i", "0.02", "-s", "1200", count=2)
-        assert "2 received" in self.laptop.run(["ping", "-n", "-c", "2", "-i", "0.02", "-W", "10", "-I", THEIRS,
-                                                OURS]).stdout
+        self.desktop.ping(THEIRS, "-i", "0.02", "-s", "1200", count=2)
+        self.laptop.ping(OURS, "-i", "0.02", "-I", THEIRS, count=2)
 
     def counters(self):
         return self.desktop.get_property("keyd", "Counters")

@@ -17,9 +17,10 @@ from .capture import Capture, complete
 from .daemons import DAEMONS, HOUSE, TOP, USERS, build_directory
 from .host import Host
 from .lab import Lab
-from .namespace import Namespace, Process, link, wait_until
+from .namespace import Namespace, Process, answered, link, wait_until
 from .network import Gateway, Internet
 from .transfer import Transfer, make_file
 
-__all__ = ["Bus", "BusError", "Capture", "DAEMONS", "Gateway", "HOUSE", "Host", "Internet", "Lab", "Namespace", "Process",
-           "TOP", "Transfer", "USERS", "build_directory", "complete", "link", "make_file", "wait_until"]
+__all__ = ["Bus", "BusError", "Capture", "DAEMONS", "Gateway", "HOUSE", "Host", "Internet", "Lab", "Namespace",
+           "Process", "TOP", "Transfer", "USERS", "answered", "build_directory", "complete", "link", "make_file",
+           "wait_until"]

@@ -8,6 +8,7 @@ labs on one machine do not meet. None of the network namespaces is connected to 
 """
 import ctypes
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -192,6 +193,13 @@ class Namespace:
             raise RuntimeError(f"{self.name}: {argv} ended with {result.returncode}\n{result.stdout}{result.stderr}")
         return result
 
+    def ping(self, address, *options, count=1, timeout=10):
+        """Pings address, and raises unless the first count of them were answered. Returns what ping said."""
+        text = self.run(["ping", "-n", "-c", str(count), "-w", str(timeout), *options, address], check=False,
+                        timeout=timeout + 30).stdout
+        assert answered(text) >= set(range(1, count + 1)), text
+        return text
+
     def batch(self, lines):
         """Several ip(8) commands in one process. It is in our pid namespace, so "netns PID" means what init_pid says."""
         result = subprocess.run(["nsenter", "-t", str(self.init_pid), "-n", "--", "ip", "-batch", "-"],
@@ -214,6 +222,13 @@ class Namespace:
 
     def __exit__(self, *_):
         self.close()
+
+
+def answered(text):
+    """The numbers of those pings that were answered, by what ping says. With -c and -w, ping waits for as many answers,
+    and sends more, with higher numbers, until they have come. Its -W is for the first answer only: once there was one,
+    the last has no longer than the interval."""
+    return {int(number) for number in re.findall(r"icmp_seq=(\d+) ttl=", text)}
 
 
 def link(a, a_name, b, b_name, a_mac=None):
