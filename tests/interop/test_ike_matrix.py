@@ -115,12 +115,17 @@ def shared(places):
     return places().start()
 
 
+def lend(place, request):
+    """The same place for test after test, and no SA that a test leaves behind."""
+    yield place
+    if request.node.report_call.failed:
+        place.show()
+    place.down()
+
+
 @pytest.fixture
 def place(shared, request):
-    yield shared
-    if request.node.report_call.failed:
-        shared.show()
-    shared.down()
+    yield from lend(shared, request)
 
 
 @pytest.mark.parametrize("number", range(len(SUITES)), ids=["-".join(suite) for suite in SUITES])
@@ -171,14 +176,19 @@ DIVIDED = "[responder]\ncookies-from = 0\n[messages]\ndatagram-size = 576\n"
 
 
 @pytest.fixture(scope="module")
-def divided(places):
+def shared_divided(places):
     """Both sides divide what makes more than 576 octets, and charon has a certificate with a key of 4096 bits; keyd
     wants cookies always."""
     return places().start(key=rsa.generate_private_key(65537, 4096), config=DIVIDED, extra=PIECES)
 
 
+@pytest.fixture
+def divided(shared_divided, request):
+    yield from lend(shared_divided, request)
+
+
 @pytest.mark.parametrize("role", ["initiator", "responder"])
-def test_pieces_and_cookies(divided, role, request):
+def test_pieces_and_cookies(divided, role):
     before = divided.counters()
     divided.begin(role)
     divided.traffic()
@@ -190,7 +200,6 @@ def test_pieces_and_cookies(divided, role, request):
         assert after["CookiesSent"] > before["CookiesSent"]
     log = divided.laptop.read("/run/lab/charon.log")
     assert "received fragment #" in log and "splitting IKE message" in log
-    divided.down()
 
 
 @pytest.mark.parametrize("key", [
@@ -209,22 +218,31 @@ def test_certificate(places, key, request):
 
 
 @pytest.fixture(scope="module")
-def with_ppk(places):
-    return places().start(ppk=bytes(range(32)))
+def shared_with_ppk(places):
+    place = places().start(ppk=bytes(range(32)))
+    place.demand_ppk(bytes(range(32)), "yes")
+    return place
+
+
+@pytest.fixture
+def with_ppk(shared_with_ppk, request):
+    yield from lend(shared_with_ppk, request)
+
+
+def test_ppk_only_here(places):
+    """The account has one, and strongSwan knows nothing of it."""
+    place = places().start(ppk=bytes(range(32)))
+    place.begin("initiator")
+    assert place.us.sa()["Ppk"] is False
+    place.traffic()
 
 
 @pytest.mark.parametrize("prf", PRFS)
 @pytest.mark.parametrize("role", ["initiator", "responder"])
 def test_ppk(with_ppk, role, prf):
     """The account's post-quantum preshared key, which strongSwan insists on (RFC 8784)."""
-    if prf == PRFS[0] and role == "initiator":
-        with_ppk.begin("initiator")
-        assert with_ppk.us.sa()["Ppk"] is False
-        with_ppk.down()
-        with_ppk.demand_ppk(bytes(range(32)), "yes")
     with_ppk.propose(f"aes256gcm16-{prf}-x25519", "aes256gcm16")
     with_ppk.begin(role)
     assert with_ppk.us.sa()["Ppk"] is True
     with_ppk.traffic()
     assert "PPK" in with_ppk.them.control("--list-sas", "--raw").stdout.upper() or "PPK" in with_ppk.them.log()
-    with_ppk.down()
