@@ -287,6 +287,9 @@ static void test_worker_answer(void **state)
 
 	answer.services[0].type = IGD_IP_CONNECTION_1;
 	assert_int_equal(igd_answer_read(&answer, sizeof answer, gateway, &read), -EBADMSG);
+	/* Calls go to the gateway, whatever its description says. */
+	parse_url("http://10.0.0.2:5000/c", &answer.services[0].control);
+	assert_int_equal(igd_answer_read(&answer, sizeof answer, gateway, &read), -EBADMSG);
 	parse_url("http://10.0.0.1:5000/c", &answer.services[0].control);
 	assert_int_equal(igd_answer_read(&answer, sizeof answer, gateway, &read), 0);
 	assert_int_equal(igd_answer_read(&answer, sizeof answer - 1, gateway, &read), -EBADMSG);

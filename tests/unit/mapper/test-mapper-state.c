@@ -291,6 +291,12 @@ static void test_refusal_is_respected(void **state)
 	assert_nothing_sent(&script);
 	at(&script, 1800000);
 	assert_sent(&script, "1800000 pcp map 4500 as 4500 for 3600");
+	/* But not one that would last for years. */
+	event.id = find_asked(&script, PROTOCOL_PCP, GATEWAY_MAP)->request.id;
+	event.delay = UINT64_C(4294967295000);
+	say(&script, PROTOCOL_PCP, &event);
+	at(&script, 3600000);
+	assert_sent(&script, "1800000 close pcp", "3600000 pcp probe");
 	end(&script);
 }
 
@@ -428,6 +434,30 @@ static void test_restart(void **state)
 	at(&script, 3100);
 	assert_sent(&script, "3100 nat-pmp map 4500 as 4500 for 3600", "3100 nat-pmp address");
 	assert_int_equal(script.state.counters.gateway_restarts, 1);
+	end(&script);
+}
+
+/* What was seen from outside belongs to the network, and to the address, that it was seen in. */
+static void test_outside_is_forgotten(void **state)
+{
+	struct gateway_event event = { .kind = GATEWAY_EVENT_ADDRESS };
+	struct script script;
+
+	begin_mapped(&script, PROTOCOL_NATPMP);
+	script.state.reflexive.s_addr = inet_addr("11.0.1.1");
+	script.state.nat_mapping = NAT_ENDPOINT_INDEPENDENT;
+	script.state.verified = NAT_VERIFIED_YES;
+	event.external.s_addr = inet_addr("11.0.1.2");
+	say(&script, PROTOCOL_NATPMP, &event);
+	assert_int_equal(script.state.reflexive.s_addr, 0);
+	assert_int_equal(script.state.verified, NAT_VERIFIED_UNKNOWN);
+	script.state.reflexive.s_addr = inet_addr("11.0.1.2");
+	script.state.nat_mapping = NAT_ENDPOINT_INDEPENDENT;
+	script.state.verified = NAT_VERIFIED_YES;
+	arrive(&script, "192.168.2.10", "192.168.2.1");
+	assert_int_equal(script.state.reflexive.s_addr, 0);
+	assert_int_equal(script.state.nat_mapping, NAT_BEHAVIOUR_UNKNOWN);
+	assert_int_equal(script.state.verified, NAT_VERIFIED_UNKNOWN);
 	end(&script);
 }
 
@@ -1017,6 +1047,7 @@ int main(void)
 		cmocka_unit_test(test_address_lost),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_restart_does_not_delay),
+		cmocka_unit_test(test_outside_is_forgotten),
 		cmocka_unit_test(test_several_addresses),
 		cmocka_unit_test(test_mapping_event),
 		cmocka_unit_test(test_winner_is_gone),

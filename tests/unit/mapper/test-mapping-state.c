@@ -60,6 +60,18 @@ static void test_renewal_by_pcp(void **state)
 	end(&script);
 }
 
+/* One that may be lost is no renewal: its speaker repeats it as a new one. */
+static void test_lost_is_repeated(void **state)
+{
+	struct script script;
+	struct mapping *tunnel = begin_mapped(&script, PROTOCOL_PCP);
+
+	mapping_ask_again(&script.state, tunnel, 0, 0);
+	at(&script, 7999);
+	assert_sent(&script, "0 pcp map 4500 as 4500 for 3600");
+	end(&script);
+}
+
 /* With another number each time, the renewals stay within their spans. */
 static uint64_t drawn;
 
@@ -451,7 +463,7 @@ static void test_finish(void **state)
 static void test_one_nonce_for_one_port(void **state)
 {
 	struct script script;
-	struct mapping *one, *other;
+	struct mapping *one, *other, *third, *fourth;
 
 	drawn = 1;
 	begin(&script);
@@ -463,6 +475,11 @@ static void test_one_nonce_for_one_port(void **state)
 	grant(&script, PROTOCOL_PCP, 4500, "11.0.1.1", 3600);
 	assert_memory_equal(one->hops[0].nonce, other->hops[0].nonce, SPEAKER_NONCE_SIZE);
 	assert_mapping(other, "mapped", "11.0.1.1", 4500);
+	/* Also before the first of them is answered. */
+	third = wish(&script, "third", 4700);
+	fourth = wish(&script, "fourth", 4700);
+	assert_memory_equal(third->hops[0].nonce, fourth->hops[0].nonce, SPEAKER_NONCE_SIZE);
+	assert_memory_not_equal(third->hops[0].nonce, one->hops[0].nonce, SPEAKER_NONCE_SIZE);
 	/* One is released: the other still needs it. */
 	mapping_remove(&script.state, one, 0);
 	take_actions(&script);
@@ -494,7 +511,9 @@ static void test_leftovers(void **state)
 
 	other.internal_port = 4600;
 	elsewhere.gateway.s_addr = inet_addr("192.168.7.1");
+	/* Not wanted, and somebody else's by now. */
 	moved.local.s_addr = inet_addr("192.168.1.77");
+	moved.internal_port = 4700;
 	begin(&script);
 	ledger_note(&script.state.ledger, &tunnel);
 	ledger_note(&script.state.ledger, &other);
@@ -727,6 +746,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_renewal_at_half_life),
 		cmocka_unit_test(test_renewal_by_pcp),
+		cmocka_unit_test(test_lost_is_repeated),
 		cmocka_unit_test(test_renewal_spans),
 		cmocka_unit_test(test_absurd_lifetimes),
 		cmocka_unit_test(test_permanent_lease),
