@@ -93,22 +93,22 @@ void gateway_memory_note_port(struct gateway_memory *memory, struct in_addr addr
 			      const uint8_t *mac, const struct remembered_port *port)
 {
 	struct remembered_gateway *gateway = meet(memory, address, mac);
+	bool is_news;
 	size_t i = 0;
 
 	while (i < gateway->n_ports && (gateway->ports[i].transport != port->transport ||
 					gateway->ports[i].internal_port != port->internal_port))
 		i++;
-	if (i < gateway->n_ports && gateway->ports[i].external_port == port->external_port)
-		return;
-	if (i == gateway->n_ports && i == MEMORY_PORTS) {
-		memmove(gateway->ports, gateway->ports + 1,
-			(MEMORY_PORTS - 1) * sizeof gateway->ports[0]);
-		i--;
-	} else if (i == gateway->n_ports) {
+	is_news = i == gateway->n_ports || gateway->ports[i].external_port != port->external_port;
+	/* The latest at the end: what nobody uses any more goes first. */
+	if (i == MEMORY_PORTS)
+		i = 0;
+	else if (i == gateway->n_ports)
 		gateway->n_ports++;
-	}
-	gateway->ports[i] = *port;
-	memory->changes++;
+	memmove(gateway->ports + i, gateway->ports + i + 1,
+		(gateway->n_ports - i - 1) * sizeof gateway->ports[0]);
+	gateway->ports[gateway->n_ports - 1] = *port;
+	memory->changes += is_news;
 }
 
 uint16_t gateway_memory_port(struct gateway_memory *memory, struct in_addr address,

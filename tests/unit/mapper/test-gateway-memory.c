@@ -92,6 +92,20 @@ static void test_memory_is_bounded(void **state)
 			 1000 + 3 * MEMORY_PORTS);
 	assert_int_equal(
 		gateway_memory_port(&memory, memory.gateways[0].address, NULL, IPPROTO_UDP, 1), 0);
+	/* What is in use stays, among those that come and go. */
+	for (uint16_t i = 1; i <= 3 * MEMORY_PORTS; i++) {
+		uint64_t changes = memory.changes;
+
+		port.internal_port = 4500;
+		port.external_port = 61234;
+		gateway_memory_note_port(&memory, memory.gateways[0].address, NULL, &port);
+		assert_true(i == 1 || memory.changes == changes);
+		port.internal_port = port.external_port = 10000 + i;
+		gateway_memory_note_port(&memory, memory.gateways[0].address, NULL, &port);
+	}
+	assert_int_equal(
+		gateway_memory_port(&memory, memory.gateways[0].address, NULL, IPPROTO_UDP, 4500),
+		61234);
 	/* A location that would not be one word of the file is none. */
 	gateway_memory_note_location(&memory, memory.gateways[0].address, NULL, "http://x/ y");
 	assert_string_equal(memory.gateways[0].location, "");
