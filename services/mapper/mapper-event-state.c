@@ -131,19 +131,21 @@ static void move_mappings(struct mapper_state *state, unsigned int hop, struct i
 	}
 }
 
-static bool is_in_use(const struct mapper_state *state, unsigned int hop, struct in_addr external)
+/* Of several, the one that the oldest mapping has: what comes and goes does not change it. */
+static struct in_addr choose_address(const struct mapper_state *state, unsigned int hop,
+				     struct in_addr told)
 {
 	for (const struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-		if (mapping->hops[hop].mapped &&
-		    mapping->hops[hop].external.s_addr == external.s_addr)
-			return true;
-	return false;
+		if (state->gateways[hop].has_several && mapping->hops[hop].mapped)
+			return mapping->hops[hop].external;
+	return told;
 }
 
 static void learn_address(struct mapper_state *state, unsigned int hop,
 			  const struct gateway_event *event, uint64_t now)
 {
 	struct gateway_state *gateway = &state->gateways[hop];
+	struct in_addr external = choose_address(state, hop, event->external);
 	struct in_addr former = gateway->external;
 
 	if (!event->external.s_addr) {
@@ -156,11 +158,9 @@ static void learn_address(struct mapper_state *state, unsigned int hop,
 	gateway->trouble =
 		nat_address_is_inside(event->external) ? TROUBLE_DOUBLE_NAT : TROUBLE_NONE;
 	gateway->result = 0;
-	if (former.s_addr == event->external.s_addr ||
-	    (gateway->has_several && is_in_use(state, hop, former)))
-		return;
-	gateway->external = event->external;
-	move_mappings(state, hop, former, event, now);
+	gateway->external = external;
+	if (former.s_addr != external.s_addr && !gateway->has_several)
+		move_mappings(state, hop, former, event, now);
 }
 
 static void begin_speaking(struct mapper_state *state, unsigned int hop, uint64_t now)

@@ -13,6 +13,10 @@
 
 /* Whoever waits for a mapping has the first word with the gateway. */
 #define START_DELAY 250 /* ms */
+/* A gateway that tells another address with each mapping is asked ever more seldom. */
+#define AGAIN_LIMIT     11 /* doublings: eight minutes */
+#define AGAIN_FORGOTTEN 600000
+#define AWAITED         1000
 /* Nobody knew a server, or none answered: resolvers may be late, and so may the zone. */
 #define RETRY_FIRST 30000
 #define RETRY_LIMIT 3600000
@@ -32,6 +36,8 @@ struct reachability {
 	struct loop_timer *timer;
 	char *zone; /* that was looked at, or NULL */
 	unsigned int n_failures;
+	unsigned int n_again; /* begun lately, in the same network */
+	uint64_t again_at;
 	struct in_addr external; /* the gateway's; what is asked now is about it */
 	uint64_t n_restarts;     /* of gateways, when it began */
 
@@ -141,12 +147,45 @@ static bool has_findings(const struct reachability *reachability)
 	return stun_client_findings(reachability->client)->server.sin_addr.s_addr;
 }
 
+static void begin(struct reachability *reachability, uint64_t delay)
+{
+	const struct mapper_state *state = reachability->context.state;
+	bool may_ask;
+
+	release_mapping(reachability);
+	stun_client_stop(reachability->client);
+	stun_servers_stop(reachability->servers);
+	reachability->proven_ways = 0;
+	reachability->n_failures = 0;
+	reachability->external = state->told_external;
+	reachability->n_restarts = state->counters.gateway_restarts;
+	may_ask = reachability->context.config->use != STUN_USE_NO && state->network.link;
+	/* Who asked what all is like does not wait for the later ones. */
+	reachability->awaits_servers = may_ask && delay <= AWAITED;
+	if (may_ask)
+		loop_timer_set_delay(reachability->timer, delay);
+	else
+		loop_timer_set(reachability->timer, UINT64_MAX);
+}
+
+static void begin_again(struct reachability *reachability)
+{
+	uint64_t now = now_of(reachability);
+
+	if (now - reachability->again_at >= AGAIN_FORGOTTEN)
+		reachability->n_again = 0;
+	reachability->again_at = now;
+	begin(reachability, (uint64_t)START_DELAY << reachability->n_again);
+	if (reachability->n_again < AGAIN_LIMIT)
+		reachability->n_again++;
+}
+
 static void on_findings(void *userdata)
 {
 	struct reachability *reachability = userdata;
 
 	if (has_moved(reachability)) {
-		reachability_begin(reachability);
+		begin_again(reachability);
 		return;
 	}
 	take_findings(reachability);
@@ -213,21 +252,8 @@ static void on_timer(void *userdata)
 
 void reachability_begin(struct reachability *reachability)
 {
-	const struct mapper_state *state = reachability->context.state;
-
-	release_mapping(reachability);
-	stun_client_stop(reachability->client);
-	stun_servers_stop(reachability->servers);
-	reachability->proven_ways = 0;
-	reachability->n_failures = 0;
-	reachability->external = state->told_external;
-	reachability->n_restarts = state->counters.gateway_restarts;
-	reachability->awaits_servers =
-		reachability->context.config->use != STUN_USE_NO && state->network.link;
-	if (reachability->awaits_servers)
-		loop_timer_set_delay(reachability->timer, START_DELAY);
-	else
-		loop_timer_set(reachability->timer, UINT64_MAX);
+	reachability->n_again = 0;
+	begin(reachability, START_DELAY);
 }
 
 /* Signed in to a zone, or to another one. */
@@ -295,7 +321,7 @@ static void follow_proof(struct reachability *reachability)
 	const struct mapping *mapping;
 
 	if (has_moved(reachability) || was_disturbed(reachability))
-		reachability_begin(reachability);
+		begin_again(reachability);
 	if (reachability->mapping && !wants_proof(reachability)) {
 		stun_client_stop_proof(reachability->client);
 		release_mapping(reachability);

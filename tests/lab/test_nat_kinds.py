@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which kind of NAT mapper says it is behind, with real NATs and zoned as the STUN server on the internet; and whether
 what a gateway maps is reached."""
+import time
+
 import pytest
 
 from homeward_lab import wait_until
 from homeward_lab.mappings import Caller, arrives, mapping, wait_mapping
+from homeward_lab.played import PcpRequest, PlayedGateway, pcp_answer, pcp_map
 
 ZONE = "members.example.org"
 FIRST, SECOND = "11.0.0.53", "11.0.0.54"
@@ -101,6 +104,32 @@ def test_claims_and_forwards_nothing(host, make_gateway, make_server, protocol):
     gateway.run("nft flush chain inet lab forward\nnft add rule inet lab forward accept\n")
     wait_until(lambda: checked(host), 20, "Check()", every=0.5)
     wait_for(host, Verified="yes")
+
+
+def test_another_address_with_each_mapping(host, make_gateway, make_server):
+    """What is asked to find out whether a mapping is reached is not asked again and again."""
+    gateway = make_gateway("A", 1, kind="plain")
+    make_server(gateway.internet)
+    played, requests = PlayedGateway(gateway), []
+
+    def answer(octets):
+        request = PcpRequest(octets)
+        requests.append(request)
+        if request.opcode != PcpRequest.MAP:
+            return [pcp_answer(request.opcode, epoch=1000 + int(time.monotonic() - began))]
+        return [pcp_map(request, f"11.77.0.{1 + len(requests) % 200}" if request.lifetime else "0.0.0.0",
+                        external=None if request.lifetime else 0, epoch=1000 + int(time.monotonic() - began))]
+    began = time.monotonic()
+    played.serve(answer)
+    host.move(gateway)
+    start(host, "[gateway]\nprotocols = pcp\n" + ASK)
+    caller = Caller(host)
+    caller.add()
+    wait_for(host, ReflexiveAddress=gateway.wan_address)
+    end = time.monotonic() + 10
+    wait_until(lambda: time.monotonic() > end, 20)
+    played.close()
+    assert len(requests) <= 12, [(request.opcode, request.internal, request.lifetime) for request in requests]
 
 
 def checked(host):
