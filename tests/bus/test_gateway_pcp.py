@@ -401,7 +401,7 @@ def test_mapping_update(host, server):
     request = server.maps()[0]
     server.played.send(pcp_map(request, "11.6.6.6", external=6666, nonce=b"another once"))
     for _ in range(3):
-        server.played.send(pcp_map(request, EXTERNAL, external=5500))
+        server.played.send(pcp_map(request, EXTERNAL, external=5500, epoch=server.epoch))
     wait_mapping(host, path, "mapped", (EXTERNAL, 5500))
     host.wait_for(lambda: counter(host, "ResponsesUnexpected") >= 1)
 
