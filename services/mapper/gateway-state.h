@@ -64,7 +64,6 @@ struct gateway_state {
 	struct in_addr former_external; /* what it said before that */
 	enum trouble trouble;           /* with the external address */
 	unsigned int result;
-	bool has_several; /* external addresses: PCP gives some mappings this one, others that */
 	uint32_t address_id;
 	uint64_t address_at;
 	unsigned int n_address_failures;

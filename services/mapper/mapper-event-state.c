@@ -110,42 +110,10 @@ static void fail_address(struct mapper_state *state, unsigned int hop,
 		mapping_lose(state, mapping, hop, now);
 }
 
-/* A gateway's mappings go with its address, and the port is most likely the same (RFC 6281 §4.2);
- * asking will tell. But PCP gives each mapping an address of its own: what it says of one is a
- * reason to ask about those that were at the same. */
-static void move_mappings(struct mapper_state *state, unsigned int hop, struct in_addr former,
-			  const struct gateway_event *event, uint64_t now)
-{
-	const struct gateway_state *gateway = &state->gateways[hop];
-	bool of_one = gateway->winner == PROTOCOL_PCP && event->kind != GATEWAY_EVENT_ADDRESS;
-
-	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next) {
-		struct mapping_hop *at = &mapping->hops[hop];
-
-		if (!at->mapped)
-			continue;
-		if (!of_one)
-			at->external = gateway->external;
-		else if (!at->id && at->external.s_addr == former.s_addr)
-			mapping_ask_again(state, mapping, hop, now);
-	}
-}
-
-/* Of several, the one that the oldest mapping has: what comes and goes does not change it. */
-static struct in_addr choose_address(const struct mapper_state *state, unsigned int hop,
-				     struct in_addr told)
-{
-	for (const struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
-		if (state->gateways[hop].has_several && mapping->hops[hop].mapped)
-			return mapping->hops[hop].external;
-	return told;
-}
-
 static void learn_address(struct mapper_state *state, unsigned int hop,
 			  const struct gateway_event *event, uint64_t now)
 {
 	struct gateway_state *gateway = &state->gateways[hop];
-	struct in_addr external = choose_address(state, hop, event->external);
 	struct in_addr former = gateway->external;
 
 	if (!event->external.s_addr) {
@@ -158,9 +126,13 @@ static void learn_address(struct mapper_state *state, unsigned int hop,
 	gateway->trouble =
 		nat_address_is_inside(event->external) ? TROUBLE_DOUBLE_NAT : TROUBLE_NONE;
 	gateway->result = 0;
-	gateway->external = external;
-	if (former.s_addr != external.s_addr && !gateway->has_several)
-		move_mappings(state, hop, former, event, now);
+	gateway->external = event->external;
+	if (former.s_addr == event->external.s_addr)
+		return;
+	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
+		/* The port is most likely the same (RFC 6281 §4.2); asking will tell. */
+		if (mapping->hops[hop].mapped)
+			mapping->hops[hop].external = event->external;
 }
 
 static void begin_speaking(struct mapper_state *state, unsigned int hop, uint64_t now)
@@ -240,12 +212,6 @@ static void on_map(struct mapper_state *state, unsigned int hop, enum mapping_pr
 
 	if (!event->trouble) {
 		note_success(state, hop, protocol, event, now);
-		/* Asked again because of another's address, it kept its own. */
-		if (protocol == PROTOCOL_PCP && at->mapped && at->lost &&
-		    gateway->external.s_addr && at->external.s_addr == event->external.s_addr &&
-		    gateway->external.s_addr != event->external.s_addr)
-			gateway->has_several = true;
-		at->external = event->external.s_addr ? event->external : at->external;
 		if (event->external.s_addr)
 			learn_address(state, hop, event, now);
 		mapping_grant(state, mapping, hop, event, now);

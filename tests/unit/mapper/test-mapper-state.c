@@ -461,44 +461,6 @@ static void test_outside_is_forgotten(void **state)
 	end(&script);
 }
 
-/* PCP may give each mapping another address (a provider's NAT has many): each keeps its own, and
- * nothing is asked or told over and over for it. Where all move, all are asked about. */
-static void test_several_addresses(void **state)
-{
-	struct script script;
-	struct mapping *tunnel = begin_mapped(&script, PROTOCOL_PCP);
-	struct mapping *other = wish(&script, "other", 4600);
-	uint64_t generation;
-
-	assert_sent(&script, "0 pcp map 4600 as 4600 for 3600");
-	grant(&script, PROTOCOL_PCP, 4600, "11.0.1.2", 3600);
-	assert_sent(&script, "0 pcp map 4500 as 4500 for 3600");
-	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
-	grant(&script, PROTOCOL_PCP, 4500, "11.0.1.1", 3600);
-	assert_nothing_sent(&script);
-	generation = script.state.generation;
-	for (int i = 0; i < 10; i++) {
-		at(&script, script.now + HOUR / 2);
-		grant(&script, PROTOCOL_PCP, 4500, "11.0.1.1", 3600);
-		grant(&script, PROTOCOL_PCP, 4600, "11.0.1.2", 3600);
-		assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
-		assert_mapping(other, "mapped", "11.0.1.2", 4600);
-	}
-	assert_int_equal(script.n_sent - script.n_checked, 20);
-	assert_int_equal(script.state.generation, generation);
-	end(&script);
-
-	tunnel = begin_mapped(&script, PROTOCOL_PCP);
-	other = wish(&script, "other", 4600);
-	grant(&script, PROTOCOL_PCP, 4600, "11.0.1.1", 3600);
-	at(&script, HOUR / 2);
-	grant(&script, PROTOCOL_PCP, 4500, "11.0.1.9", 3600);
-	grant(&script, PROTOCOL_PCP, 4600, "11.0.1.9", 3600);
-	assert_mapping(tunnel, "mapped", "11.0.1.9", 4500);
-	assert_mapping(other, "mapped", "11.0.1.9", 4600);
-	end(&script);
-}
-
 /* A gateway whose epoch jumps is waited for ever longer, but not beyond a renewal. */
 static void test_restart_does_not_delay(void **state)
 {
@@ -1048,7 +1010,6 @@ int main(void)
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_restart_does_not_delay),
 		cmocka_unit_test(test_outside_is_forgotten),
-		cmocka_unit_test(test_several_addresses),
 		cmocka_unit_test(test_mapping_event),
 		cmocka_unit_test(test_winner_is_gone),
 		cmocka_unit_test(test_winner_in_doubt),
