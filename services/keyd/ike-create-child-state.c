@@ -64,7 +64,9 @@ void ike_create_child_request(struct ike_sa *sa, uint64_t now, const struct ike_
 			ike_rekey_child_request(sa, now, chain, &content);
 		break;
 	case IKE_REKEY_SA:
-		if ((sa->ours && sa->ours->kind != IKE_REKEY_SA) || ike_child_busy(sa))
+		/* One successor of the peer's waits for the answer to ours: there is no second. */
+		if ((sa->ours && sa->ours->kind != IKE_REKEY_SA) || ike_child_busy(sa) ||
+		    (sa->theirs && sa->theirs->kind == IKE_REKEY_SA))
 			ike_create_refuse(sa, IKE_NOTIFY_TEMPORARY_FAILURE);
 		else
 			ike_rekey_sa_request(sa, now, &content);

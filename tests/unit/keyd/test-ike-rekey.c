@@ -2,6 +2,7 @@
 
 /* New keys within an IKE SA (RFC 7296 §1.3, §2.8, §2.25), between two managers in memory. */
 #include "services/keyd/ike-child-state.h"
+#include "services/keyd/ike-create-child.h"
 #include "tests/unit/keyd/test.h"
 #include "tests/unit/keyd/world.h"
 
@@ -390,6 +391,37 @@ static void test_orders_with_loss(void **state)
 	print_message("%u orders\n", n);
 }
 
+/* Of what a host sends, nothing arrives. */
+static unsigned int one_way(struct world *world, struct datagram *datagram)
+{
+	const struct host *mute = world->userdata;
+
+	return datagram->from.sin_addr.s_addr != mute->address.sin_addr.s_addr;
+}
+
+/* While our own request is unanswered, a peer that asks for one successor after the other gets one.
+ */
+static void test_greedy_peer(void **state)
+{
+	struct world *world = established_world(0);
+	struct host *us = world_host(world, 0), *peer = world_host(world, 1);
+	struct ike_sa *theirs = (struct ike_sa *)current_sa(peer);
+
+	world->network = one_way;
+	world->userdata = us;
+	rekey_sa(us);
+	for (int i = 0; i < 3; i++) {
+		/* It forgets that it asked before. */
+		theirs->ours = ike_negotiation_free(theirs->ours);
+		assert_true(ike_create_begin(theirs, IKE_REKEY_SA, 0));
+		assert_return_code(ike_rekey_sa_send(theirs, world->now), 0);
+		host_run(peer);
+		world_run_until(world, 1000 + 2 * WORLD_DELAY * (i + 1));
+	}
+	assert_int_equal(count_sas(us), 2);
+	world_free(world);
+}
+
 /* Loses, doubles, delays beyond what is sent later. */
 static unsigned int rough(struct world *world, struct datagram *datagram)
 {
@@ -508,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_each_lost),
 		cmocka_unit_test(test_no_install),
+		cmocka_unit_test(test_greedy_peer),
 		cmocka_unit_test(test_orders_of_children),
 		cmocka_unit_test(test_orders_of_sas),
 		cmocka_unit_test(test_orders_of_both),
