@@ -62,7 +62,9 @@ struct gateway_state {
 
 	struct in_addr external;        /* what it says; 0.0.0.0: it does not */
 	struct in_addr former_external; /* what it said before that */
-	enum trouble trouble;           /* with the external address */
+	/* It restarted, or was found again, and has not said since whether it is still that. */
+	bool external_doubtful;
+	enum trouble trouble; /* with the external address */
 	unsigned int result;
 	uint32_t address_id;
 	uint64_t address_at;

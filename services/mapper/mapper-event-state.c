@@ -87,6 +87,10 @@ static void step_down(struct mapper_state *state, unsigned int hop,
 
 	if (event->trouble == TROUBLE_CONFLICT || maps_something(state, hop))
 		return;
+	/* By PCP only a mapping tells the address: of one that is refused after a restart, the
+	 * former one would be told until another is granted. */
+	if (gateway->winner == PROTOCOL_PCP && event->trouble != TROUBLE_SILENT)
+		gateway->external = (struct in_addr){};
 	note_failure(state, hop, gateway->winner, event, event->trouble, now);
 }
 
@@ -127,6 +131,7 @@ static void learn_address(struct mapper_state *state, unsigned int hop,
 		nat_address_is_inside(event->external) ? TROUBLE_DOUBLE_NAT : TROUBLE_NONE;
 	gateway->result = 0;
 	gateway->external = event->external;
+	gateway->external_doubtful = false;
 	if (former.s_addr == event->external.s_addr)
 		return;
 	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next)
@@ -144,6 +149,7 @@ static void begin_speaking(struct mapper_state *state, unsigned int hop, uint64_
 				    gateway->winner);
 	state->counters.protocol_changes++;
 	gateway->trouble = TROUBLE_NONE;
+	gateway->external_doubtful = true;
 	/* By PCP it comes with the first mapping; if nobody asks for one, it takes one of our own.
 	 */
 	gateway->address_at = gateway->winner == PROTOCOL_PCP ? now + MAPPING_PATIENCE : now;
@@ -314,9 +320,11 @@ static void on_restart(struct mapper_state *state, unsigned int hop, enum mappin
 	gateway_note_present(gateway, protocol, now);
 	if (gateway->winner != protocol)
 		return;
-	/* Its address may be asked for at once; only mappings have to wait. */
-	if (protocol != PROTOCOL_PCP && !gateway->address_id)
-		gateway->address_at = now;
+	gateway->external_doubtful = true;
+	/* Its address may be asked for at once; only mappings have to wait, and by PCP it takes
+	 * one. */
+	if (!gateway->address_id)
+		gateway->address_at = protocol == PROTOCOL_PCP ? now + event->delay : now;
 	for (struct mapping *mapping = state->mappings; mapping; mapping = mapping->next) {
 		const struct mapping_hop *at = &mapping->hops[hop];
 		uint64_t then = now + event->delay;

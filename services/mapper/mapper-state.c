@@ -113,6 +113,7 @@ struct nat_facts mapper_state_facts(const struct mapper_state *state)
 			   (phase != GATEWAY_RACING || gateway->provisional),
 		.protocol = gateway->winner,
 		.external = gateway->external,
+		.external_doubtful = gateway->external_doubtful,
 		.reflexive = state->reflexive,
 		.mapping = state->nat_mapping,
 		.filtering = state->nat_filtering,

@@ -104,8 +104,10 @@ static enum nat_kind decide_by_external(const struct nat_facts *facts)
 		return NAT_CARRIER_GRADE;
 	if (nat_address_is_inside(facts->external))
 		return NAT_DOUBLE;
-	/* Its address is public, but our packets come from another one. */
-	if (facts->reflexive.s_addr && facts->reflexive.s_addr != facts->external.s_addr)
+	/* Its address is public, but our packets come from another one; unless that is the one that
+	 * it has now. */
+	if (!facts->external_doubtful && facts->reflexive.s_addr &&
+	    facts->reflexive.s_addr != facts->external.s_addr)
 		return NAT_DOUBLE;
 	return NAT_MAPPED;
 }

@@ -17,6 +17,7 @@ struct nat_facts {
 	bool settled;
 	enum mapping_protocol protocol; /* that it maps by; PROTOCOL_NONE: by none */
 	struct in_addr external;        /* its own address, as it says; 0.0.0.0: it does not */
+	bool external_doubtful;         /* it restarted and has not said so again since */
 	/* Why there is less than was asked for, as it was on the wire. */
 	enum trouble trouble;
 	enum mapping_protocol result_protocol;

@@ -437,6 +437,51 @@ static void test_restart(void **state)
 	end(&script);
 }
 
+/* Its new address is seen from outside before it grants a mapping there: no second NAT. */
+static void test_restart_with_another_address(void **state)
+{
+	const struct gateway_event event = { .kind = GATEWAY_EVENT_RESTARTED };
+	struct script script;
+	struct mapping *tunnel = begin_mapped(&script, PROTOCOL_PCP);
+
+	say(&script, PROTOCOL_PCP, &event);
+	script.state.reflexive.s_addr = inet_addr("11.0.1.77");
+	assert_words(&script, "ready", "nat");
+	refuse(&script, PROTOCOL_PCP, GATEWAY_MAP, TROUBLE_OUT_OF_RESOURCES, 8);
+	assert_int_equal(mapper_state_external(&script.state).s_addr, 0);
+	assert_words(&script, "ready", "refused");
+	at(&script, 2000);
+	answer(&script, PROTOCOL_PCP, GATEWAY_PROBE, NULL);
+	assert_words(&script, "ready", "unknown");
+	grant(&script, PROTOCOL_PCP, 4500, "11.0.1.77", 3600);
+	assert_mapping(tunnel, "mapped", "11.0.1.77", 4500);
+	assert_int_equal(script.state.generation, 2);
+	script.state.reflexive.s_addr = inet_addr("11.0.1.78");
+	assert_words(&script, "ready", "double-nat");
+	end(&script);
+}
+
+/* Without any mapping it takes one to know the address again. */
+static void test_restart_without_mappings(void **state)
+{
+	const struct gateway_event event = { .kind = GATEWAY_EVENT_RESTARTED, .delay = 700 };
+	struct script script;
+
+	begin(&script);
+	arrive(&script, "192.168.1.10", "192.168.1.1");
+	answer(&script, PROTOCOL_PCP, GATEWAY_PROBE, NULL);
+	at(&script, 1000);
+	answer(&script, PROTOCOL_PCP, GATEWAY_ADDRESS, "11.0.1.1");
+	script.state.reflexive.s_addr = inet_addr("11.0.1.77");
+	assert_words(&script, "ready", "double-nat");
+	say(&script, PROTOCOL_PCP, &event);
+	assert_words(&script, "ready", "nat");
+	at(&script, 1700);
+	answer(&script, PROTOCOL_PCP, GATEWAY_ADDRESS, "11.0.1.1");
+	assert_words(&script, "ready", "double-nat");
+	end(&script);
+}
+
 /* What was seen from outside belongs to the network, and to the address, that it was seen in. */
 static void test_outside_is_forgotten(void **state)
 {
@@ -1008,6 +1053,8 @@ int main(void)
 		cmocka_unit_test(test_address_event),
 		cmocka_unit_test(test_address_lost),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_restart_with_another_address),
+		cmocka_unit_test(test_restart_without_mappings),
 		cmocka_unit_test(test_restart_does_not_delay),
 		cmocka_unit_test(test_outside_is_forgotten),
 		cmocka_unit_test(test_mapping_event),
