@@ -85,14 +85,31 @@ bool mapper_state_awaits_reflexive(const struct mapper_state *state)
 	return state->seen_as_until != UINT64_MAX;
 }
 
+/* What is told is forwarded by hand, and the gateway has granted nothing. */
+static bool is_held_by_hand(const struct mapper_state *state)
+{
+	unsigned int last = mapper_state_last_hop(state);
+	bool held = false;
+
+	for (const struct mapping *mapping = state->mappings; mapping; mapping = mapping->next) {
+		if (mapping->hops[last].mapped)
+			return false;
+		held |= mapping->by_hand;
+	}
+	return held;
+}
+
 bool mapper_state_is_forwarded(const struct mapper_state *state)
 {
 	const struct gateway_state *gateway = &state->gateways[mapper_state_last_hop(state)];
 
 	if (!mapper_state_may_be_forwarded(state))
 		return false;
+	/* A gateway that refuses may tell its address each time that it is asked again: that alone
+	 * changes nothing. */
 	if (gateway->winner)
-		return !gateway->external.s_addr || nat_address_is_inside(gateway->external);
+		return !gateway->external.s_addr || nat_address_is_inside(gateway->external) ||
+		       is_held_by_hand(state);
 	return is_unmapped(state) || gateway_phase(gateway) == GATEWAY_REFUSED;
 }
 

@@ -110,11 +110,16 @@ upnp_nat_postrouting_chain=postrouting_miniupnpd
 # A router whose owner switched port mapping off: it tells its external address and refuses the rest. Not miniupnpd
 # with a "deny" rule, which tries all 65535 ports before it says so.
 _REFUSER = """
-import socket, struct, sys, time
+import fcntl, socket, struct, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind((sys.argv[1], 5351))
 natpmp, pcp = "nat-pmp" in sys.argv[3:], "pcp" in sys.argv[3:]
 begin = time.monotonic()
+def wan():
+    try:
+        return fcntl.ioctl(s.fileno(), 0x8915, struct.pack("256s", b"wan"))[20:24]
+    except OSError:
+        return bytes(4)
 while True:
     request, peer = s.recvfrom(1100)
     epoch = int(time.monotonic() - begin)
@@ -125,7 +130,7 @@ while True:
     elif not natpmp or len(request) < 2:
         pass
     elif request[0] == 0 and request[1] == 0:
-        s.sendto(struct.pack("!BBHI4s", 0, 128, 0, epoch, socket.inet_aton(sys.argv[2])), peer)
+        s.sendto(struct.pack("!BBHI4s", 0, 128, 0, epoch, wan()), peer)
     elif len(request) >= 12 and request[0] == 0 and request[1] in (1, 2):
         s.sendto(struct.pack("!BBHI", 0, 128 + request[1], 2, epoch) + request[4:8] + bytes(4), peer)
     else:
