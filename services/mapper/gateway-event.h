@@ -38,6 +38,8 @@ struct gateway_request {
 	/* PCP: the same for all messages about one mapping to one gateway (RFC 6887 §11.2). */
 	uint8_t nonce[SPEAKER_NONCE_SIZE];
 	char label[MAPPING_LABEL_LIMIT + 1]; /* IGD shows it in the router's pages */
+	/* It was looked for in vain not long ago: UPnP searches with few packets. */
+	bool again;
 };
 
 /* Why there is less than was asked for; mapper-words.c has the sentences. */

@@ -15,9 +15,13 @@
 	{                                                                                          \
 		0, 250, 400                                                                        \
 	}
-#define ABSENT_WAIT       5000
+/* Who is switched on later says so, or is found then. */
+#define ABSENT_WAIT       15000
 #define ABSENT_WAIT_LIMIT 600000
-#define DELAY_LIMIT       1800000 /* RFC 6887 §7.4: errors that last are of 30 minutes */
+/* After which one that refused is asked again although others were not heard at all yet: an answer
+ * ends their first try, and a search takes less. */
+#define REFUSED_PATIENCE 3000
+#define DELAY_LIMIT      1800000 /* RFC 6887 §7.4: errors that last are of 30 minutes */
 /* A winner that has not answered for so long is doubted: it may be switched off, and another
  * protocol on. */
 #define DOUBT_AFTER      8000
@@ -128,6 +132,18 @@ void gateway_reprove(struct gateway_state *gateway, uint64_t now)
 	schedule_race(gateway, head_starts, now);
 }
 
+/* The first time. */
+static bool one_is_being_tried(const struct gateway_state *gateway)
+{
+	for (size_t i = 0; i < PROTOCOLS_SPOKEN && gateway->order[i]; i++) {
+		const struct protocol_attempt *attempt = &gateway->attempts[gateway->order[i]];
+
+		if (attempt->id && attempt->standing == ATTEMPT_UNTRIED)
+			return true;
+	}
+	return false;
+}
+
 static bool is_doubted(const struct gateway_state *gateway, uint64_t now)
 {
 	return gateway->winner && now >= gateway->doubt_at;
@@ -141,8 +157,14 @@ static uint64_t attempt_due(const struct gateway_state *gateway, enum mapping_pr
 
 	if (attempt->id)
 		return UINT64_MAX;
-	if (!gateway->winner)
+	if (!gateway->winner) {
+		uint64_t patience = gateway->race_at + REFUSED_PATIENCE;
+
+		if (attempt->standing == ATTEMPT_REFUSED && attempt->try_at < patience &&
+		    one_is_being_tried(gateway))
+			return patience;
 		return attempt->try_at;
+	}
 	if (due == UINT64_MAX || gateway->winner == protocol)
 		return gateway->doubt_probed ? UINT64_MAX : due;
 	due += DOUBT_HEAD_START;
@@ -202,14 +224,25 @@ bool gateway_pass_time(struct gateway_state *gateway, uint64_t now)
 	return true;
 }
 
-/* What is under way to find out who else is there is given up. */
+static bool is_absent(const struct protocol_attempt *attempt)
+{
+	return attempt->n_failures &&
+	       (attempt->standing == ATTEMPT_SILENT || attempt->standing == ATTEMPT_UNSUPPORTED);
+}
+
+/* What is under way to find out who else is there is given up. Who was not heard before is not
+ * missed: it keeps its turn, and one that answers and maps nothing does not have all asked. */
 static void forget_tries(struct gateway_state *gateway, uint64_t now)
 {
 	for (size_t i = 0; i < PROTOCOLS_SPOKEN && gateway->order[i]; i++) {
 		struct protocol_attempt *attempt = &gateway->attempts[gateway->order[i]];
 
-		if (attempt->id || attempt->try_at == UINT64_MAX)
+		if (attempt->id || attempt->try_at == UINT64_MAX) {
 			attempt->try_at = now;
+			if (is_absent(attempt) && !gateway->served)
+				attempt->try_at += gateway_back_off(attempt->n_failures,
+								    ABSENT_WAIT, ABSENT_WAIT_LIMIT);
+		}
 		attempt->id = 0;
 	}
 }
@@ -232,8 +265,10 @@ bool gateway_note_success(struct gateway_state *gateway, enum mapping_protocol p
 	attempt->trouble = TROUBLE_NONE;
 	attempt->result = 0;
 	/* One that is there and maps nothing is to be asked ever more seldom. */
-	if (mapped)
+	if (mapped) {
 		attempt->n_failures = 0;
+		gateway->served = true;
+	}
 	if (gateway->winner == protocol) {
 		gateway_note_heard(gateway, now);
 		return false;
@@ -264,6 +299,7 @@ static void let_next_go(struct gateway_state *gateway, uint64_t now)
 static void lose_winner(struct gateway_state *gateway, enum attempt_standing standing, uint64_t now)
 {
 	gateway->winner = PROTOCOL_NONE;
+	gateway->served |= standing != ATTEMPT_REFUSED;
 	gateway->race_at = now;
 	gateway->provisional = false;
 	gateway->address_id = 0;
@@ -298,7 +334,8 @@ void gateway_note_failure(struct gateway_state *gateway, enum mapping_protocol p
 	attempt->result = result;
 	if (gateway->winner == protocol)
 		lose_winner(gateway, standing, now);
-	if (standing == ATTEMPT_REFUSED || gateway->spoke)
+	/* Where something was mapped, it is missed. */
+	if (standing == ATTEMPT_REFUSED || gateway->served)
 		wait = gateway_back_off(attempt->n_failures, GATEWAY_FAILURE_WAIT,
 					ABSENT_WAIT_LIMIT);
 	else
@@ -309,6 +346,13 @@ void gateway_note_failure(struct gateway_state *gateway, enum mapping_protocol p
 	attempt->standing = standing;
 	if (!gateway->winner)
 		let_next_go(gateway, now);
+}
+
+bool gateway_was_silent(const struct gateway_state *gateway, enum mapping_protocol protocol)
+{
+	const struct protocol_attempt *attempt = &gateway->attempts[protocol];
+
+	return attempt->n_failures && attempt->standing == ATTEMPT_SILENT;
 }
 
 void gateway_note_present(struct gateway_state *gateway, enum mapping_protocol protocol,

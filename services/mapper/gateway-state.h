@@ -55,6 +55,7 @@ struct gateway_state {
 	struct protocol_attempt attempts[PROTOCOLS];
 	enum mapping_protocol winner;
 	bool spoke;        /* something won since it was begun */
+	bool served;       /* and mapped, or went without having refused */
 	uint64_t race_at;  /* when it began */
 	bool provisional;  /* without a winner for long enough: it counts as lost for now */
 	uint64_t doubt_at; /* when the winner is not to be waited for alone any longer */
@@ -94,6 +95,8 @@ void gateway_reprove(struct gateway_state *gateway, uint64_t now);
  * for a mapping instead of whether it is there. The caller sets attempts[].id. */
 enum mapping_protocol gateway_next_attempt(struct gateway_state *gateway, uint64_t now,
 					   bool *ret_may_map);
+/* Whether the last try heard nothing at all. */
+bool gateway_was_silent(const struct gateway_state *gateway, enum mapping_protocol protocol);
 /* Whether to ask for the external address now. */
 bool gateway_wants_address(const struct gateway_state *gateway, uint64_t now);
 uint64_t gateway_due(const struct gateway_state *gateway);

@@ -30,7 +30,18 @@ static const struct search_step {
 	{ 2700, SSDP_OTHER, false },
 };
 
-#define SEARCH_STEPS (sizeof search_steps / sizeof search_steps[0])
+/* After a search in vain. Whoever is there answers each of them; and who comes says so. */
+static const struct search_step few_steps[] = {
+	{ 0, SSDP_GATEWAY_1, false },
+	{ 0, SSDP_ROOT_DEVICE, false },
+	{ 0, SSDP_GATEWAY_1, true },
+	{ 2000, SSDP_OTHER, false },
+};
+
+static const struct search_step *search_step(const struct igd_state *state)
+{
+	return &(state->searches_briefly ? few_steps : search_steps)[state->search_step];
+}
 
 void igd_state_init(struct igd_state *state, struct in_addr gateway, struct in_addr client,
 		    const char *known, uint64_t random)
@@ -149,24 +160,28 @@ void igd_state_lose(struct igd_state *state, uint64_t now)
 		return;
 	}
 	state->lost = true;
+	state->searches_briefly = false;
 	begin_search(state, now);
 }
 
 static void next_step(struct igd_state *state)
 {
-	const struct search_step *former = &search_steps[state->search_step++];
-	unsigned int wait = search_steps[state->search_step].at - former->at;
+	unsigned int former = search_step(state)->at;
+	unsigned int wait;
+
+	state->search_step++;
+	wait = search_step(state)->at - former;
 
 	state->search_at += wait;
 }
 
 static bool take_search(struct igd_state *state, uint64_t now, struct igd_action *ret)
 {
-	const struct search_step *step = &search_steps[state->search_step];
+	const struct search_step *step = search_step(state);
 
 	if (state->search_at == UINT64_MAX || now < state->search_at)
 		return false;
-	if (state->search_step == SEARCH_STEPS - 1) {
+	if (step->target == SSDP_OTHER) {
 		state->search_at = UINT64_MAX;
 		if (state->n_described == state->n_candidates &&
 		    state->purpose != IGD_FOR_DESCRIPTION)
@@ -407,8 +422,10 @@ int igd_state_request(struct igd_state *state, const struct gateway_request *req
 		break;
 	}
 	state->order[state->n_tasks++] = index;
-	if (state->phase == IGD_UNKNOWN)
+	if (state->phase == IGD_UNKNOWN) {
+		state->searches_briefly = request->again;
 		begin(state, now);
+	}
 	return 0;
 }
 

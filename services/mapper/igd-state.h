@@ -85,6 +85,7 @@ struct igd_state {
 	uint32_t boot_id;
 
 	unsigned int search_step;
+	bool searches_briefly;
 	uint64_t search_at; /* the next copy, or the end; UINT64_MAX: no search */
 	bool lost;          /* and found again, but nothing asked there was answered yet */
 	struct igd_url candidates[IGD_CANDIDATES];

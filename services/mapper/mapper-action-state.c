@@ -119,6 +119,7 @@ static bool take_attempt(struct mapper_state *state, unsigned int hop, uint64_t 
 	if (mapping)
 		mapping_begin_request(state, mapping, hop, protocol, ret->request.id, now,
 				      &ret->request);
+	ret->request.again = gateway_was_silent(gateway, protocol);
 	gateway->attempts[protocol].id = ret->request.id;
 	return true;
 }

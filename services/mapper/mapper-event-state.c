@@ -423,8 +423,12 @@ void mapper_state_on_unsent(struct mapper_state *state, const struct mapper_acti
 		gateway->address_id = 0;
 		gateway->address_at = now + UNSENT_WAIT;
 	}
-	if (attempt->id == action->request.id)
+	if (attempt->id == action->request.id) {
 		gateway_note_failure(gateway, action->protocol, ATTEMPT_SILENT, TROUBLE_SILENT, 0,
 				     UNSENT_WAIT, now);
+		/* Nothing went out that one would wait longer for. */
+		attempt->try_at = now + gateway_back_off(attempt->n_failures, UNSENT_WAIT,
+							 GATEWAY_FAILURE_WAIT_LIMIT);
+	}
 	mapper_state_update(state, now);
 }

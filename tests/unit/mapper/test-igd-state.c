@@ -246,6 +246,31 @@ static void test_search_silent(void **unused)
 	assert_true(igd_state_due(&scene.state) == UINT64_MAX);
 }
 
+static void test_search_again(void **unused)
+{
+	struct scene scene;
+	uint64_t start;
+	uint32_t id;
+
+	begin(&scene, NULL);
+	ask(&scene, &(struct gateway_request){ .operation = GATEWAY_PROBE });
+	while (!scene.n_events)
+		pass(&scene);
+	scene.n_events = 0;
+	scene.n_searches = 0;
+	start = scene.now;
+	id = ask(&scene, &(struct gateway_request){ .operation = GATEWAY_PROBE, .again = true });
+	while (!scene.n_events)
+		pass(&scene);
+	assert_int_equal(scene.n_searches, 3);
+	assert_int_equal(scene.now - start, 2000);
+	assert_int_equal(expect_event(&scene, GATEWAY_EVENT_ABSENT, id)->trouble, TROUBLE_SILENT);
+	id = ask(&scene, &(struct gateway_request){ .operation = GATEWAY_PROBE, .again = true });
+	hear(&scene, GATEWAY, FOUND(KNOWN));
+	answer_description(&scene, IGD_IP_CONNECTION_1);
+	assert_int_equal(expect_event(&scene, GATEWAY_EVENT_ANSWER, id)->trouble, TROUBLE_NONE);
+}
+
 static void test_first_good_answer(void **unused)
 {
 	struct scene scene;
@@ -1105,6 +1130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_search_silent),
+		cmocka_unit_test(test_search_again),
 		cmocka_unit_test(test_first_good_answer),
 		cmocka_unit_test(test_next_candidate),
 		cmocka_unit_test(test_many_candidates),

@@ -134,15 +134,16 @@ static void test_all_say_no(void **state)
 	assert_mapping(tunnel, "public", "192.168.1.10", 4500);
 	script.n_checked = script.n_sent;
 	/* They are looked for again behind the same view, ever more seldom. */
-	at(&script, 5000);
-	assert_sent(&script, "5000 pcp map 4500 as 4500 for 3600", "5000 nat-pmp probe",
-		    "5000 upnp-igd probe");
+	at(&script, 15000);
+	assert_sent(&script, "15000 pcp map 4500 as 4500 for 3600", "15000 nat-pmp probe",
+		    "15000 upnp-igd probe");
+	assert_true(find_asked(&script, PROTOCOL_IGD, GATEWAY_PROBE)->request.again);
 	assert_mapping(tunnel, "public", "192.168.1.10", 4500);
 	be_absent(&script, PROTOCOL_PCP, GATEWAY_MAP, TROUBLE_NOT_SUPPORTED);
 	be_absent(&script, PROTOCOL_NATPMP, GATEWAY_PROBE, TROUBLE_NOT_SUPPORTED);
 	be_absent(&script, PROTOCOL_IGD, GATEWAY_PROBE, TROUBLE_SILENT);
 	script.n_checked = script.n_sent;
-	at(&script, 14999);
+	at(&script, 44999);
 	assert_nothing_sent(&script);
 	assert_int_equal(script.state.generation, 1);
 	end(&script);
@@ -297,6 +298,65 @@ static void test_refusal_is_respected(void **state)
 	say(&script, PROTOCOL_PCP, &event);
 	at(&script, 3600000);
 	assert_sent(&script, "1800000 close pcp", "3600000 pcp probe");
+	end(&script);
+}
+
+/* One that answers and refuses is asked again; who is not there is not, each time. */
+static void test_only_the_refusing_is_asked(void **state)
+{
+	struct script script;
+	uint64_t last = 0;
+
+	begin(&script);
+	wish(&script, "tunnel", 4500);
+	arrive(&script, "192.168.1.10", "192.168.1.1");
+	assert_false(find_asked(&script, PROTOCOL_PCP, GATEWAY_MAP)->request.again);
+	refuse(&script, PROTOCOL_PCP, GATEWAY_MAP, TROUBLE_REFUSED, 2);
+	be_absent(&script, PROTOCOL_NATPMP, GATEWAY_PROBE, TROUBLE_NOT_SUPPORTED);
+	/* A search under way is not ended for it, and begun anew. */
+	at(&script, 2700);
+	assert_sent(&script, "0 pcp map 4500 as 4500 for 3600", "0 close pcp", "0 nat-pmp probe",
+		    "0 close nat-pmp", "0 upnp-igd probe");
+	be_absent(&script, PROTOCOL_IGD, GATEWAY_PROBE, TROUBLE_SILENT);
+	for (int i = 0; i < 2; i++) {
+		while (!find_asked(&script, PROTOCOL_PCP, GATEWAY_MAP))
+			at(&script, mapper_state_due(&script.state));
+		last = script.now;
+		refuse(&script, PROTOCOL_PCP, GATEWAY_MAP, TROUBLE_REFUSED, 2);
+	}
+	assert_int_equal(last, 2700 + 4000);
+	assert_null(find_asked(&script, PROTOCOL_NATPMP, GATEWAY_PROBE));
+	assert_null(find_asked(&script, PROTOCOL_IGD, GATEWAY_PROBE));
+	at(&script, 17700);
+	assert_true(find_asked(&script, PROTOCOL_IGD, GATEWAY_PROBE)->request.again);
+	end(&script);
+}
+
+/* The same where it tells its address each time: it wins, and loses by the mapping. */
+static void test_refusing_winner_asks_nobody_else(void **state)
+{
+	struct script script;
+	int n = 0;
+
+	begin(&script);
+	wish(&script, "tunnel", 4500);
+	arrive(&script, "192.168.1.10", "192.168.1.1");
+	be_absent(&script, PROTOCOL_PCP, GATEWAY_MAP, TROUBLE_NOT_SUPPORTED);
+	answer(&script, PROTOCOL_NATPMP, GATEWAY_PROBE, "11.0.1.1");
+	refuse(&script, PROTOCOL_NATPMP, GATEWAY_MAP, TROUBLE_REFUSED, 2);
+	at(&script, 1000);
+	be_absent(&script, PROTOCOL_IGD, GATEWAY_PROBE, TROUBLE_SILENT);
+	while (mapper_state_due(&script.state) < 15000) {
+		at(&script, mapper_state_due(&script.state));
+		assert_null(find_asked(&script, PROTOCOL_PCP, GATEWAY_PROBE));
+		assert_null(find_asked(&script, PROTOCOL_IGD, GATEWAY_PROBE));
+		if (!find_asked(&script, PROTOCOL_NATPMP, GATEWAY_PROBE))
+			continue;
+		answer(&script, PROTOCOL_NATPMP, GATEWAY_PROBE, "11.0.1.1");
+		refuse(&script, PROTOCOL_NATPMP, GATEWAY_MAP, TROUBLE_REFUSED, 2);
+		n++;
+	}
+	assert_int_equal(n, 3);
 	end(&script);
 }
 
@@ -975,6 +1035,23 @@ static void test_unsent(void **state)
 	end(&script);
 }
 
+/* Nobody was silent, for nobody was asked. */
+static void test_unsent_at_first(void **state)
+{
+	const struct network_view at_home = view("192.168.1.10", "192.168.1.1");
+	struct mapper_action action;
+	struct script script;
+
+	begin(&script);
+	mapper_state_set_network(&script.state, &at_home, 0);
+	while (mapper_state_take_action(&script.state, 0, &action))
+		if (action.kind == MAPPER_REQUEST)
+			mapper_state_on_unsent(&script.state, &action, 0);
+	at(&script, 1000);
+	assert_sent(&script, "1000 pcp probe", "1000 nat-pmp probe", "1000 upnp-igd probe");
+	end(&script);
+}
+
 /* Without a wish nothing is mapped, only asked. */
 static void test_without_wishes(void **state)
 {
@@ -1051,6 +1128,8 @@ int main(void)
 		cmocka_unit_test(test_refusal_lets_others_go_on),
 		cmocka_unit_test(test_all_refuse),
 		cmocka_unit_test(test_refusal_is_respected),
+		cmocka_unit_test(test_only_the_refusing_is_asked),
+		cmocka_unit_test(test_refusing_winner_asks_nobody_else),
 		cmocka_unit_test(test_late_answer_switches),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_memory_that_is_wrong),
@@ -1078,6 +1157,7 @@ int main(void)
 		cmocka_unit_test(test_mute_speaks_up),
 		cmocka_unit_test(test_move_with_requests_in_flight),
 		cmocka_unit_test(test_unsent),
+		cmocka_unit_test(test_unsent_at_first),
 		cmocka_unit_test(test_without_wishes),
 		cmocka_unit_test(test_generation_never_falls),
 		cmocka_unit_test(test_reasons),
