@@ -72,7 +72,9 @@ def test_ordinary_programs_use_the_names(lab):
     name, address = lab.full_name(desktop), lab.host_id(desktop)
     # The C library: through resolved's module, and through its DNS server.
     assert looked_up(lab, laptop, desktop) == address
-    assert laptop.run(["getent", "hosts", address], env=resolved.NSS).stdout.split() == [address, name]
+    reverse = wait_until(lambda: laptop.run(["getent", "hosts", address], check=False, env=resolved.NSS).stdout.split(),
+                         lab.patience, "the name of the address")
+    assert reverse == [address, name]
     laptop.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
     assert laptop.run(["getent", "hosts", name]).stdout.split()[0] == address
     # dig, of the stub itself and of resolved.
@@ -97,6 +99,8 @@ def test_ssh_by_name(lab):
     key = start_sshd(desktop, lab.host_id(desktop))
     laptop.write("/run/lab/tmp/key", key, mode=0o600)
     laptop.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    # resolved has been told, but may still be about it.
+    looked_up(lab, laptop, desktop)
     command = ["ssh", "-F", "none", "-i", "/run/lab/tmp/key", "-o", "UserKnownHostsFile=/run/lab/tmp/known",
                "-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20",
                f"root@{lab.full_name(desktop)}", "hostname; echo $SSH_CONNECTION"]
