@@ -2,6 +2,7 @@
 """mapper and UPnP IGD: miniupnpd as it is, and gateways that the test plays, good ones and bad ones."""
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -422,16 +423,17 @@ def test_two_gateways(host, play):
 def test_mapping_nobody_waits_for(host, play):
     """mapper ends while the gateway is still at it."""
     igd = play()
-    slow = []
+    slow, gone = [], threading.Event()
 
     def add(call):
         slow.append(call)
-        time.sleep(1.5)
+        gone.wait(20)
         return igd._add(call)
     igd.actions["AddPortMapping"] = add
     begin(host, igd.gateway)
     wait_until(lambda: slow, 20, "asked")
     host.kill_daemon("mapper")
+    gone.set()
     wait_until(lambda: asked(igd, "DeletePortMapping"), 20, "undone")
     assert not igd.mappings
     wait_until(lambda: not n_workers(host), 20, "the worker ends")
