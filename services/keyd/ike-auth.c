@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-auth.h"
 
+#include "services/keyd/ike-verified.h"
+
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -16,6 +18,7 @@
 struct ike_trust {
 	X509 *certificate;
 	X509_STORE *store;
+	struct ike_verified *verified;
 	uint8_t hash[IKE_CERTREQ_HASH_SIZE];
 	char domain[IKE_NAME_LIMIT];
 };
@@ -79,6 +82,9 @@ int ike_trust_new(const uint8_t *certificate, size_t size, const char *domain,
 	r = hash_public_key(trust->certificate, trust->hash);
 	if (r < 0)
 		return r;
+	r = ike_verified_new(&trust->verified);
+	if (r < 0)
+		return r;
 	trust->store = X509_STORE_new();
 	if (!trust->store || X509_STORE_add_cert(trust->store, trust->certificate) != 1)
 		return -ENOMEM;
@@ -91,6 +97,7 @@ struct ike_trust *ike_trust_free(struct ike_trust *trust)
 	if (!trust)
 		return NULL;
 	X509_STORE_free(trust->store);
+	ike_verified_free(trust->verified);
 	X509_free(trust->certificate);
 	free(trust);
 	return NULL;
@@ -183,9 +190,31 @@ static int check_chain(const struct ike_trust *trust, X509 *certificate, int64_t
 	return error == X509_V_ERR_CERT_NOT_YET_VALID ? -EAGAIN : -EACCES;
 }
 
-int ike_certificate_check(const struct ike_trust *trust, const uint8_t *data, size_t size,
-			  const char *name, int64_t realtime, struct ike_holder *ret,
-			  const char **ret_reason)
+/* Seconds since 1970; 0 for what is no time. */
+static int64_t read_time(const ASN1_TIME *at)
+{
+	struct tm broken;
+
+	return ASN1_TIME_to_tm(at, &broken) == 1 ? timegm(&broken) : 0;
+}
+
+/* It need not be checked again while both it and the account's are valid. */
+static void remember(const struct ike_trust *trust, X509 *certificate, const uint8_t *data,
+		     size_t size, const char *name, const struct ike_holder *holder)
+{
+	int64_t from = read_time(X509_get0_notBefore(certificate));
+	int64_t until = read_time(X509_get0_notAfter(certificate));
+	int64_t account_from = read_time(X509_get0_notBefore(trust->certificate));
+	int64_t account_until = read_time(X509_get0_notAfter(trust->certificate));
+
+	ike_verified_add(trust->verified, data, size, name,
+			 from > account_from ? from : account_from,
+			 until < account_until ? until : account_until, holder);
+}
+
+static int check_anew(const struct ike_trust *trust, const uint8_t *data, size_t size,
+		      const char *name, int64_t realtime, struct ike_holder *ret,
+		      const char **ret_reason)
 {
 	cleanup(X509_freep) X509 *certificate = read_certificate(data, size);
 	struct ike_holder holder;
@@ -218,8 +247,18 @@ int ike_certificate_check(const struct ike_trust *trust, const uint8_t *data, si
 		*ret_reason = "the key in its certificate cannot be read";
 		return -EACCES;
 	}
+	remember(trust, certificate, data, size, name, &holder);
 	*ret = holder;
 	return 0;
+}
+
+int ike_certificate_check(const struct ike_trust *trust, const uint8_t *data, size_t size,
+			  const char *name, int64_t realtime, struct ike_holder *ret,
+			  const char **ret_reason)
+{
+	if (ike_verified_find(trust->verified, data, size, name, realtime, ret))
+		return 0;
+	return check_anew(trust, data, size, name, realtime, ret, ret_reason);
 }
 
 int ike_signed_octets(uint16_t prf, const uint8_t *sk_p, size_t sk_p_size,

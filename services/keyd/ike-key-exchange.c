@@ -22,37 +22,40 @@ struct group {
 	size_t private_size, public_size, shared_size;
 	/* A private value from random octets, and the public one that belongs to it. -EAGAIN: other
 	 * octets are needed. */
-	int (*make)(const struct group *group, const uint8_t *private_value, uint8_t *public_value);
-	int (*derive)(const struct group *group, const uint8_t *private_value,
-		      const uint8_t *peer_value, uint8_t *shared);
+	int (*make)(struct ike_key_exchange *exchange);
+	int (*derive)(const struct ike_key_exchange *exchange, const uint8_t *peer_value,
+		      uint8_t *shared);
 };
 
 struct ike_key_exchange {
 	const struct group *group;
 	uint8_t private_value[IKE_SHARED_LIMIT];
 	uint8_t public_value[IKE_PUBLIC_LIMIT];
+	/* X25519: the same for OpenSSL, which computes the public value each time it makes one; so
+	 * it is made once. */
+	EVP_PKEY *key;
 };
 
-static int make_x25519(const struct group *group, const uint8_t *private_value,
-		       uint8_t *public_value)
+static int make_x25519(struct ike_key_exchange *exchange)
 {
-	cleanup(EVP_PKEY_freep) EVP_PKEY *key =
-		EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, private_value, X25519_SIZE);
 	size_t size = X25519_SIZE;
 
-	return key && EVP_PKEY_get_raw_public_key(key, public_value, &size) == 1 ? 0 : -EIO;
+	EVP_PKEY_free(exchange->key);
+	exchange->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, exchange->private_value,
+						     X25519_SIZE);
+	return exchange->key && EVP_PKEY_get_raw_public_key(exchange->key, exchange->public_value,
+							    &size) == 1
+		       ? 0
+		       : -EIO;
 }
 
-static int derive_x25519(const struct group *group, const uint8_t *private_value,
-			 const uint8_t *peer_value, uint8_t *shared)
+static int derive_x25519(const struct ike_key_exchange *exchange, const uint8_t *peer_value,
+			 uint8_t *shared)
 {
 	static const uint8_t zero[X25519_SIZE];
-	cleanup(EVP_PKEY_freep) EVP_PKEY *key =
-		EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, private_value, X25519_SIZE);
 	cleanup(EVP_PKEY_freep) EVP_PKEY *peer =
 		EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, peer_value, X25519_SIZE);
-	cleanup(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *context =
-		key ? EVP_PKEY_CTX_new(key, NULL) : NULL;
+	cleanup(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(exchange->key, NULL);
 	size_t size = X25519_SIZE;
 
 	if (!context || !peer || EVP_PKEY_derive_init(context) != 1 ||
@@ -113,28 +116,28 @@ static int write_point(struct curve *curve, size_t size, uint8_t *x, uint8_t *y)
 	return 0;
 }
 
-static int make_curve(const struct group *group, const uint8_t *private_value,
-		      uint8_t *public_value)
+static int make_curve(struct ike_key_exchange *exchange)
 {
+	size_t size = exchange->group->private_size;
 	struct curve curve = {};
-	int r = curve_init(&curve, group, private_value);
+	int r = curve_init(&curve, exchange->group, exchange->private_value);
 
 	if (r >= 0)
 		r = EC_POINT_mul(curve.group, curve.point, curve.scalar, NULL, NULL,
 				 curve.context) == 1
-			    ? write_point(&curve, group->private_size, public_value,
-					  public_value + group->private_size)
+			    ? write_point(&curve, size, exchange->public_value,
+					  exchange->public_value + size)
 			    : -EIO;
 	curve_deinit(&curve);
 	return r;
 }
 
-static int derive_curve(const struct group *group, const uint8_t *private_value,
-			const uint8_t *peer_value, uint8_t *shared)
+static int derive_curve(const struct ike_key_exchange *exchange, const uint8_t *peer_value,
+			uint8_t *shared)
 {
-	size_t size = group->private_size;
+	size_t size = exchange->group->private_size;
 	struct curve curve = {};
-	int r = curve_init(&curve, group, private_value);
+	int r = curve_init(&curve, exchange->group, exchange->private_value);
 
 	if (r < 0) {
 		curve_deinit(&curve);
@@ -199,7 +202,7 @@ int ike_key_exchange_begin(uint16_t id, const struct ike_random *random,
 	exchange->group = group;
 	do {
 		random->fill(random->userdata, exchange->private_value, group->private_size);
-		r = group->make(group, exchange->private_value, exchange->public_value);
+		r = group->make(exchange);
 	} while (r == -EAGAIN);
 	if (r < 0)
 		return r;
@@ -215,7 +218,7 @@ int ike_key_exchange_finish(const struct ike_key_exchange *exchange, struct ike_
 
 	if (answer.size != group->public_size)
 		return -EBADMSG;
-	r = group->derive(group, exchange->private_value, answer.data, ret->data);
+	r = group->derive(exchange, answer.data, ret->data);
 	if (r < 0) {
 		ERR_clear_error();
 		return r;
@@ -247,6 +250,7 @@ struct ike_key_exchange *ike_key_exchange_free(struct ike_key_exchange *exchange
 {
 	if (!exchange)
 		return NULL;
+	EVP_PKEY_free(exchange->key);
 	OPENSSL_cleanse(exchange, sizeof *exchange);
 	free(exchange);
 	return NULL;

@@ -28,6 +28,7 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-round-trip-state.c services/keyd/ike-round-trip-state.h \
 	services/keyd/ike-sa-internal.h \
 	services/keyd/ike-sa-state.c services/keyd/ike-sa-state.h \
+	services/keyd/ike-verified.c services/keyd/ike-verified.h \
 	services/keyd/ike-window-state.c services/keyd/ike-window-state.h
 libkeyd_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libkeyd_core_la_LIBADD = libbase.la $(CRYPTO_LIBS)

@@ -13,6 +13,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-proposal \
 	tests/unit/keyd/test-ike-mobike \
 	tests/unit/keyd/test-ike-rekey \
+	tests/unit/keyd/test-ike-verified \
 	tests/unit/keyd/test-ike-window
 endif
 
@@ -123,3 +124,7 @@ tests_fuzz_fuzz_ike_pieces_SOURCES = tests/fuzz/fuzz-ike-pieces.c $(keyd_fuzz_fi
 tests_fuzz_fuzz_ike_pieces_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_fuzz_fuzz_ike_pieces_LDADD = libkeyd-core.la $(CRYPTO_LIBS)
 tests_fuzz_fuzz_ike_pieces_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+
+tests_unit_keyd_test_ike_verified_SOURCES = tests/unit/keyd/test-ike-verified.c $(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_verified_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_verified_LDADD = $(keyd_test_libs)
