@@ -276,7 +276,8 @@ class FakeZone:
 
     def answers(self, name, rdtype):
         kind = dns.rdatatype.to_text(rdtype)
-        return [self.rrset(owner, kind, data) for (owner, known), data in self.records.items()
+        # The test adds some meanwhile.
+        return [self.rrset(owner, kind, data) for (owner, known), data in list(self.records.items())
                 if known == kind and self.full(owner) == name and data]
 
     def take_query(self, message):
@@ -323,7 +324,7 @@ class FakeZone:
         self.use_llq(response, opcode, error, identifier, lease)
         return response
 
-    def llq(self, name, kind, timeout=10):
+    def llq(self, name, kind, timeout=60):
         """(id, what is kept) of the live query for this question."""
         def found():
             for identifier, llq in list(self.llqs.items()):
@@ -381,7 +382,7 @@ class FakeZone:
 
     # Waiting.
 
-    def wait(self, wanted, timeout=10, what="a request", after=0):
+    def wait(self, wanted, timeout=60, what="a request", after=0):
         """The first request from number `after` on that fits; a lost one is None."""
         deadline = time.monotonic() + timeout
         with self.changed:
@@ -489,7 +490,7 @@ class TlsServer:
 
     def drop_all(self):
         """Ends all connections as a crash would."""
-        for tls in self.connections:
+        for tls in list(self.connections):
             try:
                 tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 tls.shutdown(socket.SHUT_RDWR)

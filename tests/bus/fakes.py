@@ -21,7 +21,8 @@ Call = collections.namedtuple("Call", "sender path interface member values")
 
 class Fake(Bus):
     def __init__(self, host, name, properties=None, methods=None):
-        self._write_lock = threading.Lock()
+        # What is shown and what is sent, by the test and by the thread that answers.
+        self._write_lock = threading.RLock()
         self._requests = collections.deque()
         daemon = DAEMONS[name]
         self.bus_name = daemon.bus_name
@@ -51,19 +52,22 @@ class Fake(Bus):
     def change(self, path=None, interface=None, **properties):
         """Sets properties and says so."""
         path, interface = path or object_path(self.bus_name), interface or self.bus_name
-        self.objects_shown[path][interface].update(properties)
-        self._signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as", interface, properties,
-                     [])
+        with self._write_lock:
+            self.objects_shown[path][interface].update(properties)
+            self._signal(path, "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as", interface,
+                         properties, [])
 
     def add(self, path, interface, **properties):
-        self.objects_shown[path] = {interface: properties}
-        self._signal("/org/homeward", "org.freedesktop.DBus.ObjectManager", "InterfacesAdded", "oa{sa{sv}}", path,
-                     self.objects_shown[path])
+        with self._write_lock:
+            self.objects_shown[path] = {interface: properties}
+            self._signal("/org/homeward", "org.freedesktop.DBus.ObjectManager", "InterfacesAdded", "oa{sa{sv}}", path,
+                         self.objects_shown[path])
 
     def remove(self, path):
-        interfaces = list(self.objects_shown.pop(path))
-        self._signal("/org/homeward", "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved", "oas", path,
-                     interfaces)
+        with self._write_lock:
+            interfaces = list(self.objects_shown.pop(path))
+            self._signal("/org/homeward", "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved", "oas", path,
+                         interfaces)
 
     def _signal(self, path, interface, member, signature, *arguments):
         self._send(4, [(1, ("o", path)), (2, ("s", interface)), (3, ("s", member))], signature, arguments)
@@ -114,7 +118,8 @@ class Fake(Bus):
     def _answer(self, serial, call):
         fields = [(5, ("u", serial)), (6, ("s", call.sender))]
         if call.member == "GetManagedObjects":
-            self._send(2, fields, "a{oa{sa{sv}}}", (self.objects_shown,))
+            with self._write_lock:
+                self._send(2, fields, "a{oa{sa{sv}}}", (self.objects_shown,))
             return
         self.calls.append(call)
         answer = self.methods[call.member](*call.values) if call.member in self.methods else None

@@ -43,9 +43,9 @@ class Page:
             except TimeoutError:
                 continue
             with connection:
-                connection.settimeout(5)
+                connection.settimeout(60)
                 self.requests.append(connection.recv(4096))
-                self.hold.wait(30)
+                self.hold.wait(60)
                 try:
                     connection.sendall(self.answer)
                 except OSError:

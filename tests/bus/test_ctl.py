@@ -419,7 +419,7 @@ def test_waits_for_the_verdict(identity, fake):
     registrar.change(State=("s", "retrying"), Reason=("s", "no answer yet"))
     assert process.poll() is None
     registrar.change(State=("s", "published"))
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0 and out == b"signed in as desktop.alice.members.example.org\n" and err == b""
 
 

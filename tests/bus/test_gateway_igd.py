@@ -103,7 +103,7 @@ def test_removed_on_shutdown(host, router):
     _, path = begin(host, router)
     wait_mapping(host, path, "mapped", (router.wan_address, 4500))
     host.stop_daemon("mapper")
-    assert 4500 not in router.mappings()
+    wait_until(lambda: 4500 not in router.mappings(), what="removed")
 
 
 def test_known_gateway_is_not_searched(host, play):
@@ -135,8 +135,7 @@ def test_what_is_asked(host, play):
     assert arguments["NewPortMappingDescription"] == "a-b"
     assert arguments["NewRemoteHost"] == "" and arguments["NewEnabled"] == "1"
     caller.release(path)
-    wait_until(lambda: asked(igd, "DeletePortMapping"), 20, "deleted")
-    assert not igd.mappings
+    wait_until(lambda: asked(igd, "DeletePortMapping") and not igd.mappings, 20, "deleted")
 
 
 def test_version_2(host, play):
@@ -175,7 +174,7 @@ def test_only_permanent(host, play):
     caller, path = begin(host, igd.gateway)
     wait_mapping(host, path, "mapped", (EXTERNAL, 4500))
     host.stop_daemon("mapper")
-    assert not igd.mappings
+    wait_until(lambda: not igd.mappings, what="removed")
 
 
 def test_events(host, play):
@@ -363,19 +362,19 @@ def test_bad_gateway(host, play, bad):
     igd = play()
     bad(igd)
     caller, path = begin(host, igd.gateway)
-    slowest, given_up = 0, time.monotonic() + 7
-    while time.monotonic() < given_up:
+    slowest = 0
+
+    def done():
+        nonlocal slowest
         begun = time.monotonic()
         seen = mapping(host, path)
         slowest = max(slowest, time.monotonic() - begun)
         assert seen["State"] != "mapped"
-        if seen["LastError"] and get(host, "State") == "ready":
-            break
-        time.sleep(0.05)
-    assert get(host, "State") == "ready"
+        return seen["State"] in ("public", "failed") and get(host, "State") == "ready"
+    wait_until(done, every=0.05)
     assert get(host, "Reason")
-    # The loop never waited for the gateway.
-    assert slowest < 2
+    # The loop never waited for the gateway, which would be five seconds.
+    assert slowest < 4
     assert n_workers(host) <= 1
     log = host.log("mapper")
     assert "AddressSanitizer" not in log and "runtime error" not in log
@@ -427,15 +426,14 @@ def test_mapping_nobody_waits_for(host, play):
 
     def add(call):
         slow.append(call)
-        gone.wait(20)
+        gone.wait(60)
         return igd._add(call)
     igd.actions["AddPortMapping"] = add
     begin(host, igd.gateway)
     wait_until(lambda: slow, 20, "asked")
     host.kill_daemon("mapper")
     gone.set()
-    wait_until(lambda: asked(igd, "DeletePortMapping"), 20, "undone")
-    assert not igd.mappings
+    wait_until(lambda: asked(igd, "DeletePortMapping") and not igd.mappings, 20, "undone")
     wait_until(lambda: not n_workers(host), 20, "the worker ends")
 
 

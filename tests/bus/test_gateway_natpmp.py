@@ -163,7 +163,8 @@ def test_bad_answers_are_dropped(host, server):
     assert counters["ResponsesMalformed"] + counters["ResponsesUnexpected"] >= len(BAD_ANSWERS)
     assert counters["ResponsesUnexpected"] >= 3
     assert mapping(host, begun[1])["External"] == (EXTERNAL, 4500)
-    assert len(server.maps()) == 1
+    # Who is slow to answer is asked again.
+    assert len(server.maps()) <= 1 + counters["Retransmissions"]
 
 
 def test_wrong_address(host, server):
@@ -230,7 +231,7 @@ def test_version_that_is_not_supported(host, server, form):
     begin(host, server.start())
     host.wait_for(lambda: get(host, "GatewayResult") == ("nat-pmp", 1))
     assert get(host, "NatKind") in ("unmapped", "unknown", "public")
-    assert len(server.requests) == 1
+    assert len(server.requests) <= 1 + counter(host, "Retransmissions")
 
 
 def test_deaf_gateway_costs_nine_packets(host, server):

@@ -119,7 +119,7 @@ class Sniffer:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         return decode(self.gateway, self.FILE)
 
 

@@ -192,7 +192,7 @@ def test_sign_out(host, zone):
 def test_a_mapping_that_comes_when_it_is_not_wanted_any_more(host, zone):
     mapping, give = "/org/homeward/Mapper1/mapping/7", threading.Event()
     identity, mapper = fake_identity(host, "laptop"), fake_mapper(host)
-    mapper.methods["AddMapping"] = lambda *arguments: give.wait(30) and ("o", mapping)
+    mapper.methods["AddMapping"] = lambda *arguments: give.wait(60) and ("o", mapping)
     host.start_daemon("llq-watcher", CONFIG)
     host.wait_for(("llq-watcher", "State", "watching"))
     identity.change(**SIGNED_OUT)

@@ -52,7 +52,7 @@ def test_push(host, zone):
     zone.push("_autotunnel._udp", "PTR", ["_autotunnel._udp.server"])
     host.wait_for(lambda: len(hosts(host)) == 1)
     with zone.changed:
-        assert zone.changed.wait_for(lambda: not zone.live("server", "AAAA"), 10)
+        assert zone.changed.wait_for(lambda: not zone.live("server", "AAAA"), 60)
     assert not llq_in_clear(zone)
 
 
@@ -164,7 +164,7 @@ def test_errors_of_the_protocol_end_the_connection(host, zone, message):
     tls, n = zone.live(LABEL, "A")[0][0], zone.tls.n_connections
     zone.tls.send(tls, message)
     with zone.changed:
-        assert zone.changed.wait_for(lambda: zone.tls.n_connections > n, 20)
+        assert zone.changed.wait_for(lambda: zone.tls.n_connections > n, 60)
     host.wait_for(("llq-watcher", "State", "watching"))
     assert get(host, "Counters")["DroppedMalformed"] == 1
 

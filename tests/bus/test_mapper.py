@@ -36,6 +36,12 @@ def counter(host, name):
     return get(host, "Counters")[name]
 
 
+def asked(host):
+    """Requests, without those that were sent again because the answer took its time."""
+    counters = get(host, "Counters")
+    return counters["RequestsSent"] - counters["Retransmissions"]
+
+
 def words(host):
     return [(generation, text) for generation, _, text in get(host, "Timeline")]
 
@@ -332,7 +338,7 @@ def test_caller_comes_back(host, make_gateway):
     first = Caller(host)
     path = first.add()
     before = wait_mapping(host, path, "mapped")
-    sent = counter(host, "RequestsSent")
+    sent = asked(host)
     first.leave()
     # root is another user; it gets a mapping of its own.
     assert host.bus.call(NAME, PATH, NAME, "AddMapping", "ssqqu", "tunnel", "udp", 4600, 0, 0) != path
@@ -341,7 +347,7 @@ def test_caller_comes_back(host, make_gateway):
     assert mapping(host, path) == before
     wait_until(lambda: 4600 in gateway.mappings(), 10)
     # Nothing was asked for the one that was taken over.
-    assert counter(host, "RequestsSent") == sent + 1
+    assert asked(host) == sent + 1
     again.release(path)
 
 
@@ -397,13 +403,14 @@ def test_check(host, make_gateway):
     wait_mapping(host, caller.add(), "mapped", (gateway.wan_address, 4500))
     # Those outside are asked last.
     host.wait_for(lambda: get(host, "Checked") > 0)
-    before, packets = get(host, "Checked"), get(host, "GatewayPackets")
+    before, packets, retransmissions = get(host, "Checked"), get(host, "GatewayPackets"), counter(host, "Retransmissions")
     assert before <= time.time() * 1e6
     with host.connect_bus(65534) as anybody:
         anybody.call(NAME, PATH, NAME, "Check")
         host.wait_for(lambda: get(host, "Checked") > before)
-        assert get(host, "GatewayPackets") == packets + 2
-        assert packets + 2 >= get(host, "GatewayPacketsPerMinute") >= 2
+        again = counter(host, "Retransmissions") - retransmissions
+        assert get(host, "GatewayPackets") == packets + 2 + again
+        assert packets + 2 + again >= get(host, "GatewayPacketsPerMinute") >= 2
         with pytest.raises(BusError) as refused:
             anybody.call(NAME, PATH, NAME, "Check")
     assert refused.value.name == "org.homeward.Error.LimitsExceeded"
@@ -425,7 +432,7 @@ def test_leftovers_of_a_crash(host, make_gateway):
     wait_mapping(host, path, "mapped", (gateway.wan_address, 6000))
     assert counter(host, "MappingsAdopted") == 1
     wait_until(lambda: set(gateway.mappings()) == {6000}, 20)
-    assert "8080" not in host.read("/run/homeward/mapper/mappings")
+    host.wait_for(lambda: "8080" not in host.read("/run/homeward/mapper/mappings"))
 
 
 def test_what_works_is_remembered(host, make_gateway):
@@ -433,8 +440,11 @@ def test_what_works_is_remembered(host, make_gateway):
     at_home(host, gateway)
     caller = Caller(host)
     wait_mapping(host, caller.add(external=6000), "mapped")
-    line = host.read("/var/lib/homeward/mapper/gateways").split()
-    assert (line[0], line[2], line[5]) == (gateway.lan_address, "2", "17:4500:6000")
+
+    def remembered():
+        line = host.read("/var/lib/homeward/mapper/gateways").split()
+        return (line[0], line[2], line[5]) == (gateway.lan_address, "2", "17:4500:6000")
+    host.wait_for(remembered)
 
 
 # Ends and beginnings.
@@ -446,7 +456,7 @@ def test_orderly_end_deletes(host, make_gateway):
     wait_mapping(host, caller.add(), "mapped")
     wait_mapping(host, caller.add("llq", port=4600), "mapped")
     assert host.stop_daemon("mapper") == 0
-    assert gateway.mappings() == {}
+    wait_until(lambda: gateway.mappings() == {}, what="all is deleted")
 
 
 def test_end_does_not_wait_for_a_dead_gateway(host, played):
@@ -462,7 +472,7 @@ def test_end_does_not_wait_for_a_dead_gateway(host, played):
     process = host.daemons["mapper"].process
     host.kill_daemon("mapper", signal.SIGTERM, wait=False)
     played.expect("000100001194000000000000")
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def test_killed_and_back(host, make_gateway):
@@ -493,7 +503,7 @@ def test_generation_file_that_is_none(host):
 ])
 def test_configuration_errors(host, text, complaint):
     process = host.start_daemon("mapper", text, wait=False)
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1
     wait_until(lambda: complaint in host.log("mapper"), 5)
 
 
@@ -566,7 +576,7 @@ def test_epoch_tells_of_a_reboot(host, played):
     played.send_map(4500, 4510, 3600, epoch=1)
     host.wait_for(lambda: counter(host, "GatewayRestarts") == 1)
     # What was asked for when it said so counts: it is not asked once more.
-    assert counter(host, "RequestsSent") == 4
+    assert asked(host) == 4
     assert mapping(host, path)["External"] == ("11.0.1.1", 4510)
 
 
@@ -625,7 +635,7 @@ def test_announcements(host, played):
 def test_two_daemons_cannot_be(host):
     host.start_daemon("mapper")
     second = host.popen(host.as_user("homeward-mapper") + [host.program("mapper")], stderr=-1)
-    assert second.wait(10) == 1
+    assert second.wait(60) == 1
     assert b"another process has it" in second.stderr.read()
     second.stderr.close()
     assert host.is_running("mapper")

@@ -234,7 +234,7 @@ def test_told_before_the_gateway_is_asked(host, make_gateway, tmp_path):
         played.receive()
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.communicate(timeout=20)
+        tracer.communicate(timeout=120)
     text = log.read_text()
     asked = re.search(r"sin_port=htons\(5351\)", text)
     assert asked and text.index("LocalAddress") < asked.start()

@@ -43,7 +43,7 @@ def services(host):
 
 
 def dig(host, *what, how="+short"):
-    return host.run(["dig", how, "+timeout=5", "+tries=1", "@127.0.0.62", "-p", "6281", *what],
+    return host.run(["dig", how, "+timeout=30", "+tries=1", "@127.0.0.62", "-p", "6281", *what],
                     check=False).stdout.splitlines()
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
@@ -119,7 +120,7 @@ class End:
         return [words for _, _, words in self.host.get_property("tunneld", "Timeline")]
 
     def ping(self, other, *options, check=True):
-        return self.host.run(["ping", "-n", "-c", "1", "-W", "5", *options, other.id], check=check, timeout=60)
+        return self.host.run(["ping", "-n", "-c", "1", "-W", "60", *options, other.id], check=check, timeout=120)
 
 
 def sealed(octets, seals=SEALS):
@@ -426,34 +427,34 @@ def test_peer_that_only_keyd_knows(ends):
 def test_acquire_holds_packets_until_install(ends):
     desktop, laptop = ends
     desktop.host.bus.add_match()
-    ping = desktop.host.popen(["ping", "-n", "-c", "3", "-i", "0.2", "-W", "10", laptop.id], stdout=-1)
+    ping = desktop.host.popen(["ping", "-n", "-c", "3", "-i", "0.2", "-W", "60", laptop.id], stdout=-1)
     signal_ = desktop.host.bus.wait_signal(lambda s: s.member == "Acquire")
     path, = signal_.values
     assert desktop.peers()[path]["HostId"] == laptop.id
     desktop.wait_peer(laptop, State="acquiring")
     wait_until(lambda: desktop.peer(laptop)["Counters"]["Held"] >= 2, 10)
     Keys().install(desktop, laptop)
-    text = ping.communicate(timeout=20)[0].decode()
-    assert "3 received" in text and "duplicates" not in text, text
+    text = ping.communicate(timeout=120)[0].decode()
+    assert "3 received" in text and ("duplicates" not in text or resent(desktop, laptop)), text
 
 
 def test_responder_holds_too(ends):
     desktop, laptop = ends
-    ping = laptop.host.popen(["ping", "-n", "-c", "1", "-W", "10", desktop.id], stdout=-1)
+    ping = laptop.host.popen(["ping", "-n", "-c", "1", "-W", "60", desktop.id], stdout=-1)
     laptop.wait_peer(desktop, State="acquiring")
     Keys().install(desktop, laptop)
-    text = ping.communicate(timeout=20)[0].decode()
-    assert "1 received" in text and "duplicates" not in text, text
+    text = ping.communicate(timeout=120)[0].decode()
+    assert "1 received" in text and ("duplicates" not in text or resent(desktop, laptop)), text
 
 
 def test_acquire_failed_says_unreachable(ends):
     desktop, laptop = ends
     for _ in range(2):
-        ping = desktop.host.popen(["ping", "-n", "-c", "1", "-W", "10", laptop.id], stdout=-1)
+        ping = desktop.host.popen(["ping", "-n", "-c", "1", "-W", "60", laptop.id], stdout=-1)
         desktop.wait_peer(laptop, State="acquiring")
         path = next(iter(desktop.peers()))
         desktop.call("AcquireFailed", "os", path, "authentication failed")
-        text = ping.communicate(timeout=20)[0].decode()
+        text = ping.communicate(timeout=120)[0].decode()
         assert "Address unreachable" in text, text
         assert desktop.peer(laptop)["State"] == "idle"
         assert desktop.peer(laptop)["LastError"] == "authentication failed"
@@ -472,7 +473,7 @@ def test_unknown_destination_says_unreachable(ends):
 
 def test_rekey_loses_nothing(tunnel):
     desktop, laptop, _ = tunnel
-    ping = desktop.host.popen(["ping", "-n", "-c", "300", "-i", "0.01", "-w", "25", laptop.id], stdout=-1)
+    ping = desktop.host.popen(["ping", "-n", "-c", "300", "-i", "0.02", "-w", "60", laptop.id], stdout=-1)
     for round in range(6):
         wanted = 30 * (round + 1)
         wait_until(lambda: laptop.peer(desktop)["Counters"]["PacketsIn"] > wanted, 10)
@@ -481,7 +482,7 @@ def test_rekey_loses_nothing(tunnel):
         keys.install(initiator, responder)
         wait_until(lambda: initiator.peer(responder)["Spis"][0] == keys.spis[0], 10)
         wait_until(lambda: responder.peer(initiator)["Spis"][0] == keys.spis[1], 10)
-    text = ping.communicate(timeout=30)[0].decode()
+    text = ping.communicate(timeout=120)[0].decode()
     assert answered(text) >= set(range(1, 301)), text
     assert "duplicates" not in text or resent(desktop, laptop), text
     assert len(desktop.peer(laptop)["Spis"]) == 7
@@ -513,7 +514,7 @@ def inner(source, destination, payload=b"homeward", next_header=59, first=0x6000
 def test_malformed_forged_and_replayed_are_counted(tunnel, internet):
     desktop, laptop, keys = tunnel
     desktop.host.ping(laptop.id, "-i", "0.01", count=3)
-    before = desktop.counters()
+    before, of_laptop = desktop.counters(), laptop.counters()["EspOut"]
     good = [keys.seal(True, n, inner(laptop.id, desktop.id)) for n in range(1000, 1004)]
     forged = bytearray(good[0])
     forged[-1] ^= 1
@@ -529,10 +530,13 @@ def test_malformed_forged_and_replayed_are_counted(tunnel, internet):
     desktop.wait_counter("UnknownSpi", before["UnknownSpi"] + 1)
     after = desktop.counters()
     grown = {name: after[name] - before[name] for name in after if after[name] != before[name]}
-    grown.pop("DummiesOut", None)
-    grown.pop("EspOut", None)
-    assert grown == {"KeepalivesIn": 1, "Malformed": 3 + 1 + 3, "BadIcv": 2, "Replayed": 2, "WrongSelector": 2,
-                     "DummiesIn": 1, "EspIn": 7, "UnknownSpi": 1}, grown
+    # What laptop itself may have sent meanwhile: on a busy machine a silence is doubt, which is asked and answered.
+    more = laptop.counters()["EspOut"] - of_laptop
+    for name in "DummiesOut", "EspOut", *(("Resent", "PacketsIn", "PacketsOut", "Replayed") if more else ()):
+        grown.pop(name, None)
+    wanted = {"KeepalivesIn": 1, "Malformed": 3 + 1 + 3, "BadIcv": 2, "Replayed": 2, "WrongSelector": 2, "UnknownSpi": 1}
+    assert 0 <= grown.pop("EspIn") - 7 <= more and 0 <= grown.pop("DummiesIn") - 1 <= more
+    assert grown == {name: count for name, count in wanted.items() if name in grown or not more}, grown
 
 
 def test_congestion_marks(tunnel, internet):
@@ -542,20 +546,21 @@ def test_congestion_marks(tunnel, internet):
                            f"udp port 4500 and src {desktop.address} and ip[1] & 3 == 2"], stdout=-1, stderr=-1)
     wait_until(lambda: b"listening" in dump.stderr.readline(), 10)
     desktop.ping(laptop, "-Q", "2")
-    assert b"tos 0x2,ECT(0)" in dump.communicate(timeout=10)[0]
+    assert b"tos 0x2,ECT(0)" in dump.communicate(timeout=120)[0]
     # Congestion on the way, which a packet that cannot say so does not survive.
     internet.run("nft -f -", input="table bridge lab {\nchain forward {\ntype filter hook forward priority 0\n"
                  "udp dport 4500 ip ecn set ce\n}\n}\n")
     before = laptop.counters()["CongestionDropped"]
     assert desktop.ping(laptop, "-W", "0.5", check=False).returncode == 1
-    assert laptop.counters()["CongestionDropped"] > before
+    laptop.wait_counter("CongestionDropped", before + 1)
     assert desktop.ping(laptop, "-Q", "2").returncode == 0
 
 
 def test_kernel_noise_is_dropped_quietly(ends):
     desktop, _ = ends
     desktop.host.run(["ping", "-n", "-c", "1", "-W", "0.1", "-I", "homeward0", "ff02::1"], check=False)
-    assert desktop.counters()["NoiseDropped"] >= 1 and desktop.counters()["SendErrors"] == 0
+    desktop.wait_counter("NoiseDropped")
+    assert desktop.counters()["SendErrors"] == 0
 
 
 # Where the other one is.
@@ -581,12 +586,12 @@ def test_endpoint_follows_the_zone_when_it_changes(tunnel, internet):
     desktop.move(internet, "11.0.8.8", tell=False)
     laptop.tell_network()
     desktop.tell_network()
-    ping = desktop.host.popen(["ping", "-n", "-c", "1", "-W", "10", laptop.id], stdout=-1)
+    ping = desktop.host.popen(["ping", "-n", "-c", "1", "-W", "60", laptop.id], stdout=-1)
     wait_until(lambda: desktop.peer(laptop)["Counters"]["Held"], 10)
     assert desktop.peer(laptop)["EndpointSource"] == "ike"
     desktop.see_again(laptop, 2, ("11.0.7.7", 4500))
-    text = ping.communicate(timeout=20)[0].decode()
-    assert "1 received" in text and "duplicates" not in text, text
+    text = ping.communicate(timeout=120)[0].decode()
+    assert "1 received" in text and ("duplicates" not in text or resent(desktop, laptop)), text
     # Its answer to desktop's packet found the way by that packet.
     assert desktop.peer(laptop)["EndpointSource"] == "dns"
     assert laptop.peer(desktop)["Endpoint"] == ("11.0.8.8", 4500)
@@ -612,7 +617,9 @@ def test_own_move_is_told_at_once(tunnel, internet):
     assert "moved to 11.0.7.7" in laptop.timeline()
     assert "probe sent to desktop at 11.0.1.10:4500" in laptop.timeline()
     # It was answered: nothing more is sent.
-    assert laptop.peer(desktop)["Counters"]["ProbesSent"] <= 3
+    sent = laptop.peer(desktop)["Counters"]["ProbesSent"]
+    time.sleep(0.3)
+    assert sent and laptop.peer(desktop)["Counters"]["ProbesSent"] == sent
 
 
 def test_forged_or_replayed_packets_move_nothing(tunnel, internet):
@@ -638,22 +645,22 @@ def test_without_a_network_packets_are_held(tunnel, internet):
     desktop.host.disconnect()
     desktop.tell_network("")
     desktop.host.wait_for(("tunneld", "State", "no-network"))
-    ping = desktop.host.popen(["ping", "-n", "-c", "4", "-i", "0.2", "-W", "10", laptop.id], stdout=-1)
+    ping = desktop.host.popen(["ping", "-n", "-c", "4", "-i", "0.2", "-W", "60", laptop.id], stdout=-1)
     wait_until(lambda: desktop.peer(laptop)["Counters"]["Held"] >= 3, 10)
     assert desktop.counters()["SendErrors"] == 0
     desktop.move(internet, "11.0.8.8")
-    text = ping.communicate(timeout=20)[0].decode()
-    assert "4 received" in text and "duplicates" not in text, text
+    text = ping.communicate(timeout=120)[0].decode()
+    assert "4 received" in text and ("duplicates" not in text or resent(desktop, laptop)), text
 
 
 def test_route_lost_before_mapper_says_so(tunnel, internet):
     desktop, laptop, _ = tunnel
     desktop.ping(laptop)
     desktop.host.disconnect()
-    ping = desktop.host.popen(["ping", "-n", "-c", "2", "-i", "0.2", "-W", "10", laptop.id], stdout=-1)
+    ping = desktop.host.popen(["ping", "-n", "-c", "2", "-i", "0.2", "-W", "60", laptop.id], stdout=-1)
     desktop.wait_counter("SendErrors")
     desktop.move(internet, "11.0.8.8")
-    text = ping.communicate(timeout=20)[0].decode()
+    text = ping.communicate(timeout=120)[0].decode()
     assert "2 received" in text, text
 
 
@@ -701,7 +708,7 @@ class Stream:
             assert self.client.stdout.readline(), self.client.stderr.read()
 
     def finish(self):
-        self.client.communicate(timeout=60)
+        self.client.communicate(timeout=120)
         assert self.client.returncode == 0
 
 
@@ -780,7 +787,7 @@ def test_ike_channel(ends):
     message = bytes(range(256)) * 8
     remote = socket.inet_aton(laptop.address) + struct.pack("!HH", 4500, 0)
     here.send(remote + message)
-    there.settimeout(10)
+    there.settimeout(60)
     assert there.recv(65536) == socket.inet_aton(desktop.address) + struct.pack("!HH", 4500, 0) + message
     # Malformed records, and none to read what comes.
     dropped = desktop.counters()["IkeDropped"]
@@ -789,10 +796,10 @@ def test_ike_channel(ends):
     desktop.wait_counter("IkeDropped", dropped + 4)
     # A new channel closes the old one.
     again = socket.socket(fileno=desktop.call("OpenIkeChannel"))
-    here.settimeout(10)
+    here.settimeout(60)
     assert here.recv(100) == b""
     there.send(socket.inet_aton(desktop.address) + struct.pack("!HH", 4500, 0) + b"second")
-    again.settimeout(10)
+    again.settimeout(60)
     assert again.recv(100)[8:] == b"second"
     # Not read, it overflows: dropped and counted.
     dropped = desktop.counters()["IkeDropped"]
@@ -820,7 +827,7 @@ def test_tshark_decrypts_what_is_on_the_wire(tunnel, internet, tmp_path):
         laptop.ping(desktop)
         wait_until(lambda: capture.stat().st_size > 15 * 100, 10)
         dump.terminate()
-        dump.wait(10)
+        dump.wait(60)
     rows = [f'"IPv4","*","*","0x{spi:08x}","AES-GCM with 16 octet ICV [RFC4106]","0x{keymat.hex()}","NULL",""'
             for spi, keymat in zip(keys.spis, keys.keymats)]
     (tmp_path / "esp_sa").write_text("\n".join(rows) + "\n")

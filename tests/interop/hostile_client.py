@@ -128,7 +128,7 @@ def oversized():
 
 def connect(i, port):
     tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    tcp.settimeout(10)
+    tcp.settimeout(60)
     tcp.bind((f"127.9.{i // 250 % 250}.{1 + i % 250}", 0))
     tcp.connect((SERVER, port))
     return tcp

@@ -44,7 +44,7 @@ class NameServer:
     def stop(self, kill=False):
         if self.process:
             self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-            self.process.wait(20)
+            self.process.wait(60)
             self.process = None
 
     def log(self):

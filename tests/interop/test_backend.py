@@ -74,13 +74,13 @@ key = {self.folder}/primary.key
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
         self.process = None
 
     def stop(self):
         if self.process:
             self.process.send_signal(signal.SIGTERM)
-            assert self.process.wait(20) == 0, self.log()
+            assert self.process.wait(60) == 0, self.log()
             self.process = None
 
     def zonectl(self, *words, check=True, input=None):
@@ -138,7 +138,7 @@ class PushSubscriber:
     def close(self):
         self.say("close")
         self.process.stdin.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 class Cluster:
@@ -289,7 +289,7 @@ def test_concurrent_changes_are_not_lost(cluster):
         operator.stdin.write(f"server {PRIMARY}\nzone {ZONE}\nupdate add {name} 10 PTR o{i}.alice.{ZONE}.\nsend\n".encode())
         operator.stdin.close()
         one.update("alice", f"update add {name} 10 PTR n{i}.alice.{ZONE}.")
-        assert operator.wait(20) == 0
+        assert operator.wait(60) == 0
     wanted = sorted(f"{who}{i}.alice.{ZONE}." for who in "no" for i in range(15))
     assert cluster.primary.short(name, "PTR") == wanted
     for node in cluster.nodes:

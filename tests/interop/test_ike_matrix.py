@@ -193,7 +193,7 @@ def test_pieces_and_cookies(divided, role):
     divided.begin(role)
     divided.traffic()
     after = divided.counters()
-    assert after["Reassembled"] == before["Reassembled"] + 1
+    assert after["Reassembled"] > before["Reassembled"]
     assert after["FragmentsReceived"] >= before["FragmentsReceived"] + 3
     assert after["Malformed"] == before["Malformed"] and after["Unauthentic"] == before["Unauthentic"]
     if role == "responder":
@@ -210,7 +210,7 @@ def test_certificate(places, key, request):
     place = places().start(key=key(), remote="%any", extra="  cookie_threshold = 1\n")
     place.desktop.run(["/usr/bin/python3", "-c", "import socket, sys; s = socket.socket(socket.AF_INET, "
                        "socket.SOCK_DGRAM); s.sendto(bytes.fromhex(sys.argv[1]), (sys.argv[2], 500)); "
-                       "s.settimeout(10); s.recv(4096)", stranger().hex(), THEIR_ADDRESS])
+                       "s.settimeout(60); s.recv(4096)", stranger().hex(), THEIR_ADDRESS])
     place.begin("initiator")
     place.traffic()
     assert "N(COOKIE)" in place.them.log()

@@ -38,7 +38,7 @@ def tell_mapper(us, generation):
 
 def both_ways(us, strongswan):
     assert "1 received" in us.ping()
-    assert "1 received" in strongswan.host.run(["ping", "-n", "-c", "1", "-W", "10", "-I", THEIRS, OURS]).stdout
+    assert "1 received" in strongswan.host.run(["ping", "-n", "-c", "1", "-W", "60", "-I", THEIRS, OURS]).stdout
 
 
 def test_we_move(place, ours, homes):  # noqa: F811

@@ -30,13 +30,13 @@ class Traffic:
         self.us, self.strongswan = us, strongswan
 
     def __enter__(self):
-        options = ["ping", "-n", "-i", "0.02", "-c", "150", "-w", "20"]
+        options = ["ping", "-n", "-i", "0.02", "-c", "150", "-w", "60"]
         self.pings = [self.us.host.popen([*options, THEIRS], stdout=-1),
                       self.strongswan.host.popen([*options, "-I", THEIRS, OURS], stdout=-1)]
 
     def __exit__(self, *_):
         for ping in self.pings:
-            text = ping.communicate(timeout=60)[0].decode()
+            text = ping.communicate(timeout=120)[0].decode()
             assert answered(text) >= set(range(1, 151)), text
 
 
@@ -115,7 +115,7 @@ def test_both_at_once(pair):
         rekey = strongswan.host.popen(["swanctl", "--rekey", "--child", "tunnel", "--uri", "unix:///run/lab/vici"],
                                       env=strongswan.environment, stdout=-1)
         call(us, CHILD, "Rekey")
-        rekey.communicate(timeout=20)
+        rekey.communicate(timeout=120)
         wait_until(lambda: one_child(us, spi), 20, "one new child")
     wait_until(lambda: theirs_installed(strongswan) == 1, 20, "one child there")
     assert "1 received" in us.ping()

@@ -93,7 +93,7 @@ def test_port_taken(make_host, make_internet):
     host.stop_daemon("zoned")
     # Who wants it there gets it or hears of it.
     process = host.start_daemon("zoned", PLAIN + f"[stun]\naddress = {FIRST}\n", wait=False)
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1
     assert "cannot answer STUN as [stun] says: Address already in use" in host.log("zoned")
     holder.end()
 

@@ -80,7 +80,7 @@ def bind(host):
     wait_until(lambda: listening(host), 20, "named")
     yield host
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def serve(host, certificate, *options):

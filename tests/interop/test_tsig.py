@@ -84,7 +84,7 @@ for algorithm in sys.argv[3:]:
     key = dns.tsig.Key(sys.argv[1], base64.b64decode(sys.argv[2]), dns.name.from_text(algorithm))
     query = dns.message.make_query(sys.argv[1], "SOA")
     query.use_tsig(key)
-    answer = dns.query.udp(query, "127.0.0.1", timeout=5)
+    answer = dns.query.udp(query, "127.0.0.1", timeout=60)
     print(algorithm, answer.had_tsig, answer.rcode(), answer.tsig[0].algorithm, len(answer.tsig[0].mac))
 """
     out = server.host.run(["/usr/bin/python3", "-c", script, ALICE, server.secret, *ALGORITHMS, *SHORTER]).stdout

@@ -129,7 +129,7 @@ def test_nothing_is_left_after_sigkill(namespaces):
         pids = [int(pid) for pid in lab.stdout.readline().split()]
         assert len(pids) == 4 and all(os.path.exists(f"/proc/{pid}") for pid in pids)
         lab.send_signal(signal.SIGKILL)
-        lab.wait(5)
+        lab.wait(60)
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}/root") and open(f"/proc/{pid}/stat").read().split()[2]
                                not in "ZX" for pid in pids), 5, "processes gone")
 

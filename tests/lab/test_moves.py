@@ -33,7 +33,7 @@ def run_transfer(lab, act, size=SIZE):
 
 def test_first_packet_is_held_not_lost(shared_lab):
     """Nothing was negotiated yet: one packet, one answer."""
-    said = shared_lab.desktop.run(["ping", "-6", "-n", "-c", "1", "-W", "20",
+    said = shared_lab.desktop.run(["ping", "-6", "-n", "-c", "1", "-W", "60",
                                    shared_lab.host_id(shared_lab.laptop)]).stdout
     assert "1 packets transmitted, 1 received" in said
 

@@ -32,7 +32,7 @@ def test_sign_in_is_told_the_truth(make_lab):
 
 def test_status_trace_and_contract_of_a_pair(make_lab):
     lab = make_lab()
-    lab.desktop.run(["ping", "-6", "-c1", "-W10", lab.host_id(lab.laptop)])
+    lab.desktop.run(["ping", "-6", "-c1", "-W60", lab.host_id(lab.laptop)])
     status = lab.desktop.homewardctl("status").stdout
     assert f"desktop.{ACCOUNT}.{DOMAIN}" in status and "laptop" in status and "established" in status
     state = json.loads(lab.desktop.homewardctl("status", "--json").stdout)

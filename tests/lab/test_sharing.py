@@ -19,7 +19,7 @@ def write_key(lab):
 
 def dig(lab, name, kind):
     """The records a signed question finds: their data."""
-    said = lab.zone.run(["dig", "+short", "+timeout=5", "+tries=2", "-k", KEY, f"@{ZONE_ADDRESS}",
+    said = lab.zone.run(["dig", "+short", "+timeout=30", "+tries=2", "-k", KEY, f"@{ZONE_ADDRESS}",
                          f"{name}.{ACCOUNT_DOMAIN}", kind], check=False).stdout
     return sorted(line.replace(ACCOUNT_DOMAIN + ".", "").rstrip(".") for line in said.splitlines()
                   if not line.startswith(";"))

@@ -13,6 +13,8 @@ import socket
 import struct
 import time
 
+from .namespace import PATIENCE
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _SYS_SETRESUID = {"x86_64": 117, "aarch64": 147}.get(os.uname().machine, 117)
 
@@ -162,7 +164,7 @@ class Bus:
         self.unique_name = self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
 
     def _authenticate(self, uid):
-        self._socket.settimeout(5)
+        self._socket.settimeout(PATIENCE)
         self._socket.sendall(b"\0AUTH EXTERNAL " + str(uid).encode().hex().encode() + b"\r\nNEGOTIATE_UNIX_FD\r\n")
         answer = b""
         while answer.count(b"\r\n") < 2:
@@ -201,7 +203,7 @@ class Bus:
         self._socket.sendall(message[sent:])
         return self._serial
 
-    def call(self, destination, path, interface, method, signature="", *arguments, timeout=10):
+    def call(self, destination, path, interface, method, signature="", *arguments, timeout=PATIENCE):
         """Calls a method. Returns None, the one value, or a tuple. Raises BusError or TimeoutError."""
         serial = self.send_call(destination, path, interface, method, signature, *arguments)
         return self.wait_reply(serial, timeout, f"{destination} {method}")
@@ -211,7 +213,7 @@ class Bus:
         fields = [(1, ("o", path)), (2, ("s", interface)), (3, ("s", method)), (6, ("s", destination))]
         return self._send(_CALL, fields, signature, arguments)
 
-    def wait_reply(self, serial, timeout=10, what="reply"):
+    def wait_reply(self, serial, timeout=PATIENCE, what="reply"):
         deadline = time.monotonic() + timeout
         while serial not in self._replies:
             self._receive(deadline, what)
@@ -224,7 +226,7 @@ class Bus:
         """From now on signals that match are kept in `signals`."""
         self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s", rule)
 
-    def wait_signal(self, predicate=lambda signal: True, timeout=10):
+    def wait_signal(self, predicate=lambda signal: True, timeout=PATIENCE):
         """Takes signals until one satisfies predicate; returns it."""
         deadline = time.monotonic() + timeout
         while True:

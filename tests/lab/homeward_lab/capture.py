@@ -57,7 +57,7 @@ class Capture:
         """Ends it. Returns how many frames the kernel could not hand over."""
         self._mark = complete(self.internet, self._process, _FILE)
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(20)
+        self._process.wait(60)
         dropped = re.search(r"(\d+) packets? dropped by kernel", self.internet.read("/run/lab/tmp/tcpdump.log"))
         self.dropped = int(dropped.group(1)) if dropped else -1
         return self.dropped

@@ -22,7 +22,7 @@ import time
 
 from .bus import Bus, BusError
 from .daemons import DAEMONS, TOOLS, TOP, USERS, build_directory, object_path
-from .namespace import Namespace, link, wait_until
+from .namespace import PATIENCE, Namespace, link, wait_until
 
 _SETUP = """
 shadow /etc
@@ -244,13 +244,13 @@ class Host(Namespace):
             return objects
         return {path: has[interface] for path, has in objects.items() if interface in has}
 
-    def call(self, daemon, method, signature="", *arguments, path=None, interface=None, timeout=10):
+    def call(self, daemon, method, signature="", *arguments, path=None, interface=None, timeout=PATIENCE):
         bus_name = self.bus_name(daemon)
         with self._lock:
             return self.bus.call(bus_name, path or object_path(bus_name), interface or bus_name, method, signature,
                                  *arguments, timeout=timeout)
 
-    def wait_for(self, condition, timeout=10, what=None):
+    def wait_for(self, condition, timeout=PATIENCE, what=None):
         """condition: a function, or (daemon, property, value or function of the value). Returns what was true."""
         if callable(condition):
             return wait_until(condition, timeout, what)
@@ -313,7 +313,7 @@ class Host(Namespace):
             return self.popen(argv, env={**self.sanitizer_environment(daemon.name), "NOTIFY_SOCKET": notify},
                               stdout=log, stderr=log)
 
-    def start_daemon(self, name, config=None, arguments=None, wait=True, supervise=False, timeout=10):
+    def start_daemon(self, name, config=None, arguments=None, wait=True, supervise=False, timeout=PATIENCE):
         """Starts a daemon as its user. config: text of /etc/homeward/NAME.conf (None: leave it as it is). It is run
         with "--config /etc/homeward/NAME.conf" unless arguments says otherwise. wait: until it says READY=1.
         supervise: it is started again 100 ms after it ended, as its unit would."""
@@ -362,14 +362,14 @@ class Host(Namespace):
     def is_running(self, name):
         return name in self.daemons and self.daemons[name].process.poll() is None
 
-    def kill_daemon(self, name, signal=signals.SIGKILL, wait=True, timeout=10):
+    def kill_daemon(self, name, signal=signals.SIGKILL, wait=True, timeout=PATIENCE):
         """Sends a signal to the daemon. A supervised one comes back by itself. wait: until this process ended;
         returns its exit status then."""
         process = self.daemons[name].process
         process.send_signal(signal)
         return process.wait(timeout) if wait else None
 
-    def stop_daemon(self, name, signal=signals.SIGTERM, timeout=10):
+    def stop_daemon(self, name, signal=signals.SIGTERM, timeout=PATIENCE):
         """Ends it for good, and returns its exit status."""
         running = self.daemons[name]
         with running.changed:
@@ -389,14 +389,14 @@ class Host(Namespace):
             self.stop_daemon(name, signal)
         return self.start_daemon(name, arguments=old.arguments, supervise=old.supervise)
 
-    def wait_restarted(self, name, starts, timeout=10):
+    def wait_restarted(self, name, starts, timeout=PATIENCE):
         """Until a supervised daemon was started more than `starts` times (see daemons[name].starts)."""
         running = self.daemons[name]
         with running.changed:
             if not running.changed.wait_for(lambda: running.starts > starts, timeout):
                 raise TimeoutError(f"{self.name}: {name} was not started again")
 
-    def homewardctl(self, *arguments, check=True, input=None, timeout=30, **options):
+    def homewardctl(self, *arguments, check=True, input=None, timeout=120, **options):
         return self.run(["/run/lab/bin/homewardctl", *arguments], check=check, input=input, timeout=timeout,
                         env=self.sanitizer_environment("homewardctl"), **options)
 

@@ -45,7 +45,7 @@ class Lab:
         self._say = say or (lambda line: None)
         self.sanitized = has_sanitizers(self.build)
         # Scheduling on two busy cores, scrypt under a sanitizer: what an event may take at most.
-        self.patience = 60 if self.sanitized else 30
+        self.patience = 120 if self.sanitized else 60
         homes = homes or HOMES
         kinds = kinds or {}
         self.transfer = None
@@ -123,7 +123,7 @@ class Lab:
         """wait: for the zone's verdict; homewardctl takes back what is refused, so who wants to look at that does not
         wait."""
         return host.homewardctl("sign-in", f"{account}@{DOMAIN}", "--password-fd", "0",
-                                *(("--timeout", "50") if wait else ("--no-wait",)), input=password + "\n", timeout=60,
+                                *(("--timeout", "100") if wait else ("--no-wait",)), input=password + "\n", timeout=120,
                                 check=check)
 
     def sign_in_all(self):
@@ -182,7 +182,7 @@ class Lab:
                     seen = self.wait_sees(host, other, timeout)
                     self._say(f"{host.name} sees {other.name} at {seen['Endpoint'][0]}:{seen['Endpoint'][1]}")
 
-    def ping(self, host, other, timeout=10):
+    def ping(self, host, other, timeout=60):
         """By host id, through the tunnel, until an answer comes: what is under way when something is killed may be
         lost. Returns what ping says ("1 received")."""
         return host.run(["ping", "-6", "-n", "-c", "1", "-w", timeout, "-i", "0.2", self.host_id(other)],
@@ -222,7 +222,7 @@ class Lab:
         for host in [*self.hosts.values(), self.zone]:
             for name in list(host.daemons):
                 if host.is_running(name):
-                    status = host.stop_daemon(name, timeout=15)
+                    status = host.stop_daemon(name)
                     if status:
                         bad[host.name, name] = status
         return bad

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 
-from .namespace import wait_until
+from .namespace import PATIENCE, wait_until
 
 NAME = "org.homeward.Mapper1"
 PATH = "/org/homeward/Mapper1"
@@ -75,7 +75,7 @@ def in_network(namespace, make):
 def socket_in(namespace, address=None, kind=socket.SOCK_DGRAM):
     """A socket of ours that lives in the namespace's network."""
     made = in_network(namespace, lambda: socket.socket(socket.AF_INET, kind))
-    made.settimeout(10)
+    made.settimeout(PATIENCE)
     if kind == socket.SOCK_STREAM:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if address:
@@ -85,7 +85,7 @@ def socket_in(namespace, address=None, kind=socket.SOCK_DGRAM):
     return made
 
 
-def arrives(stranger, external, host, port, protocol="udp", timeout=2, tries=5, address=None):
+def arrives(stranger, external, host, port, protocol="udp", timeout=PATIENCE, tries=100, address=None):
     """Whether what a stranger sends to `external` gets to that port of the host (at `address` if it has several), and
     whether the answer gets back. A lost datagram is sent again."""
     word = os.urandom(8)
@@ -106,16 +106,17 @@ def arrives(stranger, external, host, port, protocol="udp", timeout=2, tries=5, 
                     connection.sendall(word[::-1])
                     return outside.recv(64) == word[::-1]
             inside.settimeout(timeout / tries)
+            outside.settimeout(timeout / tries)
             for _ in range(tries):
                 outside.sendto(word, external)
                 try:
                     octets, peer = inside.recvfrom(64)
+                    if octets == word:
+                        inside.sendto(word[::-1], peer)
+                        answer, source = outside.recvfrom(64)
+                        return answer == word[::-1] and source == external
                 except TimeoutError:
                     continue
-                if octets == word:
-                    inside.sendto(word[::-1], peer)
-                    answer, source = outside.recvfrom(64)
-                    return answer == word[::-1] and source == external
         except OSError:
             # Timed out, refused.
             pass

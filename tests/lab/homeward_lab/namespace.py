@@ -18,6 +18,10 @@ import time
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
+# Seconds that whatever must happen may take. They end a test whose product is broken and cost nothing otherwise, so they are
+# more than any busy machine needs.
+PATIENCE = 60
+
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LANG": "C.UTF-8",
@@ -69,7 +73,7 @@ class Process(subprocess.Popen):
 
     @property
     def inner_pid(self):
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE
         while self._inner is None:
             try:
                 with open(f"/proc/{self.pid}/task/{self.pid}/children") as file:
@@ -100,7 +104,7 @@ class Process(subprocess.Popen):
     def kill(self):
         self.send_signal(signal.SIGKILL)
 
-    def end(self, timeout=5):
+    def end(self, timeout=PATIENCE):
         """SIGTERM, then SIGKILL; returns the exit status."""
         self.terminate()
         try:
@@ -170,7 +174,7 @@ class Namespace:
         options.setdefault("stdin", subprocess.DEVNULL)
         return Process(self.enter_argv([str(a) for a in argv]), env=environment, cwd="/", **options)
 
-    def run(self, argv, check=True, timeout=30, input=None, env=None, **options):
+    def run(self, argv, check=True, timeout=120, input=None, env=None, **options):
         """Runs argv inside to its end and returns the CompletedProcess; output is text. With check, a failure
         raises with what the command said."""
         if input is None:
@@ -193,7 +197,7 @@ class Namespace:
             raise RuntimeError(f"{self.name}: {argv} ended with {result.returncode}\n{result.stdout}{result.stderr}")
         return result
 
-    def ping(self, address, *options, count=1, timeout=10):
+    def ping(self, address, *options, count=1, timeout=PATIENCE):
         """Pings address, and raises unless the first count of them were answered. Returns what ping said."""
         text = self.run(["ping", "-n", "-c", str(count), "-w", str(timeout), *options, address], check=False,
                         timeout=timeout + 30).stdout
@@ -237,10 +241,13 @@ def link(a, a_name, b, b_name, a_mac=None):
     a.batch([f"link add {a_name} {mac}type veth peer name {b_name} netns {b.init_pid}"])
 
 
-def wait_until(predicate, timeout=10, what=None, every=0.015):
+def wait_until(predicate, timeout=PATIENCE, what=None, every=0.015):
     """Calls predicate until it returns something true, and returns that. A predicate that raises LookupError,
-    OSError or BusError counts as not yet; after the time TimeoutError tells the last answer."""
+    OSError or BusError counts as not yet; after the time TimeoutError tells the last answer. Seconds are made PATIENCE at
+    least: only who wants to see it fail tells less than one."""
     from .bus import BusError
+    if timeout >= 1:
+        timeout = max(timeout, PATIENCE)
     deadline = time.monotonic() + timeout
     while True:
         try:

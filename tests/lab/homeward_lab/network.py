@@ -283,7 +283,7 @@ ip link set br-lan up
         for process in self._miniupnpd:
             if kill:
                 process.kill()
-                process.wait(5)
+                process.wait(60)
             else:
                 process.end()
         self._miniupnpd = []
@@ -357,4 +357,4 @@ ip link set br-lan up
     def close(self):
         super().close()
         for process in self._miniupnpd:
-            process.wait(5)
+            process.wait(60)

@@ -116,7 +116,7 @@ class Transfer:
         self.receiver = sink.popen(program + ["receive", port, "/run/lab/tmp/received"], stdout=subprocess.PIPE,
                                    stderr=self._errors)
         self._follow(self.receiver)
-        self.wait_event("listening", 10)
+        self.wait_event("listening", 60)
         self.sender = source.popen(program + ["send", path, address, port], stdout=subprocess.PIPE,
                                    stderr=self._errors)
         self._follow(self.sender)
@@ -161,7 +161,7 @@ class Transfer:
                     raise TimeoutError(f"{what}: not within {timeout} s; {self.total} of {self.size} octets came")
                 self._changed.wait(min(left, 0.2))
 
-    def wait_event(self, name, timeout=30):
+    def wait_event(self, name, timeout=60):
         self._wait(lambda: name in self.events, timeout, f"transfer {name}")
         return self.events[name]
 
@@ -176,7 +176,7 @@ class Transfer:
     def finish(self, timeout=120):
         """Until both sides are done. Returns (sent, received), the last words of each."""
         received = self.wait_event("received", timeout)
-        sent = self.wait_event("sent", 20)
+        sent = self.wait_event("sent", 60)
         return sent, received
 
     def problems(self):
@@ -210,7 +210,7 @@ class Transfer:
         for process in (self.sender, self.receiver):
             if process.poll() is None:
                 process.kill()
-            process.wait(5)
+            process.wait(60)
         for thread in self._threads:
             thread.join(5)
         self.sender.stdout.close()
