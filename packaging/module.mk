@@ -7,6 +7,7 @@ dist_doc_DATA = README.md NEWS LICENSE docs/ARCHITECTURE.md docs/HACKING.md serv
 
 UNITS = \
 	packaging/units/homeward-identity.service \
+	packaging/units/homeward-identity-key.service \
 	packaging/units/homeward-key.service \
 	packaging/units/homeward-mapper.service \
 	packaging/units/homeward-registrar.service \
@@ -14,6 +15,7 @@ UNITS = \
 	packaging/units/homeward-watcher.service \
 	packaging/units/homeward-zone.service
 systemdunit_DATA = $(UNITS)
+dist_pkglibexec_SCRIPTS = packaging/units/make-store-key
 CLEANFILES += $(UNITS)
 EXTRA_DIST += $(UNITS:=.in)
 

@@ -6,6 +6,7 @@
 #include "clients/ctl/shares.h"
 #include "clients/ctl/snapshot.h"
 #include "clients/ctl/text.h"
+#include "common/base/cleanup.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,6 +18,24 @@ struct view {
 	json_object *identity, *mapper, *registrar, *watcher, *tunnel, *key;
 	uint64_t now;
 };
+
+/* How the host's keys are kept from whoever takes its disk. */
+static void show_protection(const struct view *view)
+{
+	static const struct {
+		const char *protection, *words;
+	} known[] = {
+		{ "none", "not encrypted on disk; who can read the disk has them" },
+		{ "host", "encrypted on disk, with a key that is on the disk too" },
+		{ "tpm2", "encrypted on disk, by this machine's TPM" },
+		{ "host+tpm2", "encrypted on disk, by this machine's TPM" },
+	};
+	const char *protection = values_text(view->identity, "key_protection");
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(protection, known[i].protection))
+			output_row(view->ctl, "keys", "%s", known[i].words);
+}
 
 static void show_me(const struct view *view)
 {
@@ -35,6 +54,7 @@ static void show_me(const struct view *view)
 	output_row(view->ctl, "host id", "%s", text);
 	text_value(values_member(view->identity, "tunnel_label"), text);
 	output_row(view->ctl, "tunnel name", "%s", text);
+	show_protection(view);
 	text_clean(values_text(view->watcher, "names_reason"), text);
 	if (signed_in && *text)
 		output_row(view->ctl, "names", "%s", text);

@@ -153,6 +153,9 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 		return sd_bus_message_append(reply, "s", identity->reason ?: "");
 	if (!strcmp(property, "HostName"))
 		return sd_bus_message_append(reply, "s", identity->host);
+	if (!strcmp(property, "KeyProtection"))
+		return sd_bus_message_append(
+			reply, "s", key_protection_name(identity_key_protection(identity)));
 	if (identity->host_id.chosen && !strcmp(property, "HostId"))
 		inet_ntop(AF_INET6, identity->host_id.id, text, sizeof text);
 	if (identity->host_id.chosen && !strcmp(property, "Eui64"))
@@ -217,6 +220,7 @@ static const sd_bus_vtable identity_vtable[] = {
 	SD_BUS_PROPERTY("TsigKeyName", "s", get_text, 0, CHANGES),
 	SD_BUS_PROPERTY("Certificate", "ay", get_certificate, 0, CHANGES),
 	SD_BUS_PROPERTY("AccountCertificate", "ay", get_certificate, 0, CHANGES),
+	SD_BUS_PROPERTY("KeyProtection", "s", get_text, 0, CHANGES),
 	SD_BUS_METHOD_WITH_ARGS("SignIn", SD_BUS_ARGS("s", account, "h", password),
 				SD_BUS_NO_RESULT, on_sign_in, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("SignOut", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_sign_out,

@@ -17,8 +17,8 @@ static const char *const state_properties[] = { "State", "Reason", NULL };
 static const char *const host_id_properties[] = { "HostId", "Eui64", "TunnelLabel", NULL };
 static const char *const host_name_properties[] = { "HostName", NULL };
 static const char *const account_properties[] = {
-	"State",       "Reason",      "HostName",           "Domain", "Account", "SignedIn",
-	"TsigKeyName", "Certificate", "AccountCertificate", NULL,
+	"State",       "Reason",      "HostName",           "Domain",        "Account", "SignedIn",
+	"TsigKeyName", "Certificate", "AccountCertificate", "KeyProtection", NULL,
 };
 
 /* The one place where the state changes; the caller announces it. */
@@ -47,7 +47,7 @@ static void set_state(struct identity *identity, enum account_state state, const
 static void set_signed_out(struct identity *identity)
 {
 	set_state(identity, ACCOUNT_SIGNED_OUT, "%s; sign in with \"homewardctl sign-in ACCOUNT\"",
-		  identity->account_lost ? "the stored account cannot be read" : "no account");
+		  identity->account_lost ? identity->account_lost : "no account");
 }
 
 static void set_signed_in(struct identity *identity)
@@ -163,7 +163,7 @@ static int take_credentials(struct identity *identity, struct credentials *crede
 		save_host_id(identity);
 	strcpy(identity->host, credentials->host);
 	identity->credentials = credentials;
-	identity->account_lost = false;
+	identity->account_lost = NULL;
 	return 0;
 }
 
@@ -190,11 +190,45 @@ static void choose_host_name(struct identity *identity)
 		snprintf(identity->host, sizeof identity->host, "host-%s", identity->tag);
 }
 
+/* What to tell people who were signed in; NULL when nobody was. */
+static const char *what_is_lost(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return NULL;
+	case -ENOKEY:
+		return "the stored account is sealed, and its key is not there "
+		       "(\"systemctl status homeward-identity-key\" says why)";
+	case -EKEYREJECTED:
+		return "the stored account was sealed with a key that this machine has no more "
+		       "(its TPM was cleared, or the disk is from another machine)";
+	}
+	return "the stored account cannot be read";
+}
+
+/* An account that was stored before there was a key to seal it with. */
+static void seal(struct identity *identity, bool sealed)
+{
+	const struct store *store = &identity->config->store;
+	int r = 0;
+
+	identity->plain = !store->key;
+	if (sealed || !store->key)
+		return;
+	r = store_seal_credentials(store, identity->credentials);
+	identity->plain = r < 0;
+	if (r < 0)
+		log_error("the stored account cannot be sealed: %s", strerror(-r));
+	else
+		log_info("the stored account is sealed now");
+}
+
 static int load(struct identity *identity)
 {
 	const struct store *store = &identity->config->store;
 	cleanup(credentials_freep) struct credentials *credentials = NULL;
 	uint8_t id[HOST_ID_SIZE];
+	bool sealed = false;
 	const char *path;
 	int r = store_prepare(store, &path);
 
@@ -219,18 +253,19 @@ static int load(struct identity *identity)
 	if (r < 0 && r != -ENOENT)
 		log_warning("the stored host id: %s", strerror(-r));
 	choose_host_name(identity);
-	r = store_load_credentials(store, &credentials);
+	r = store_load_credentials(store, &credentials, &sealed);
 	if (r >= 0)
 		r = take_credentials(identity, credentials);
 	if (r >= 0) {
+		seal(identity, sealed);
 		steal_ptr(credentials);
 		set_signed_in(identity);
 		return 0;
 	}
+	identity->account_lost = what_is_lost(r);
 	if (r != -ENOENT)
-		log_error("%s/credentials cannot be used, sign in again: %s", store->state_folder,
+		log_error("%s/credentials: %s: %s", store->state_folder, identity->account_lost,
 			  strerror(-r));
-	identity->account_lost = r != -ENOENT;
 	if (identity->host_id.chosen)
 		set_signed_out(identity);
 	return identity->host_id.chosen ? 0 : start_looking(identity);
@@ -247,6 +282,7 @@ static void on_signed_in(void *userdata, int error, struct credentials *credenti
 		error = take_credentials(identity, made);
 	if (!error) {
 		steal_ptr(made);
+		identity->plain = !identity->config->store.key;
 		identity->counters.sign_ins++;
 		set_signed_in(identity);
 	} else {
@@ -387,6 +423,7 @@ int identity_sign_out(struct identity *identity, identity_done done, void *userd
 		return -EIO;
 	}
 	drop_credentials(identity);
+	identity->plain = !wipe->store->key;
 	choose_host_name(identity);
 	identity->counters.sign_outs++;
 	set_signed_out(identity);
@@ -531,6 +568,13 @@ int identity_give_ppk(struct identity *identity, char ret_id[static NAME_SIZE],
 	names_account_domain(&credentials->name, ret_id);
 	identity->counters.ppks_given++;
 	return r;
+}
+
+enum key_protection identity_key_protection(const struct identity *identity)
+{
+	const struct store_key *key = identity->config->store.key;
+
+	return key && !identity->plain ? key->protection : KEY_PROTECTION_NONE;
 }
 
 static void on_terminate(void *userdata)

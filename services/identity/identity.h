@@ -44,7 +44,8 @@ struct identity {
 	char tag[TAG_SIZE];
 	struct credentials *credentials; /* while signed in */
 	EVP_PKEY *host_key;              /* while signed in */
-	bool account_lost;               /* what was stored could not be read */
+	const char *account_lost;        /* why what was stored could not be read; NULL: it was */
+	bool plain;                      /* what is stored is not sealed */
 
 	struct sign_in *sign_in; /* while signing in */
 	identity_done sign_in_done;
@@ -80,6 +81,9 @@ int identity_give_tsig_key(struct identity *identity, char ret_name[static NAME_
 /* The same with the account's post-quantum preshared key; `ret_id` is its name. */
 int identity_give_ppk(struct identity *identity, char ret_id[static NAME_SIZE],
 		      const char **ret_message);
+
+/* How what is stored, or would be, is kept from whoever has only the disk. */
+enum key_protection identity_key_protection(const struct identity *identity);
 
 /* bus.c */
 int identity_bus_register(struct identity *identity);

@@ -48,6 +48,18 @@ static int read_config(const char *path, struct identity_config *config)
 	return -EINVAL;
 }
 
+/* Without a key the store is a file that only we and root can read. */
+static void load_key(struct store *store)
+{
+	int r = store_load_key(store);
+
+	if (r == -ENOENT || r == -ENODATA)
+		log_info("no key to seal the stored account with: it is a plain file");
+	else if (r < 0)
+		log_error("the key to seal the stored account with cannot be read: %s",
+			  strerror(-r));
+}
+
 int main(int argc, char **argv)
 {
 	cleanup(identity_freep) struct identity *identity = NULL;
@@ -59,12 +71,15 @@ int main(int argc, char **argv)
 	if (r <= 0)
 		return r < 0;
 	r = read_config(path, &config);
-	if (r >= 0)
+	if (r >= 0) {
+		load_key(&config.store);
 		r = identity_new(&config, &identity);
+	}
 	r = r < 0 ? 1 : identity_run(identity);
 	identity = identity_free(identity);
 	free(config.host_name);
 	free(config.store.runtime_folder);
 	free(config.store.state_folder);
+	store_key_free(config.store.key);
 	return r;
 }

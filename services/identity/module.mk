@@ -5,7 +5,8 @@ libidentity_core_la_SOURCES = \
 	services/identity/credentials-wire.c services/identity/credentials-wire.h \
 	services/identity/host-id-state.c services/identity/host-id-state.h \
 	services/identity/host-key.c services/identity/host-key.h \
-	services/identity/names.c services/identity/names.h
+	services/identity/names.c services/identity/names.h \
+	services/identity/sealed-wire.c services/identity/sealed-wire.h
 libidentity_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libidentity_core_la_LIBADD = libkeys.la libbase.la $(CRYPTO_LIBS)
 

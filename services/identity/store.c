@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define CREDENTIALS "credentials"
+#define STORE_KEY   "homeward-store-key"
 
 static char *path_in(const char *folder, const char *name)
 {
@@ -162,16 +163,50 @@ int store_load_tag(const struct store *store, char ret[static TAG_SIZE])
 	return save_line(store->state_folder, "machine-tag", ret);
 }
 
-int store_load_credentials(const struct store *store, struct credentials **ret)
+int store_load_key(struct store *store)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	cleanup(freep) char *path = folder ? path_in(folder, STORE_KEY) : NULL;
+	uint8_t *data;
+	size_t size;
+	int r;
+
+	if (!path)
+		return folder ? -ENOMEM : -ENOENT;
+	r = atomic_file_read(path, STORE_KEY_LIMIT, &data, &size);
+	if (r < 0)
+		return r == -EFBIG || r == -EINVAL ? -EBADMSG : r;
+	r = store_key_parse(data, size, &store->key);
+	explicit_bzero(data, size);
+	free(data);
+	return r;
+}
+
+static int decode(const struct store *store, const uint8_t *data, size_t size,
+		  struct credentials **ret, bool *ret_sealed)
+{
+	cleanup(secret_freep) struct secret *octets = NULL;
+	int r;
+
+	*ret_sealed = sealed_is(data, size);
+	if (!*ret_sealed)
+		return credentials_decode(data, size, ret);
+	r = sealed_read(store->key, CREDENTIALS, data, size, &octets);
+	return r < 0 ? r : credentials_decode(octets->data, octets->size, ret);
+}
+
+int store_load_credentials(const struct store *store, struct credentials **ret, bool *ret_sealed)
 {
 	cleanup(freep) char *path = path_in(store->state_folder, CREDENTIALS);
 	uint8_t *data;
 	size_t size;
-	int r = path ? atomic_file_read(path, CREDENTIALS_SIZE_LIMIT, &data, &size) : -ENOMEM;
+	int r = path ? atomic_file_read(path, CREDENTIALS_SIZE_LIMIT + SEALED_OVERHEAD, &data,
+					&size)
+		     : -ENOMEM;
 
 	if (r < 0)
 		return r == -EFBIG || r == -EINVAL ? -EBADMSG : r;
-	r = credentials_decode(data, size, ret);
+	r = decode(store, data, size, ret, ret_sealed);
 	explicit_bzero(data, size);
 	free(data);
 	return r;
@@ -179,10 +214,28 @@ int store_load_credentials(const struct store *store, struct credentials **ret)
 
 int store_save_credentials(const struct store *store, const struct credentials *credentials)
 {
-	cleanup(secret_freep) struct secret *octets = NULL;
+	cleanup(secret_freep) struct secret *octets = NULL, *sealed = NULL;
+	const struct secret *content;
 	int r = credentials_encode(credentials, &octets);
 
-	return r < 0 ? r : save(store->state_folder, CREDENTIALS, octets->data, octets->size);
+	if (r >= 0 && store->key)
+		r = sealed_write(store->key, CREDENTIALS, octets, &sealed);
+	if (r < 0)
+		return r;
+	content = sealed ? sealed : octets;
+	return save(store->state_folder, CREDENTIALS, content->data, content->size);
+}
+
+int store_seal_credentials(const struct store *store, const struct credentials *credentials)
+{
+	cleanup(freep) char *path = path_in(store->state_folder, CREDENTIALS);
+	cleanup(close_fdp) int plain = path ? open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	int r;
+
+	if (plain < 0)
+		return path ? -errno : -ENOMEM;
+	r = store_save_credentials(store, credentials);
+	return r < 0 ? r : store_wipe_credentials(store, plain);
 }
 
 int store_forget_credentials(const struct store *store)

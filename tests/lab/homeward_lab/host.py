@@ -124,6 +124,8 @@ class Host(Namespace):
         self.mac = "00:16:3e:" + ":".join(f"{b:02x}" for b in digest[:3])
         self.with_bus = bus
         self.daemons = {}
+        # {daemon: {name: value}}: what its service manager would add to its environment.
+        self.environment = {}
         self.gateway = None
         self.address = None
         self._has_card = False
@@ -310,8 +312,8 @@ class Host(Namespace):
         notify = f"/run/lab/notify/{daemon.name}"
         argv = self.as_user(daemon.user, daemon.capabilities) + [self.program(daemon.name), *arguments]
         with open(self.log_path(daemon.name), "ab") as log:
-            return self.popen(argv, env={**self.sanitizer_environment(daemon.name), "NOTIFY_SOCKET": notify},
-                              stdout=log, stderr=log)
+            return self.popen(argv, env={**self.sanitizer_environment(daemon.name), "NOTIFY_SOCKET": notify,
+                                         **self.environment.get(daemon.name, {})}, stdout=log, stderr=log)
 
     def start_daemon(self, name, config=None, arguments=None, wait=True, supervise=False, timeout=PATIENCE):
         """Starts a daemon as its user. config: text of /etc/homeward/NAME.conf (None: leave it as it is). It is run

@@ -2,7 +2,8 @@ if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/identity/test-certificate \
 	tests/unit/identity/test-host-id \
-	tests/unit/identity/test-names
+	tests/unit/identity/test-names \
+	tests/unit/identity/test-sealed
 endif
 
 tests_unit_identity_test_certificate_SOURCES = tests/unit/identity/test-certificate.c
@@ -16,3 +17,7 @@ tests_unit_identity_test_host_id_LDADD = libidentity-core.la $(CMOCKA_LIBS)
 tests_unit_identity_test_names_SOURCES = tests/unit/identity/test-names.c
 tests_unit_identity_test_names_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_identity_test_names_LDADD = libidentity-core.la $(CMOCKA_LIBS)
+
+tests_unit_identity_test_sealed_SOURCES = tests/unit/identity/test-sealed.c
+tests_unit_identity_test_sealed_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_identity_test_sealed_LDADD = libidentity-core.la $(CMOCKA_LIBS)
