@@ -25,7 +25,8 @@ struct ike_child {
 	uint32_t spi_in, spi_out;
 	struct esp_suite suite;
 	bool initiator;      /* whether we began the exchange that made it */
-	bool installed;      /* tunneld has it */
+	bool asked;          /* tunneld was given it, and has it or will */
+	bool installed;      /* tunneld said that it has it */
 	bool closing;        /* our delete is wanted or under way */
 	bool told;           /* the delete is under way */
 	bool replaced;       /* by the peer, which is to delete it */

@@ -94,7 +94,7 @@ bool ike_child_busy(const struct ike_sa *sa)
 	return false;
 }
 
-int ike_child_install(struct ike_sa *sa, const struct ike_child *child, const uint8_t *material)
+int ike_child_install(struct ike_sa *sa, struct ike_child *child, const uint8_t *material)
 {
 	uint8_t keys[ESP_KEYMAT_LIMIT];
 	size_t half = esp_suite_key_size(&child->suite);
@@ -109,6 +109,7 @@ int ike_child_install(struct ike_sa *sa, const struct ike_child *child, const ui
 	explicit_bzero(keys, sizeof keys);
 	if (!action)
 		return -ENOMEM;
+	child->asked = true;
 	action->child = *child;
 	action->endpoint = sa->endpoint;
 	action->limit_octets = ike_lifetimes_volume(sa->context, sa->context->lifetimes.octets);
@@ -144,21 +145,21 @@ void ike_child_close(struct ike_sa *sa, struct ike_child *child)
 	if (child->closing)
 		return;
 	child->closing = true;
-	if (child->installed)
+	if (child->asked)
 		act(sa, IKE_ACTION_RETIRE, child);
 	changed(sa);
 }
 
 void ike_child_end(struct ike_sa *sa, struct ike_child *child)
 {
-	if (child->installed && !child->closing)
+	if (child->asked && !child->closing)
 		act(sa, IKE_ACTION_RETIRE, child);
 	ike_child_forget(sa, child);
 }
 
 void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
 {
-	if (child->installed)
+	if (child->asked)
 		act(sa, IKE_ACTION_REMOVE, child);
 	ike_child_forget(sa, child);
 }

@@ -24,7 +24,7 @@ bool ike_child_busy(const struct ike_sa *sa);
 
 /* The keys of the child go to tunneld with the request to install it. `material` has those from the
  * exchange's initiator to its responder first (§2.17) and is 2 * esp_suite_key_size(). */
-int ike_child_install(struct ike_sa *sa, const struct ike_child *child, const uint8_t *material);
+int ike_child_install(struct ike_sa *sa, struct ike_child *child, const uint8_t *material);
 /* tunneld has it: its time begins. */
 void ike_child_begin(struct ike_sa *sa, uint64_t now, struct ike_child *child);
 /* We want it ended on both sides: nothing more is sent on it, and the peer is told. */

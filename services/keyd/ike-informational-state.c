@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* INFORMATIONAL (RFC 7296 §1.4): deletes, and the question whether the other side is there. */
-#include "services/keyd/ike-child-state.h"
-#include "services/keyd/ike-sa-internal.h"
+#include "services/keyd/ike-create-child.h"
 
 /* The peer closes one child; its inbound half is our outbound one. */
 static void end_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *answer)
 {
 	struct ike_child *child = ike_child_find_out(sa, spi);
 
-	if (!child)
+	/* One whose creation is not answered yet it cannot know. */
+	if (!child || (sa->theirs && !sa->theirs->answered && sa->theirs->child == child->id))
 		return;
+	/* It is ended while tunneld is installing it. */
+	if (sa->ours && sa->ours->child == child->id)
+		ike_create_end(sa);
 	/* When both delete it at once, each has said so already (§1.4.1, §2.25.1). */
 	if (!child->told)
 		ike_builder_add_delete_esp(answer, child->spi_in);

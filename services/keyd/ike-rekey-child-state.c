@@ -33,7 +33,7 @@ static void add_key_exchange(struct ike_builder *builder, const struct ike_negot
 
 /* Keys of the new child, to tunneld. `shared` is empty without a key exchange. */
 static int install(struct ike_sa *sa, const struct ike_negotiation *negotiation,
-		   const struct ike_child *child, struct ike_octets shared)
+		   struct ike_child *child, struct ike_octets shared)
 {
 	struct ike_octets own = { negotiation->nonce, sizeof negotiation->nonce };
 	struct ike_octets peer = { negotiation->peer_nonce.data, negotiation->peer_nonce.size };
@@ -60,6 +60,11 @@ int ike_rekey_child_send(struct ike_sa *sa, uint64_t now)
 	struct ike_builder inner;
 	int r;
 
+	/* What it was to replace has gone while it waited for room to be sent again. */
+	if (child && ours->old_child && (!old || old->closing || old->replaced)) {
+		ike_child_forget(sa, child);
+		return -ENOENT;
+	}
 	if (!child)
 		child = ike_child_add(sa, true);
 	if (!child)
@@ -182,6 +187,7 @@ static void installed_ours(struct ike_sa *sa, uint64_t now, struct ike_child *ch
 	/* The peer has it; it is told that we do not, and the old one stays. */
 	snprintf(sa->trouble, sizeof sa->trouble, "tunneld did not install new keys: %s", reason);
 	ike_actions_note(&sa->context->actions, "%s: %s", sa->peer, sa->trouble);
+	child->asked = false;
 	ike_child_close(sa, child);
 	ike_create_end(sa);
 	ike_create_retry(sa, now);
@@ -245,7 +251,7 @@ static bool choose(struct ike_sa *sa, const struct ike_chain *chain,
 
 /* Keys of our half and of the peer's. */
 static int agree(struct ike_sa *sa, const struct ike_create_content *content,
-		 struct ike_negotiation *theirs, const struct ike_child *child)
+		 struct ike_negotiation *theirs, struct ike_child *child)
 {
 	struct ike_shared shared = {};
 	int r = ike_blob_set(&theirs->peer_nonce, content->nonce.data, content->nonce.size);

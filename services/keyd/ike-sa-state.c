@@ -93,17 +93,8 @@ void ike_sa_forget_children(struct ike_sa *sa)
 			ike_child_forget(sa, &sa->children[i]);
 }
 
-/* tunneld may be installing them right now; removing what is not there does no harm. */
-static void suppose_installed(struct ike_sa *sa)
-{
-	for (size_t i = 0; i < IKE_CHILDREN_LIMIT; i++)
-		if (sa->children[i].id && sa->children[i].spi_out)
-			sa->children[i].installed = true;
-}
-
 void ike_sa_drop(struct ike_sa *sa)
 {
-	suppose_installed(sa);
 	ike_sa_remove_children(sa);
 	ike_requests_clear(&sa->requests);
 	ike_sa_set_state(sa, IKE_SA_DEAD, UINT64_MAX);
@@ -158,12 +149,10 @@ void ike_sa_delete(struct ike_sa *sa, uint64_t now)
 		break;
 	case IKE_SA_INSTALLING:
 		/* To the responder an initiator that got this far is there. */
-		if (sa->initiator) {
-			suppose_installed(sa);
+		if (sa->initiator)
 			ike_informational_delete(sa, now);
-		} else {
+		else
 			ike_sa_drop(sa);
-		}
 		break;
 	case IKE_SA_INIT_SENT:
 	case IKE_SA_HALF_OPEN:
