@@ -114,8 +114,8 @@ void ike_create_retry(struct ike_sa *sa, uint64_t now)
 		sa->refused_since = now;
 }
 
-/* It wants another of our groups: the same again with that (§1.3). */
-static bool follow_group(struct ike_sa *sa, uint64_t now, const struct ike_notify *error)
+/* It wants another of our groups: the same again with that (§1.3), when the window has room. */
+static bool follow_group(struct ike_sa *sa, const struct ike_notify *error)
 {
 	const struct ike_numbers *groups = &sa->context->preferences.groups;
 	struct reader reader = reader_init(error->data.data, error->data.size);
@@ -131,13 +131,20 @@ static bool follow_group(struct ike_sa *sa, uint64_t now, const struct ike_notif
 		return false;
 	ike_key_exchange_free(ours->exchange);
 	ours->exchange = exchange;
-	return (ours->kind == IKE_REKEY_SA ? ike_rekey_sa_send(sa, now)
-					   : ike_rekey_child_send(sa, now)) >= 0;
+	ours->again = true;
+	return true;
+}
+
+int ike_create_send(struct ike_sa *sa, uint64_t now)
+{
+	sa->ours->again = false;
+	return sa->ours->kind == IKE_REKEY_SA ? ike_rekey_sa_send(sa, now)
+					      : ike_rekey_child_send(sa, now);
 }
 
 static void refused(struct ike_sa *sa, uint64_t now, const struct ike_notify *error)
 {
-	if (error->type == IKE_NOTIFY_INVALID_KE_PAYLOAD && follow_group(sa, now, error))
+	if (error->type == IKE_NOTIFY_INVALID_KE_PAYLOAD && follow_group(sa, error))
 		return;
 	ike_actions_note(&sa->context->actions, "%s refused new keys with %s", sa->peer,
 			 ike_notify_name(error->type));
@@ -155,7 +162,8 @@ void ike_create_child_response(struct ike_sa *sa, uint64_t now, const struct ike
 	struct ike_notify error;
 
 	/* Its purpose may be gone: the SA has a successor, or ends. */
-	if (!sa->ours || sa->ours->message_id != sa->answered.id || sa->state != IKE_SA_ESTABLISHED)
+	if (!sa->ours || sa->ours->again || sa->ours->message_id != sa->answered.id ||
+	    sa->state != IKE_SA_ESTABLISHED)
 		return;
 	if (ike_chain_find_error(chain, &error)) {
 		refused(sa, now, &error);

@@ -34,6 +34,7 @@ void ike_create_end(struct ike_sa *sa);
 void ike_create_retry(struct ike_sa *sa, uint64_t now);
 
 /* Sends sa->ours; 0 or a negative errno. */
+int ike_create_send(struct ike_sa *sa, uint64_t now);
 int ike_rekey_child_send(struct ike_sa *sa, uint64_t now);
 int ike_rekey_sa_send(struct ike_sa *sa, uint64_t now);
 void ike_rekey_child_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain,

@@ -22,6 +22,7 @@ struct ike_negotiation {
 	uint64_t spi;         /* IKE_REKEY_SA: our SPI of the new SA */
 	uint8_t proposal;     /* theirs: number of the one we chose */
 	bool answered;        /* both halves are known */
+	bool again;           /* ours: to be sent with the group the peer asked for */
 	unsigned int n_tries; /* ours: groups the peer asked for */
 	uint8_t nonce[IKE_NONCE_SIZE];
 	struct ike_blob peer_nonce;

@@ -10,8 +10,8 @@
 /* Whether new keys may be asked for at all: one exchange after the other (§2.25). */
 static bool may_create(const struct ike_sa *sa)
 {
-	return sa->state == IKE_SA_ESTABLISHED && !sa->superseded && sa->context->local &&
-	       !sa->ours && (!sa->theirs || sa->theirs->answered);
+	return sa->state == IKE_SA_ESTABLISHED && !sa->superseded && sa->retire_at == UINT64_MAX &&
+	       sa->context->local && !sa->ours && (!sa->theirs || sa->theirs->answered);
 }
 
 /* An IKE SA is replaced while nothing else is going on in it. */
@@ -47,32 +47,32 @@ static bool send_delete(struct ike_sa *sa, uint64_t now)
 	return false;
 }
 
-static void forget_ours(struct ike_sa *sa, uint64_t now)
+static bool send_ours(struct ike_sa *sa, uint64_t now)
 {
+	if (sa->ours && ike_create_send(sa, now) >= 0)
+		return true;
 	sa->ours = ike_negotiation_free(sa->ours);
 	ike_create_retry(sa, now);
+	return false;
 }
 
 static bool create(struct ike_sa *sa, uint64_t now)
 {
 	struct ike_child *worn;
 
+	if (sa->ours && sa->ours->again && !sa->superseded)
+		return send_ours(sa, now);
 	if (now < sa->retry_at)
 		return false;
 	if (may_rekey_sa(sa) && now >= sa->rekey_at) {
-		if (ike_create_begin(sa, IKE_REKEY_SA, 0) && ike_rekey_sa_send(sa, now) >= 0)
-			return true;
-		forget_ours(sa, now);
-		return false;
+		ike_create_begin(sa, IKE_REKEY_SA, 0);
+		return send_ours(sa, now);
 	}
 	worn = may_create(sa) && ike_child_has_room(sa) ? find_worn(sa, now) : NULL;
 	if (worn || (may_create(sa) && sa->child_wanted)) {
 		sa->child_wanted = false;
-		if (ike_create_begin(sa, worn ? IKE_REKEY_CHILD : IKE_NEW_CHILD,
-				     worn ? worn->id : 0) &&
-		    ike_rekey_child_send(sa, now) >= 0)
-			return true;
-		forget_ours(sa, now);
+		ike_create_begin(sa, worn ? IKE_REKEY_CHILD : IKE_NEW_CHILD, worn ? worn->id : 0);
+		return send_ours(sa, now);
 	}
 	return false;
 }
