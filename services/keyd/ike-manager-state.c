@@ -205,10 +205,24 @@ static uint64_t next_child_id(void *userdata)
 	return ++manager->next_child_id;
 }
 
+/* One side decides where both may have begun: that with the lower host id. */
+static bool leads(const struct ike_manager *manager, const struct ike_sa *sa)
+{
+	return memcmp(manager->context.local->host_id, sa->peer_host_id, 16) < 0;
+}
+
+static void retire(struct ike_manager *manager, uint64_t now, struct ike_sa *sa, bool silently)
+{
+	sa->retire_at = now + IKE_RETIRE_DELAY;
+	sa->retire_silently = silently;
+	touch(manager, sa);
+}
+
 /*
  * What this SA takes the place of is ended after a moment, in which packets under way on the former
  * pair still arrive. The initiator does it; after an initial contact the other side knows the
- * former ones no more, and the responder forgets them.
+ * former ones no more, and the responder forgets them. When each side has begun one of two, the
+ * leading side ends the older one.
  */
 static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 {
@@ -218,14 +232,12 @@ static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 	if (!ike_child_main(sa))
 		return;
 	for (struct ike_sa *other = manager->sas; other; other = other->next) {
-		if (other == sa || other->state != IKE_SA_ESTABLISHED ||
-		    !is_with(other, sa->peer) || other->created > sa->created)
+		if (other == sa || other->state != IKE_SA_ESTABLISHED || !is_with(other, sa->peer))
 			continue;
-		if (!sa->initiator && !sa->initial_contact)
-			continue;
-		other->retire_at = now + IKE_RETIRE_DELAY;
-		other->retire_silently = !sa->initiator;
-		touch(manager, other);
+		if (!other->superseded && other->initiator != sa->initiator && leads(manager, sa))
+			retire(manager, now, other->created > sa->created ? sa : other, false);
+		else if (other->created <= sa->created && (sa->initiator || sa->initial_contact))
+			retire(manager, now, other, !sa->initiator);
 	}
 	if (peer) {
 		peer->backoff = 0;

@@ -74,6 +74,9 @@ static void hand_over(struct ike_sa *sa, struct ike_sa *next)
 	next->mobike.update_wanted = sa->mobike.update_wanted;
 	next->mobike.announce_wanted = sa->mobike.announce_wanted;
 	next->mobike.check_wanted = sa->mobike.check_wanted;
+	/* And its end, when another SA has taken the place of both. */
+	next->retire_at = sa->retire_at;
+	next->retire_silently = sa->retire_silently;
 	sa->superseded = true;
 }
 
