@@ -14,6 +14,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-mobike \
 	tests/unit/keyd/test-ike-rekey \
 	tests/unit/keyd/test-ike-verified \
+	tests/unit/keyd/test-ike-schedules \
 	tests/unit/keyd/test-ike-window
 endif
 
@@ -90,6 +91,14 @@ tests_unit_keyd_test_ike_rekey_SOURCES = \
 	$(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_rekey_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_rekey_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_schedules_SOURCES = \
+	tests/unit/keyd/test-ike-schedules.c \
+	tests/unit/keyd/watch.c tests/unit/keyd/watch.h \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_schedules_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_schedules_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_window_SOURCES = tests/unit/keyd/test-ike-window.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_window_CFLAGS = $(keyd_test_cflags)

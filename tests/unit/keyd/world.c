@@ -40,11 +40,19 @@ void host_sign_in(struct host *host, const struct test_host *identity)
 	ike_manager_set_local(host->manager, host->world->now, local);
 }
 
-static void start(struct host *host)
+void host_start(struct host *host)
 {
 	const struct ike_random random = { fill, host };
+	const struct host_setup *setup = &host->setup;
 
 	must(ike_manager_new(&random, &host->manager) == 0);
+	if (setup->used) {
+		ike_manager_set_preferences(host->manager, &setup->preferences);
+		ike_manager_set_lifetimes(host->manager, &setup->lifetimes);
+		ike_manager_set_datagram_size(host->manager, setup->datagram_size);
+		if (setup->cookies_always)
+			ike_manager_set_cookies_from(host->manager, 0);
+	}
 	ike_manager_set_realtime(host->manager, TEST_REALTIME);
 	host_sign_in(host, &host->identity);
 }
@@ -52,7 +60,8 @@ static void start(struct host *host)
 void host_restart(struct host *host)
 {
 	ike_manager_free(host->manager);
-	start(host);
+	host->life++;
+	host_start(host);
 	host_show(host);
 	host_run(host);
 }
@@ -74,7 +83,7 @@ static void make_host(struct world *world, int index, const char *label, uint8_t
 		       &(struct test_host_options){ .names = names });
 	host->address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(4500) };
 	host->address.sin_addr.s_addr = htonl(0xc6336400 + last);
-	start(host);
+	host_start(host);
 }
 
 struct world *world_new(void)
@@ -103,6 +112,13 @@ void world_free(struct world *world)
 		world->datagrams = datagram->next;
 		free(datagram);
 	}
+	while (world->late) {
+		struct late *late = world->late;
+
+		world->late = late->next;
+		ike_action_free(late->action);
+		free(late);
+	}
 	test_account_drop(&world->account);
 	free(world);
 }
@@ -115,6 +131,28 @@ struct host *world_host(struct world *world, int index)
 static struct host *other_host(struct host *host)
 {
 	return &host->world->hosts[host == &host->world->hosts[0]];
+}
+
+/* More than any host of a test ever has, after one another. */
+#define LAST_ID 400
+
+const struct ike_sa *host_next_sa(const struct host *host, const struct ike_sa *sa)
+{
+	const struct ike_sa *next = NULL;
+
+	for (uint64_t id = sa ? sa->id + 1 : 1; id < LAST_ID && !next; id++)
+		next = ike_manager_find(host->manager, id);
+	return next;
+}
+
+struct ike_sa *host_current_sa(const struct host *host)
+{
+	const struct ike_sa *newest = NULL;
+
+	for (const struct ike_sa *sa = host_next_sa(host, NULL); sa; sa = host_next_sa(host, sa))
+		if (sa->state == IKE_SA_ESTABLISHED && !sa->superseded)
+			newest = sa;
+	return (struct ike_sa *)newest;
 }
 
 unsigned int host_pairs(const struct host *host)
@@ -215,40 +253,82 @@ void world_inject(struct world *world, const struct sockaddr_in *from, const str
 	post(world, from, to, data, size, false);
 }
 
+/* tunneld has the pair, or has refused it; keyd does not know yet. */
 static void install(struct host *host, const struct ike_action *action)
 {
 	struct pair *pair = NULL;
 
+	if (host->refuses_install)
+		return;
 	for (int i = 0; i < WORLD_PAIRS; i++)
 		if (!host->pairs[i].there)
 			pair = &host->pairs[i];
 	must(pair);
-	if (!host->refuses_install) {
-		*pair = (struct pair){
-			.there = true,
-			.child = action->child,
-			.keys_size = action->size,
-			.endpoint = action->endpoint,
-		};
-		memcpy(pair->keys, action->data, action->size);
-		memcpy(pair->host_id, action->host_id, 16);
-		strcpy(pair->name, action->name);
-		host->n_installed++;
-		host->orphan = false;
-		host->peer_endpoint = action->endpoint;
-	}
-	ike_manager_installed(host->manager, host->world->now, action->sa, action->child.spi_in,
-			      !host->refuses_install, "no room");
-	host_show(host);
+	*pair = (struct pair){
+		.there = true,
+		.child = action->child,
+		.keys_size = action->size,
+		.endpoint = action->endpoint,
+		.life = host->life,
+	};
+	memcpy(pair->keys, action->data, action->size);
+	memcpy(pair->host_id, action->host_id, 16);
+	strcpy(pair->name, action->name);
+	host->n_installed++;
+	host->orphan = false;
+	host->peer_endpoint = action->endpoint;
 }
 
-static void sign(struct host *host, const struct ike_action *action)
+static bool has_pair(const struct host *host, uint32_t spi_in)
+{
+	for (int i = 0; i < WORLD_PAIRS; i++)
+		if (host->pairs[i].there && host->pairs[i].child.spi_in == spi_in)
+			return true;
+	return false;
+}
+
+/* keyd hears what became of what it wanted. */
+static void answer(struct host *host, const struct ike_action *action)
 {
 	struct test_octets signature;
 
+	if (action->type == IKE_ACTION_INSTALL) {
+		ike_manager_installed(host->manager, host->world->now, action->sa,
+				      action->child.spi_in, has_pair(host, action->child.spi_in),
+				      "no room");
+		host_show(host);
+		return;
+	}
 	test_host_sign(&host->identity, action->data, action->size, &signature);
 	ike_manager_signed(host->manager, host->world->now, action->sa,
 			   host->no_signature ? NULL : signature.data, signature.size);
+}
+
+/* Takes the action when its answer comes later. */
+static bool postpone(struct host *host, struct ike_action *action)
+{
+	struct world *world = host->world;
+	struct late **at = &world->late, *late;
+	uint64_t msec;
+
+	if (!world->slowness ||
+	    (action->type != IKE_ACTION_SIGN && action->type != IKE_ACTION_INSTALL))
+		return false;
+	msec = world->slowness(world);
+	if (!msec)
+		return false;
+	if (action->type == IKE_ACTION_INSTALL)
+		install(host, action);
+	late = calloc(1, sizeof *late);
+	must(late);
+	*late = (struct late){
+		.at = world->now + msec, .host = host, .life = host->life, .action = action
+	};
+	while (*at && (*at)->at <= late->at)
+		at = &(*at)->next;
+	late->next = *at;
+	*at = late;
+	return true;
 }
 
 static void carry_out(struct host *host, const struct ike_action *action)
@@ -259,10 +339,11 @@ static void carry_out(struct host *host, const struct ike_action *action)
 		     true);
 		break;
 	case IKE_ACTION_SIGN:
-		sign(host, action);
+		answer(host, action);
 		break;
 	case IKE_ACTION_INSTALL:
 		install(host, action);
+		answer(host, action);
 		break;
 	case IKE_ACTION_RETIRE:
 	case IKE_ACTION_REMOVE:
@@ -296,9 +377,27 @@ void host_run(struct host *host)
 	struct ike_action *action;
 
 	while ((action = ike_manager_take(host->manager))) {
+		if (host->world->wanted)
+			host->world->wanted(host->world, host, action);
+		if (postpone(host, action))
+			continue;
 		carry_out(host, action);
 		ike_action_free(action);
 	}
+}
+
+static void answer_late(struct world *world)
+{
+	struct late *late = world->late;
+
+	world->late = late->next;
+	/* A keyd that was started anew meanwhile never asked. */
+	if (late->life == late->host->life) {
+		answer(late->host, late->action);
+		host_run(late->host);
+	}
+	ike_action_free(late->action);
+	free(late);
 }
 
 static void arrive(struct world *world, struct datagram *datagram)
@@ -309,6 +408,8 @@ static void arrive(struct world *world, struct datagram *datagram)
 		if (host->address.sin_addr.s_addr != datagram->to.sin_addr.s_addr ||
 		    host->address.sin_port != datagram->to.sin_port)
 			continue;
+		if (world->arrived)
+			world->arrived(world, host, datagram);
 		ike_manager_receive(host->manager, world->now, &datagram->from, datagram->data,
 				    datagram->size);
 		host_run(host);
@@ -341,6 +442,8 @@ void world_run_until(struct world *world, uint64_t end)
 	for (;;) {
 		uint64_t next = world->datagrams ? world->datagrams->at : UINT64_MAX;
 
+		if (world->late && world->late->at < next)
+			next = world->late->at;
 		for (int i = 0; i < WORLD_HOSTS; i++) {
 			uint64_t due = ike_manager_due(world->hosts[i].manager);
 
@@ -357,6 +460,8 @@ void world_run_until(struct world *world, uint64_t end)
 			world->datagrams = datagram->next;
 			arrive(world, datagram);
 		}
+		if (world->late && world->late->at <= world->now)
+			answer_late(world);
 		for (int i = 0; i < WORLD_HOSTS; i++) {
 			ike_manager_tick(world->hosts[i].manager, world->now);
 			host_run(&world->hosts[i]);

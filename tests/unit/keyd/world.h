@@ -20,10 +20,30 @@ struct pair {
 	uint8_t host_id[16];
 	char name[IKE_NAME_LIMIT];
 	struct sockaddr_in endpoint;
+	unsigned int life; /* of the keyd that had it installed */
+};
+
+/* An answer of identity or tunneld that keyd has not got yet. */
+struct late {
+	struct late *next;
+	uint64_t at;
+	struct host *host;
+	unsigned int life;
+	struct ike_action *action;
+};
+
+/* What a host's keyd.conf says. */
+struct host_setup {
+	bool used; /* otherwise all is as it is by itself */
+	struct ike_preferences preferences;
+	struct ike_lifetimes lifetimes;
+	bool cookies_always;
+	unsigned int datagram_size;
 };
 
 struct host {
 	struct world *world;
+	struct host_setup setup;
 	struct ike_manager *manager;
 	struct test_host identity;
 	uint8_t ppk[IKE_PPK_SIZE];
@@ -46,6 +66,7 @@ struct host {
 	char failure[160];
 	unsigned int n_notes; /* ever */
 	unsigned int n_moved; /* MoveSa, ever */
+	unsigned int life;    /* how often keyd was started anew */
 	uint64_t random;
 };
 
@@ -66,6 +87,14 @@ struct world {
 	unsigned int n_sent;
 	/* Called for each datagram sent; may change it; number of copies to deliver. NULL: one. */
 	unsigned int (*network)(struct world *world, struct datagram *datagram);
+	/* Called for each that comes to a host, before its keyd has it; may be NULL. */
+	void (*arrived)(struct world *world, struct host *host, const struct datagram *datagram);
+	/* Called for what a keyd wants done; may be NULL. */
+	void (*wanted)(struct world *world, struct host *host, const struct ike_action *action);
+	/* How long identity takes to sign, and tunneld to say that it has installed, in ms; 0 and
+	 * NULL: it is at once. */
+	uint64_t (*slowness)(struct world *world);
+	struct late *late;
 	void *userdata;
 };
 
@@ -73,6 +102,8 @@ struct world *world_new(void);
 void world_free(struct world *world);
 /* Host 0 is "desktop" with the lower host id, host 1 "laptop". */
 struct host *world_host(struct world *world, int index);
+/* Starts the host's keyd, which has none. */
+void host_start(struct host *host);
 /* A new, forgetful keyd on the host. */
 void host_restart(struct host *host);
 void host_sign_in(struct host *host, const struct test_host *identity);
@@ -90,6 +121,10 @@ bool world_quiet(const struct world *world);
 void world_inject(struct world *world, const struct sockaddr_in *from, const struct sockaddr_in *to,
 		  const void *data, size_t size);
 
+/* The IKE SAs of a host, oldest first: the first one after `sa`, or of all when that is NULL. */
+const struct ike_sa *host_next_sa(const struct host *host, const struct ike_sa *sa);
+/* The one that is used: the newest that has no successor; NULL. */
+struct ike_sa *host_current_sa(const struct host *host);
 unsigned int host_pairs(const struct host *host);
 /* The only pair, or the newest. */
 const struct pair *host_pair(const struct host *host);
