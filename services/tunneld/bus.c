@@ -41,6 +41,7 @@ static const struct counter_description counter_names[] = {
 	COUNTER("SendErrors", send_errors),
 	COUNTER("TunErrors", tun_errors),
 	COUNTER("SequenceExhausted", sequence_exhausted),
+	COUNTER("TooBig", too_big),
 	{},
 };
 

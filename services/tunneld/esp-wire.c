@@ -5,14 +5,13 @@
 #include "services/tunneld/replay-window.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #define SALT_SIZE    4
-#define NONCE_SIZE   12
+#define NONCE_SIZE   AEAD_NONCE_SIZE
 #define TRAILER_SIZE 2 /* pad length, next header */
 
 struct esp_out {
-	EVP_CIPHER_CTX *cipher; /* holds the key */
+	struct aead *aead; /* holds the key */
 	uint8_t salt[SALT_SIZE];
 	uint32_t spi;
 	bool esn;
@@ -21,7 +20,7 @@ struct esp_out {
 };
 
 struct esp_in {
-	EVP_CIPHER_CTX *cipher;
+	struct aead *aead;
 	uint8_t salt[SALT_SIZE];
 	uint32_t spi;
 	bool esn;
@@ -30,12 +29,11 @@ struct esp_in {
 
 static const struct {
 	const char *word;
-	size_t key_size;
-	const EVP_CIPHER *(*cipher)(void);
+	enum aead_algorithm aead;
 } algorithms[] = {
-	[ESP_AES128GCM16] = { "aes128gcm16", 16, EVP_aes_128_gcm },
-	[ESP_AES256GCM16] = { "aes256gcm16", 32, EVP_aes_256_gcm },
-	[ESP_CHACHA20POLY1305] = { "chacha20poly1305", 32, EVP_chacha20_poly1305 },
+	[ESP_AES128GCM16] = { "aes128gcm16", AEAD_AES128_GCM },
+	[ESP_AES256GCM16] = { "aes256gcm16", AEAD_AES256_GCM },
+	[ESP_CHACHA20POLY1305] = { "chacha20poly1305", AEAD_CHACHA20_POLY1305 },
 };
 
 int esp_algorithm_from_string(const char *word, enum esp_algorithm *ret)
@@ -51,30 +49,11 @@ int esp_algorithm_from_string(const char *word, enum esp_algorithm *ret)
 
 size_t esp_keymat_size(enum esp_algorithm algorithm)
 {
-	return algorithms[algorithm].key_size + SALT_SIZE;
+	return aead_key_size(algorithms[algorithm].aead) + SALT_SIZE;
 }
 
-/* A context with key and nonce length set; each packet then sets only its nonce. */
-static int cipher_new(enum esp_algorithm algorithm, const uint8_t *key, bool encrypt,
-		      EVP_CIPHER_CTX **ret)
-{
-	EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-
-	if (!cipher)
-		return -ENOMEM;
-	/* The nonce length of all three is 12 octets already, as RFC 4106 §4 and RFC 7634 §2 want.
-	 */
-	if (EVP_CipherInit_ex(cipher, algorithms[algorithm].cipher(), NULL, key, NULL, encrypt) !=
-	    1) {
-		EVP_CIPHER_CTX_free(cipher);
-		return -EIO;
-	}
-	*ret = cipher;
-	return 0;
-}
-
-int esp_out_new(enum esp_algorithm algorithm, bool esn, uint32_t spi, const uint8_t *keymat,
-		struct esp_out **ret)
+int esp_out_new(struct aead_engine *engine, enum esp_algorithm algorithm, bool esn, uint32_t spi,
+		const uint8_t *keymat, struct esp_out **ret)
 {
 	cleanup(esp_out_freep) struct esp_out *out = calloc(1, sizeof *out);
 	int r;
@@ -84,16 +63,16 @@ int esp_out_new(enum esp_algorithm algorithm, bool esn, uint32_t spi, const uint
 	out->spi = spi;
 	out->esn = esn;
 	out->limit = esn ? UINT64_MAX : UINT32_MAX;
-	memcpy(out->salt, keymat + algorithms[algorithm].key_size, SALT_SIZE);
-	r = cipher_new(algorithm, keymat, true, &out->cipher);
+	memcpy(out->salt, keymat + aead_key_size(algorithms[algorithm].aead), SALT_SIZE);
+	r = aead_new(engine, algorithms[algorithm].aead, keymat, true, &out->aead);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(out);
 	return 0;
 }
 
-int esp_in_new(enum esp_algorithm algorithm, bool esn, uint32_t spi, const uint8_t *keymat,
-	       struct esp_in **ret)
+int esp_in_new(struct aead_engine *engine, enum esp_algorithm algorithm, bool esn, uint32_t spi,
+	       const uint8_t *keymat, struct esp_in **ret)
 {
 	cleanup(esp_in_freep) struct esp_in *in = calloc(1, sizeof *in);
 	int r;
@@ -102,20 +81,19 @@ int esp_in_new(enum esp_algorithm algorithm, bool esn, uint32_t spi, const uint8
 		return -ENOMEM;
 	in->spi = spi;
 	in->esn = esn;
-	memcpy(in->salt, keymat + algorithms[algorithm].key_size, SALT_SIZE);
-	r = cipher_new(algorithm, keymat, false, &in->cipher);
+	memcpy(in->salt, keymat + aead_key_size(algorithms[algorithm].aead), SALT_SIZE);
+	r = aead_new(engine, algorithms[algorithm].aead, keymat, false, &in->aead);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(in);
 	return 0;
 }
 
-/* EVP_CIPHER_CTX_free() cleanses what the cipher derived from the key. */
 struct esp_out *esp_out_free(struct esp_out *out)
 {
 	if (!out)
 		return NULL;
-	EVP_CIPHER_CTX_free(out->cipher);
+	aead_free(out->aead);
 	OPENSSL_cleanse(out->salt, sizeof out->salt);
 	free(out);
 	return NULL;
@@ -125,7 +103,7 @@ struct esp_in *esp_in_free(struct esp_in *in)
 {
 	if (!in)
 		return NULL;
-	EVP_CIPHER_CTX_free(in->cipher);
+	aead_free(in->aead);
 	OPENSSL_cleanse(in->salt, sizeof in->salt);
 	free(in);
 	return NULL;
@@ -175,61 +153,41 @@ static size_t build_aad(uint8_t aad[12], uint32_t spi, uint64_t sequence, bool e
 	return writer.position;
 }
 
-static int encrypt_in_place(EVP_CIPHER_CTX *cipher, const uint8_t *nonce, const uint8_t *aad,
-			    size_t aad_size, uint8_t *text, size_t size)
-{
-	int n;
-
-	if (EVP_EncryptInit_ex(cipher, NULL, NULL, NULL, nonce) != 1 ||
-	    EVP_EncryptUpdate(cipher, NULL, &n, aad, aad_size) != 1 ||
-	    EVP_EncryptUpdate(cipher, text, &n, text, size) != 1 ||
-	    EVP_EncryptFinal_ex(cipher, text + n, &n) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, ESP_ICV_SIZE, text + size) != 1)
-		return -EIO;
-	return 0;
-}
-
-int esp_seal(struct esp_out *out, uint8_t next_header, const uint8_t *payload, size_t size,
-	     uint8_t *target, size_t capacity)
+int esp_seal_in_place(struct esp_out *out, uint8_t next_header, uint8_t *packet, size_t size)
 {
 	size_t n_padding = padding_for(size), aad_size;
 	uint8_t nonce[NONCE_SIZE], aad[12];
-	struct writer writer = writer_init(target, capacity);
+	uint8_t *text = packet + ESP_HEADER_SIZE;
+	struct writer header = writer_init(packet, ESP_HEADER_SIZE);
 	int r;
 
-	if (size > INT32_MAX / 2 || capacity < esp_sealed_size(size))
+	if (size > INT32_MAX / 2)
 		return -EINVAL;
 	if (out->sequence >= out->limit)
 		return -EOVERFLOW;
 	/* Counted even if what follows fails: a number is never tried twice. */
 	out->sequence++;
-	writer_u32(&writer, out->spi);
-	writer_u32(&writer, out->sequence);
-	writer_u64(&writer, out->sequence);
-	writer_copy(&writer, payload, size);
+	writer_u32(&header, out->spi);
+	writer_u32(&header, out->sequence);
+	writer_u64(&header, out->sequence);
 	for (size_t i = 1; i <= n_padding; i++)
-		writer_u8(&writer, i);
-	writer_u8(&writer, n_padding);
-	writer_u8(&writer, next_header);
-	build_nonce(nonce, out->salt, target + 8);
+		text[size++] = i;
+	text[size++] = n_padding;
+	text[size++] = next_header;
+	build_nonce(nonce, out->salt, packet + 8);
 	aad_size = build_aad(aad, out->spi, out->sequence, out->esn);
-	r = encrypt_in_place(out->cipher, nonce, aad, aad_size, target + ESP_HEADER_SIZE,
-			     writer.position - ESP_HEADER_SIZE);
-	return r < 0 ? r : (int)(writer.position + ESP_ICV_SIZE);
+	r = aead_seal(out->aead, nonce, aad, aad_size, text, size);
+	return r < 0 ? r : (int)(ESP_HEADER_SIZE + size + ESP_ICV_SIZE);
 }
 
-static int decrypt_in_place(EVP_CIPHER_CTX *cipher, const uint8_t *nonce, const uint8_t *aad,
-			    size_t aad_size, uint8_t *text, size_t size)
+int esp_seal(struct esp_out *out, uint8_t next_header, const uint8_t *payload, size_t size,
+	     uint8_t *target, size_t capacity)
 {
-	int n;
-
-	if (EVP_DecryptInit_ex(cipher, NULL, NULL, NULL, nonce) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, ESP_ICV_SIZE, text + size) != 1 ||
-	    EVP_DecryptUpdate(cipher, NULL, &n, aad, aad_size) != 1 ||
-	    EVP_DecryptUpdate(cipher, text, &n, text, size) != 1 ||
-	    EVP_DecryptFinal_ex(cipher, text + n, &n) != 1)
-		return -EBADMSG;
-	return 0;
+	if (size > INT32_MAX / 2 || capacity < esp_sealed_size(size))
+		return -EINVAL;
+	if (size)
+		memcpy(target + ESP_HEADER_SIZE, payload, size);
+	return esp_seal_in_place(out, next_header, target, size);
 }
 
 /* Payload and next header of a decrypted text that ends in padding and trailer. */
@@ -270,7 +228,7 @@ int esp_open(struct esp_in *in, uint8_t *packet, size_t size, struct esp_opened 
 		return -EALREADY;
 	build_nonce(nonce, in->salt, packet + 8);
 	aad_size = build_aad(aad, spi, sequence, in->esn);
-	r = decrypt_in_place(in->cipher, nonce, aad, aad_size, packet + ESP_HEADER_SIZE, text_size);
+	r = aead_open(in->aead, nonce, aad, aad_size, packet + ESP_HEADER_SIZE, text_size);
 	if (r < 0)
 		return r;
 	ret->newest = replay_window_mark(&in->window, sequence);

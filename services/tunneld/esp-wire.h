@@ -10,6 +10,7 @@
  * header) | ICV 16
  */
 #include "common/base/cleanup.h"
+#include "services/tunneld/aead.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,12 +39,12 @@ size_t esp_keymat_size(enum esp_algorithm algorithm);
 struct esp_out;
 struct esp_in;
 
-/* `keymat` is esp_keymat_size() octets, copied. `esn`: 64-bit sequence numbers (RFC 4303 §2.2.1).
- * 0 or a negative errno. */
-int esp_out_new(enum esp_algorithm algorithm, bool esn, uint32_t spi, const uint8_t *keymat,
-		struct esp_out **ret);
-int esp_in_new(enum esp_algorithm algorithm, bool esn, uint32_t spi, const uint8_t *keymat,
-	       struct esp_in **ret);
+/* `engine` as for aead_new(). `keymat` is esp_keymat_size() octets, copied. `esn`: 64-bit sequence
+ * numbers (RFC 4303 §2.2.1). 0 or a negative errno. */
+int esp_out_new(struct aead_engine *engine, enum esp_algorithm algorithm, bool esn, uint32_t spi,
+		const uint8_t *keymat, struct esp_out **ret);
+int esp_in_new(struct aead_engine *engine, enum esp_algorithm algorithm, bool esn, uint32_t spi,
+	       const uint8_t *keymat, struct esp_in **ret);
 /* Wipe the keys; take and return NULL. */
 struct esp_out *esp_out_free(struct esp_out *out);
 struct esp_in *esp_in_free(struct esp_in *in);
@@ -51,6 +52,9 @@ struct esp_in *esp_in_free(struct esp_in *in);
 /* Size of the ESP packet that carries a payload of `size` octets. */
 size_t esp_sealed_size(size_t size);
 
+/* Makes the packet around a payload of `size` octets that is already in its place, at packet +
+ * ESP_HEADER_SIZE; there is room for esp_sealed_size(size) octets. Returns as esp_seal(). */
+int esp_seal_in_place(struct esp_out *out, uint8_t next_header, uint8_t *packet, size_t size);
 /* Writes the packet that carries `payload` to `target`, which has room for esp_sealed_size(size)
  * octets and does not overlap it. Sequence number and IV come from one counter, so that no nonce is
  * used twice under a key. Returns the packet's size; -EOVERFLOW when the counter is used up and the

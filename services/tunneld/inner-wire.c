@@ -11,6 +11,8 @@
 #define ECN_CE          3
 
 #define ICMP_HEADER_SIZE 8
+#define ICMP_UNREACHABLE 1
+#define ICMP_TOO_BIG     2
 #define ICMP_HOP_LIMIT   64
 
 #define DUMMY_WORD_PROBE  UINT32_C(0x68777072) /* "hwpr" */
@@ -79,15 +81,16 @@ static bool may_be_answered(const uint8_t *packet, size_t size, const struct inn
 	       (size > INNER_HEADER_SIZE && packet[INNER_HEADER_SIZE] >= 128);
 }
 
-size_t inner_build_unreachable(const uint8_t *packet, size_t size, uint8_t code, uint8_t *target)
+static size_t build_error(const uint8_t *packet, size_t size, uint8_t type, uint8_t code,
+			  uint32_t value, uint8_t *target)
 {
-	struct writer writer = writer_init(target, INNER_UNREACHABLE_LIMIT);
+	struct writer writer = writer_init(target, INNER_ERROR_LIMIT);
 	struct inner_packet inner;
 	size_t quoted;
 
 	if (inner_parse(packet, size, &inner) < 0 || !may_be_answered(packet, size, &inner))
 		return 0;
-	quoted = INNER_UNREACHABLE_LIMIT - INNER_HEADER_SIZE - ICMP_HEADER_SIZE;
+	quoted = INNER_ERROR_LIMIT - INNER_HEADER_SIZE - ICMP_HEADER_SIZE;
 	if (inner.size < quoted)
 		quoted = inner.size;
 	writer_u32(&writer, UINT32_C(6) << 28);
@@ -96,15 +99,25 @@ size_t inner_build_unreachable(const uint8_t *packet, size_t size, uint8_t code,
 	writer_u8(&writer, ICMP_HOP_LIMIT);
 	writer_copy(&writer, &inner.destination, 16);
 	writer_copy(&writer, &inner.source, 16);
-	writer_u8(&writer, 1); /* destination unreachable */
+	writer_u8(&writer, type);
 	writer_u8(&writer, code);
 	writer_u16(&writer, 0);
-	writer_u32(&writer, 0);
+	writer_u32(&writer, value);
 	writer_copy(&writer, packet, quoted);
 	writer_patch_u16(
 		&writer, INNER_HEADER_SIZE + 2,
 		icmp_checksum(target + 8, target + INNER_HEADER_SIZE, ICMP_HEADER_SIZE + quoted));
 	return writer.failed ? 0 : writer.position;
+}
+
+size_t inner_build_unreachable(const uint8_t *packet, size_t size, uint8_t code, uint8_t *target)
+{
+	return build_error(packet, size, ICMP_UNREACHABLE, code, 0, target);
+}
+
+size_t inner_build_too_big(const uint8_t *packet, size_t size, uint32_t mtu, uint8_t *target)
+{
+	return build_error(packet, size, ICMP_TOO_BIG, 0, mtu, target);
 }
 
 void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind, uint32_t number)

@@ -15,7 +15,7 @@
 /* ICMPv6 destination unreachable (RFC 4443 §3.1). */
 #define INNER_UNREACHABLE_NO_ROUTE 0
 #define INNER_UNREACHABLE_ADDRESS  3
-#define INNER_UNREACHABLE_LIMIT    1280 /* IPv6's least MTU bounds an error message */
+#define INNER_ERROR_LIMIT          1280 /* IPv6's least MTU bounds an error message */
 
 struct inner_packet {
 	struct in6_addr source, destination;
@@ -33,8 +33,10 @@ bool inner_combine_ecn(uint8_t *packet, uint8_t outer_ecn);
 
 /* Writes the ICMPv6 "destination unreachable" that answers `packet`, as if from its destination,
  * and returns its size; 0 when nothing may answer it (multicast, itself an error; RFC 4443 §2.4).
- * `target` has room for INNER_UNREACHABLE_LIMIT octets. */
+ * `target` has room for INNER_ERROR_LIMIT octets. */
 size_t inner_build_unreachable(const uint8_t *packet, size_t size, uint8_t code, uint8_t *target);
+/* The same for "packet too big" (§3.2): at most `mtu` octets go that way. */
+size_t inner_build_too_big(const uint8_t *packet, size_t size, uint32_t mtu, uint8_t *target);
 
 /*
  * A dummy packet (ESP next header 59) is authenticated and otherwise discarded by every receiver

@@ -25,8 +25,8 @@ static int parse_endpoint(const struct install_request *request, struct sockaddr
 }
 
 /* The pair, not yet of any peer. */
-static int make_pair(const struct install_request *request, struct sa_pair **ret,
-		     sd_bus_error *ret_error)
+static int make_pair(struct tunneld *tunneld, const struct install_request *request,
+		     struct sa_pair **ret, sd_bus_error *ret_error)
 {
 	cleanup(sa_pair_freep) struct sa_pair *pair = calloc(1, sizeof *pair);
 	cleanup(secret_freep) struct secret *keys = NULL;
@@ -45,10 +45,11 @@ static int make_pair(const struct install_request *request, struct sa_pair **ret
 	pair->spi_in = request->spi_in;
 	pair->spi_out = request->spi_out;
 	pair->initiator = request->initiator;
-	r = esp_in_new(algorithm, request->esn, request->spi_in, keys->data, &pair->in);
+	r = esp_in_new(tunneld->aead, algorithm, request->esn, request->spi_in, keys->data,
+		       &pair->in);
 	if (r >= 0)
-		r = esp_out_new(algorithm, request->esn, request->spi_out, keys->data + size,
-				&pair->out);
+		r = esp_out_new(tunneld->aead, algorithm, request->esn, request->spi_out,
+				keys->data + size, &pair->out);
 	if (r < 0)
 		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_FAILED,
 					 "the cipher refused the key");
@@ -88,7 +89,7 @@ int install_pair(struct tunneld *tunneld, const struct install_request *request,
 	if (peer_table_find_spi(&tunneld->peers, request->spi_in))
 		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_ALREADY_EXISTS,
 					 "inbound SPI %08x is in use", request->spi_in);
-	r = make_pair(request, &pair, ret_error);
+	r = make_pair(tunneld, request, &pair, ret_error);
 	if (r < 0)
 		return r;
 	if (count_pairs(peer_table_find_host(&tunneld->peers, &host_id)) >= PEER_PAIRS_MAX)

@@ -2,25 +2,36 @@ noinst_LTLIBRARIES += libtunneld-core.la
 pkglibexec_PROGRAMS += services/tunneld/tunneld
 
 libtunneld_core_la_SOURCES = \
+	services/tunneld/aead.c services/tunneld/aead.h services/tunneld/aead-internal.h \
+	services/tunneld/aead-openssl.c \
+	services/tunneld/coalesce.c services/tunneld/coalesce.h \
 	services/tunneld/datagram-wire.c services/tunneld/datagram-wire.h \
 	services/tunneld/esp-wire.c services/tunneld/esp-wire.h \
 	services/tunneld/hold-queue.c services/tunneld/hold-queue.h \
 	services/tunneld/inner-wire.c services/tunneld/inner-wire.h \
+	services/tunneld/internet-sum.c services/tunneld/internet-sum.h \
 	services/tunneld/peer-state.c services/tunneld/peer-state.h \
 	services/tunneld/peer-table.c services/tunneld/peer-table.h \
 	services/tunneld/recent-packets.c services/tunneld/recent-packets.h \
-	services/tunneld/replay-window.c services/tunneld/replay-window.h
-libtunneld_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
-libtunneld_core_la_LIBADD = libbase.la $(CRYPTO_LIBS)
+	services/tunneld/replay-window.c services/tunneld/replay-window.h \
+	services/tunneld/segment.c services/tunneld/segment.h
+if IPSEC_MB
+libtunneld_core_la_SOURCES += services/tunneld/aead-ipsec-mb.c
+endif
+libtunneld_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(IPSEC_MB_CFLAGS)
+libtunneld_core_la_LIBADD = libbase.la $(CRYPTO_LIBS) $(IPSEC_MB_LIBS)
 
 services_tunneld_tunneld_SOURCES = \
 	services/tunneld/bus.c services/tunneld/bus.h \
 	services/tunneld/bus-peer.c services/tunneld/bus-peer.h \
 	services/tunneld/datapath.c services/tunneld/datapath.h \
+	services/tunneld/datapath-in.c services/tunneld/datapath-internal.h \
+	services/tunneld/datapath-out.c \
 	services/tunneld/identity-client.c services/tunneld/identity-client.h \
 	services/tunneld/ike-channel.c services/tunneld/ike-channel.h \
 	services/tunneld/install.c services/tunneld/install.h \
 	services/tunneld/main.c \
+	services/tunneld/offloads.h \
 	services/tunneld/mapper-client.c services/tunneld/mapper-client.h \
 	services/tunneld/settings.c services/tunneld/settings.h \
 	services/tunneld/tun-device.c services/tunneld/tun-device.h \

@@ -423,12 +423,10 @@ static bool look_for_doubt(struct peer *peer, uint64_t now)
 	return true;
 }
 
-unsigned int peer_outgoing(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size,
-			   bool *ret_send)
+unsigned int peer_ask(struct peer *peer, uint64_t now, enum peer_verdict *ret_verdict)
 {
-	*ret_send = false;
+	*ret_verdict = PEER_HOLD;
 	if (peer->phase != PEER_ESTABLISHED) {
-		hold(peer, now, 0, packet, size);
 		if (peer->phase == PEER_ACQUIRING)
 			return 0;
 		if (now >= peer->acquire_after)
@@ -436,16 +434,36 @@ unsigned int peer_outgoing(struct peer *peer, uint64_t now, const uint8_t *packe
 		wake_at(peer, peer->acquire_after);
 		return 0;
 	}
-	if (!peer->network || peer->settle_until) {
-		hold(peer, now, 0, packet, size);
-		return 0;
-	}
-	*ret_send = true;
-	if (look_for_doubt(peer, now))
-		hold(peer, now, peer->last_probe, packet, size);
-	else
-		recent_packets_note(&peer->recent, now, packet, size);
+	if (peer->network && !peer->settle_until)
+		*ret_verdict = look_for_doubt(peer, now) ? PEER_SEND_AND_HOLD : PEER_SEND;
 	return 0;
+}
+
+void peer_keep(struct peer *peer, uint64_t now, enum peer_verdict verdict, const uint8_t *packet,
+	       size_t size)
+{
+	switch (verdict) {
+	case PEER_HOLD:
+		hold(peer, now, 0, packet, size);
+		break;
+	case PEER_SEND:
+		recent_packets_note(&peer->recent, now, packet, size);
+		break;
+	case PEER_SEND_AND_HOLD:
+		hold(peer, now, peer->last_probe, packet, size);
+		break;
+	}
+}
+
+unsigned int peer_outgoing(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size,
+			   bool *ret_send)
+{
+	enum peer_verdict verdict;
+	unsigned int todo = peer_ask(peer, now, &verdict);
+
+	peer_keep(peer, now, verdict, packet, size);
+	*ret_send = verdict != PEER_HOLD;
+	return todo;
 }
 
 void peer_sent(struct peer *peer, uint64_t now, bool data)

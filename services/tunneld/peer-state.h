@@ -120,7 +120,8 @@ struct peer {
 	uint64_t settle_until; /* a responder's pair without a former one: hold until then; 0 */
 	uint64_t handshake_realtime; /* s; when the newest pair was installed, set by the caller */
 
-	bool network;                      /* our side has one */
+	uint32_t mtu; /* the largest inner packet that goes there; 0: what the interface takes */
+	bool network; /* our side has one */
 	uint64_t last_sent, last_received; /* 0: never */
 	uint64_t last_data_sent;
 	uint64_t first_unanswered; /* oldest packet since which nothing came; 0: none */
@@ -177,8 +178,18 @@ unsigned int peer_acquire_failed(struct peer *peer, uint64_t now, const char *re
 /* It sends on associations that we do not have (a restart of ours). */
 unsigned int peer_hear_unknown_spi(struct peer *peer, uint64_t now);
 
-/* A packet of ours to it. Sets *ret_send: whether to seal and send it now; if not, a copy is held.
- */
+/* What is to become of packets of ours to it. */
+enum peer_verdict {
+	PEER_HOLD,          /* keep copies with peer_keep() */
+	PEER_SEND,          /* send, and note with peer_keep() the last RECENT_PACKETS of a batch */
+	PEER_SEND_AND_HOLD, /* both: the path is in doubt */
+};
+/* Asked once for all the packets of one moment. */
+unsigned int peer_ask(struct peer *peer, uint64_t now, enum peer_verdict *ret_verdict);
+void peer_keep(struct peer *peer, uint64_t now, enum peer_verdict verdict, const uint8_t *packet,
+	       size_t size);
+/* Both for one packet of ours. Sets *ret_send: whether to seal and send it now; if not, a copy is
+ * held. */
 unsigned int peer_outgoing(struct peer *peer, uint64_t now, const uint8_t *packet, size_t size,
 			   bool *ret_send);
 /* Something of ours was handed to the socket; data (not dummies or keepalives) wants an answer. */

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Far more than one receive batch may hold in disorder. */
-#define REPLAY_WINDOW_SIZE 4096
+/* Far more than one receive batch may hold in disorder: a burst that GRO made into one is 64. */
+#define REPLAY_WINDOW_SIZE 8192
 /* The ring is twice the window, so that the newest word never shares a place with the oldest. */
 #define REPLAY_WINDOW_WORDS (2 * REPLAY_WINDOW_SIZE / 64)
 

@@ -24,6 +24,17 @@ static int parse_interface(const char *value, void *field)
 	return 0;
 }
 
+static int parse_provider(const char *value, void *field)
+{
+	return aead_provider_from_string(value, field);
+}
+
+#define OFFLOAD(name, field)                                                                       \
+	{                                                                                          \
+		.section = "offload", .key = name, .type = CONFIG_BOOLEAN,                         \
+		.offset = offsetof(struct settings, offloads.field)                                \
+	}
+
 static const struct config_key keys[] = {
 	{ .section = "tunnel",
 	  .key = "interface",
@@ -43,6 +54,17 @@ static const struct config_key keys[] = {
 	  .offset = offsetof(struct settings, mtu),
 	  .minimum = 1280,
 	  .maximum = 1438 },
+	OFFLOAD("tso", tso),
+	OFFLOAD("uso", uso),
+	OFFLOAD("udp-segment", gro_send),
+	OFFLOAD("udp-gro", gro_receive),
+	OFFLOAD("coalesce", coalesce),
+	{ .section = "offload",
+	  .key = "aead",
+	  .type = CONFIG_CUSTOM,
+	  .offset = offsetof(struct settings, offloads.aead),
+	  .parse = parse_provider,
+	  .expected = "any, openssl or ipsec-mb" },
 	{},
 };
 
@@ -51,7 +73,10 @@ int settings_read(struct settings *settings, const char *path)
 	cleanup(freep) char *message = NULL;
 	int r;
 
-	*settings = (struct settings){ .port = 4500, .mtu = 1400 };
+	*settings = (struct settings){ .port = 4500,
+				       .mtu = 1400,
+				       .offloads = { true, true, true, true, true,
+						     AEAD_PROVIDER_ANY } };
 	settings->interface = strdup("homeward0");
 	if (!settings->interface)
 		return -ENOMEM;

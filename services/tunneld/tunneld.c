@@ -312,6 +312,7 @@ void tunneld_end(struct tunneld *tunneld, bool for_good)
 	bus_stop(tunneld);
 	datapath_stop(tunneld);
 	peer_table_clear(&tunneld->peers);
+	datapath_free_engine(tunneld);
 	tunneld->routes = tun_routes_free(tunneld->routes);
 	tunneld->device =
 		for_good ? tun_device_destroy(tunneld->device) : tun_device_free(tunneld->device);

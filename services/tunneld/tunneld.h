@@ -8,6 +8,7 @@
  */
 #include "common/loop/daemon.h"
 #include "common/loop/timeline.h"
+#include "services/tunneld/coalesce.h"
 #include "services/tunneld/ike-channel.h"
 #include "services/tunneld/peer-table.h"
 #include "services/tunneld/settings.h"
@@ -20,9 +21,6 @@
 struct identity_client;
 struct mapper_client;
 struct watcher_client;
-
-#define TUN_BATCH       64
-#define TUN_PACKET_SIZE 2048
 
 enum tunnel_phase {
 	TUNNEL_STARTING,
@@ -40,6 +38,7 @@ struct tunnel_counters {
 	uint64_t esp_in, esp_out;
 	uint64_t noise_dropped, unknown_destination, unreachables_sent;
 	uint64_t send_errors, tun_errors, sequence_exhausted;
+	uint64_t too_big; /* packets of ours that do not fit their peer's path */
 };
 
 struct tunneld {
@@ -57,7 +56,10 @@ struct tunneld {
 	struct ike_channel *channel;
 	struct loop_timer *timer;
 	uint64_t timer_due;
-	uint8_t *tun_data; /* TUN_BATCH packets of TUN_PACKET_SIZE */
+	struct offloads offloads; /* those that are on; changed by datapath_set_offloads() */
+	struct aead_engine *aead;
+	uint8_t *tun_data;          /* a packet from the device */
+	struct coalescer coalescer; /* packets for the device */
 
 	struct identity_client *identity;
 	struct mapper_client *mapper;

@@ -2,20 +2,45 @@
 #include "services/tunneld/udp-port.h"
 
 #include <netinet/ip.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
 /* Room for the longest burst that a TCP sender of our time has under way. */
 #define SOCKET_BUFFER (4 << 20)
-/* IKE messages may be larger than any packet of the tunnel. */
-#define RECEIVE_SIZE 16384
+/* A train may have 64 KiB; without UDP_GRO an IKE message is the largest, larger than any packet of
+ * the tunnel. The same memory serves both. */
+#define RECEIVE_TRAIN_SIZE 65536
+#define RECEIVE_TRAINS     16
+#define RECEIVE_PLAIN_SIZE 16384
+#define RECEIVE_PLAIN      64
+#define RECEIVE_MEMORY     (RECEIVE_TRAINS * RECEIVE_TRAIN_SIZE)
+_Static_assert(RECEIVE_PLAIN *RECEIVE_PLAIN_SIZE <= RECEIVE_MEMORY, "plain datagrams fit");
 /* Batches per wake-up, so that a flood does not keep the loop from everything else. */
 #define RECEIVE_ROUNDS 8
 
-union tos_control {
-	char octets[CMSG_SPACE(sizeof(int))];
+union control {
+	char octets[2 * CMSG_SPACE(sizeof(int))];
 	struct cmsghdr header;
+};
+
+struct train {
+	uint8_t *data;
+	size_t size, each;
+	unsigned int n;      /* datagrams */
+	unsigned int n_sent; /* of a train that goes in single datagrams */
+	bool single, closed;
+	struct sockaddr_in destination;
+	uint32_t tag;
+	uint8_t ecn;
 };
 
 struct udp_port {
@@ -23,94 +48,119 @@ struct udp_port {
 	struct loop_io *io;
 	const struct udp_port_callbacks *callbacks;
 	void *userdata;
+	bool segment, gro;
 
-	struct mmsghdr in[UDP_PORT_BATCH];
-	struct iovec in_vector[UDP_PORT_BATCH];
-	struct sockaddr_in in_source[UDP_PORT_BATCH];
-	union tos_control in_control[UDP_PORT_BATCH];
-	uint8_t *in_data; /* RECEIVE_SIZE each */
+	unsigned int n_in;
+	struct mmsghdr in[RECEIVE_PLAIN];
+	struct iovec in_vector[RECEIVE_PLAIN];
+	struct sockaddr_in in_source[RECEIVE_PLAIN];
+	union control in_control[RECEIVE_PLAIN];
+	uint8_t *in_data;
 
-	struct mmsghdr out[UDP_PORT_BATCH];
-	struct iovec out_vector[UDP_PORT_BATCH];
-	struct sockaddr_in out_destination[UDP_PORT_BATCH];
-	union tos_control out_control[UDP_PORT_BATCH];
-	uint32_t out_tags[UDP_PORT_BATCH];
-	uint8_t *out_data;          /* UDP_PORT_ROOM_SIZE each */
-	unsigned int n_sent, n_out; /* rooms gone, rooms filled */
+	struct mmsghdr out[UDP_PORT_TRAINS];
+	struct iovec out_vector[UDP_PORT_TRAINS];
+	union control out_control[UDP_PORT_TRAINS];
+	struct train trains[UDP_PORT_TRAINS];
+	uint8_t *arena; /* the trains, one behind the other */
+	size_t arena_used;
+	unsigned int n_sent, n_out; /* trains gone, trains begun */
 	bool blocked;
 	bool flushing;
 };
 
-static void set_option(int fd, int level, int option, int value)
+static int set_option(int fd, int level, int option, int value)
 {
-	/* What the kernel refuses costs speed, not function. */
-	(void)setsockopt(fd, level, option, &value, sizeof value);
+	return setsockopt(fd, level, option, &value, sizeof value);
 }
 
+/* What the kernel refuses here costs speed, not function. */
 static void set_options(int fd)
 {
-	int size = SOCKET_BUFFER;
-
 	/* Beyond the system's limit with CAP_NET_ADMIN. */
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
-		set_option(fd, SOL_SOCKET, SO_RCVBUF, size);
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
-		set_option(fd, SOL_SOCKET, SO_SNDBUF, size);
+	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
+		(void)set_option(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
+	if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER) < 0)
+		(void)set_option(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER);
 	/* The outer packet may be fragmented on a narrow path: there is no other way for an inner
 	 * one of IPv6's least MTU. */
-	set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
-	set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
-	/* RFC 3948 §2.1: the checksum should be zero; the ICV is a better one. */
-	set_option(fd, SOL_SOCKET, SO_NO_CHECK, 1);
+	(void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	(void)set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
 }
 
-static void prepare_messages(struct udp_port *udp)
+static void prepare_receiving(struct udp_port *udp)
 {
-	for (unsigned int i = 0; i < UDP_PORT_BATCH; i++) {
-		udp->in_vector[i].iov_base = udp->in_data + (size_t)i * RECEIVE_SIZE;
-		udp->in_vector[i].iov_len = RECEIVE_SIZE;
+	size_t size = udp->gro ? RECEIVE_TRAIN_SIZE : RECEIVE_PLAIN_SIZE;
+
+	udp->n_in = udp->gro ? RECEIVE_TRAINS : RECEIVE_PLAIN;
+	for (unsigned int i = 0; i < udp->n_in; i++) {
+		udp->in_vector[i].iov_base = udp->in_data + i * size;
+		udp->in_vector[i].iov_len = size;
 		udp->in[i].msg_hdr.msg_iov = &udp->in_vector[i];
 		udp->in[i].msg_hdr.msg_iovlen = 1;
 		udp->in[i].msg_hdr.msg_name = &udp->in_source[i];
 		udp->in[i].msg_hdr.msg_control = &udp->in_control[i];
-
-		udp->out_vector[i].iov_base = udp->out_data + (size_t)i * UDP_PORT_ROOM_SIZE;
-		udp->out[i].msg_hdr.msg_iov = &udp->out_vector[i];
-		udp->out[i].msg_hdr.msg_iovlen = 1;
-		udp->out[i].msg_hdr.msg_name = &udp->out_destination[i];
-		udp->out[i].msg_hdr.msg_namelen = sizeof *udp->out_destination;
 	}
 }
 
-static uint8_t read_ecn(struct msghdr *message)
+void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro)
 {
+	/* RFC 3948 §2.1: the checksum should be zero, and the ICV is a better one; but the kernel
+	 * cuts no train without. */
+	*segment = *segment && set_option(udp->fd, SOL_SOCKET, SO_NO_CHECK, 0) >= 0 &&
+		   set_option(udp->fd, SOL_UDP, UDP_SEGMENT, 0) >= 0;
+	if (!*segment)
+		(void)set_option(udp->fd, SOL_SOCKET, SO_NO_CHECK, 1);
+	*gro = set_option(udp->fd, SOL_UDP, UDP_GRO, *gro) >= 0 && *gro;
+	udp->segment = *segment;
+	/* A train that waits already is cut then, which is loss. */
+	udp->gro = *gro;
+	prepare_receiving(udp);
+}
+
+bool udp_port_segments(const struct udp_port *udp)
+{
+	return udp->segment;
+}
+
+static void read_control(struct msghdr *message, uint8_t *ret_ecn, size_t *ret_each)
+{
+	int value;
+
 	for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control;
-	     control = CMSG_NXTHDR(message, control))
+	     control = CMSG_NXTHDR(message, control)) {
 		if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_TOS)
-			return *CMSG_DATA(control) & 3;
-	return 0;
+			*ret_ecn = *CMSG_DATA(control) & 3;
+		if (control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_GRO) {
+			memcpy(&value, CMSG_DATA(control), sizeof value);
+			if (value > 0)
+				*ret_each = value;
+		}
+	}
 }
 
 static bool receive_batch(struct udp_port *udp)
 {
 	int n;
 
-	for (unsigned int i = 0; i < UDP_PORT_BATCH; i++) {
+	for (unsigned int i = 0; i < udp->n_in; i++) {
 		udp->in[i].msg_hdr.msg_namelen = sizeof *udp->in_source;
 		udp->in[i].msg_hdr.msg_controllen = sizeof *udp->in_control;
 	}
-	n = recvmmsg(udp->fd, udp->in, UDP_PORT_BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(udp->fd, udp->in, udp->n_in, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		struct msghdr *message = &udp->in[i].msg_hdr;
 		/* A datagram that was cut is reported as empty, which is malformed. */
 		size_t size = message->msg_flags & MSG_TRUNC ? 0 : udp->in[i].msg_len;
+		size_t each = size;
+		uint8_t ecn = 0;
 
-		udp->callbacks->on_datagram(udp->userdata, udp->in_vector[i].iov_base, size,
-					    &udp->in_source[i], read_ecn(message));
+		read_control(message, &ecn, &each);
+		udp->callbacks->on_train(udp->userdata, udp->in_vector[i].iov_base, size, each,
+					 &udp->in_source[i], ecn);
 	}
 	if (n > 0)
 		udp->callbacks->on_batch_end(udp->userdata);
-	return n == UDP_PORT_BATCH;
+	return n == (int)udp->n_in;
 }
 
 static void on_ready(void *userdata, int status, int events)
@@ -137,6 +187,7 @@ int udp_port_new(struct loop *loop, uint16_t port, const struct udp_port_callbac
 {
 	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons(port) };
 	cleanup(udp_port_freep) struct udp_port *udp = calloc(1, sizeof *udp);
+	bool off = false;
 	int r;
 
 	if (!udp)
@@ -144,15 +195,15 @@ int udp_port_new(struct loop *loop, uint16_t port, const struct udp_port_callbac
 	udp->fd = -1;
 	udp->callbacks = callbacks;
 	udp->userdata = userdata;
-	udp->in_data = malloc((size_t)UDP_PORT_BATCH * RECEIVE_SIZE);
-	udp->out_data = malloc((size_t)UDP_PORT_BATCH * UDP_PORT_ROOM_SIZE);
-	if (!udp->in_data || !udp->out_data)
+	udp->in_data = malloc(RECEIVE_MEMORY);
+	udp->arena = malloc(UDP_PORT_ARENA_SIZE);
+	if (!udp->in_data || !udp->arena)
 		return -ENOMEM;
-	prepare_messages(udp);
 	udp->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (udp->fd < 0)
 		return -errno;
 	set_options(udp->fd);
+	udp_port_set_offloads(udp, &off, &off);
 	if (bind(udp->fd, (struct sockaddr *)&local, sizeof local) < 0)
 		return -errno;
 	r = loop_io_new(loop, udp->fd, UV_READABLE, on_ready, udp, &udp->io);
@@ -169,45 +220,164 @@ struct udp_port *udp_port_free(struct udp_port *udp)
 	loop_io_free(udp->io);
 	close_fd(udp->fd);
 	free(udp->in_data);
-	free(udp->out_data);
+	free(udp->arena);
 	free(udp);
 	return NULL;
 }
 
-uint8_t *udp_port_room(struct udp_port *udp)
+static bool has_room(const struct udp_port *udp, size_t size)
 {
-	if (udp->n_out == UDP_PORT_BATCH)
-		udp_port_flush(udp);
-	if (udp->n_out == UDP_PORT_BATCH)
-		return NULL;
-	return udp->out_vector[udp->n_out].iov_base;
+	return udp->n_out < UDP_PORT_TRAINS && udp->arena_used + size <= UDP_PORT_ARENA_SIZE;
 }
 
-static void set_ecn(struct udp_port *udp, unsigned int i, uint8_t ecn)
+uint8_t *udp_port_room(struct udp_port *udp, size_t size)
 {
-	struct msghdr *message = &udp->out[i].msg_hdr;
-	struct cmsghdr *control = &udp->out_control[i].header;
-	int tos = ecn;
+	if (!has_room(udp, size))
+		udp_port_flush(udp);
+	return has_room(udp, size) ? udp->arena + udp->arena_used : NULL;
+}
 
-	message->msg_control = ecn ? control : NULL;
-	message->msg_controllen = ecn ? CMSG_SPACE(sizeof tos) : 0;
-	if (!ecn)
-		return;
-	control->cmsg_level = IPPROTO_IP;
-	control->cmsg_type = IP_TOS;
-	control->cmsg_len = CMSG_LEN(sizeof tos);
-	memcpy(CMSG_DATA(control), &tos, sizeof tos);
+static bool joins(const struct udp_port *udp, const struct train *train, size_t size,
+		  const struct sockaddr_in *destination, uint8_t ecn, uint32_t tag)
+{
+	return udp->segment && !train->closed && size <= train->each &&
+	       train->n < UDP_PORT_TRAIN_DATAGRAMS && train->size + size <= UDP_PORT_TRAIN_OCTETS &&
+	       train->tag == tag && train->ecn == ecn &&
+	       train->destination.sin_addr.s_addr == destination->sin_addr.s_addr &&
+	       train->destination.sin_port == destination->sin_port;
 }
 
 void udp_port_commit(struct udp_port *udp, size_t size, const struct sockaddr_in *destination,
 		     uint8_t ecn, uint32_t tag)
 {
-	unsigned int i = udp->n_out++;
+	struct train *train = udp->n_out > udp->n_sent ? &udp->trains[udp->n_out - 1] : NULL;
 
-	udp->out_vector[i].iov_len = size;
-	udp->out_destination[i] = *destination;
-	udp->out_tags[i] = tag;
-	set_ecn(udp, i, ecn);
+	if (train && joins(udp, train, size, destination, ecn, tag)) {
+		train->closed = size < train->each;
+		train->size += size;
+		train->n++;
+	} else {
+		udp->trains[udp->n_out++] = (struct train){
+			.data = udp->arena + udp->arena_used,
+			.size = size,
+			.each = size,
+			.n = 1,
+			.destination = *destination,
+			.tag = tag,
+			.ecn = ecn,
+		};
+	}
+	udp->arena_used += size;
+}
+
+static void add_control(struct msghdr *message, union control *control, int level, int type,
+			const void *value, size_t size)
+{
+	struct cmsghdr *header = (struct cmsghdr *)(control->octets + message->msg_controllen);
+
+	message->msg_control = control;
+	header->cmsg_level = level;
+	header->cmsg_type = type;
+	header->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(header), value, size);
+	message->msg_controllen += CMSG_SPACE(size);
+}
+
+/* One message: the train, or one of its datagrams. */
+static void prepare_message(struct udp_port *udp, unsigned int i, struct train *train, bool whole,
+			    unsigned int which)
+{
+	struct msghdr *message = &udp->out[i].msg_hdr;
+	size_t offset = whole ? 0 : which * train->each;
+	size_t left = train->size - offset;
+	uint16_t each = train->each;
+	int tos = train->ecn;
+
+	udp->out_vector[i].iov_base = train->data + offset;
+	udp->out_vector[i].iov_len = whole || left < train->each ? left : train->each;
+	*message = (struct msghdr){
+		.msg_name = &train->destination,
+		.msg_namelen = sizeof train->destination,
+		.msg_iov = &udp->out_vector[i],
+		.msg_iovlen = 1,
+	};
+	if (tos)
+		add_control(message, &udp->out_control[i], IPPROTO_IP, IP_TOS, &tos, sizeof tos);
+	if (whole && train->n > 1)
+		add_control(message, &udp->out_control[i], SOL_UDP, UDP_SEGMENT, &each,
+			    sizeof each);
+}
+
+static int send_messages(struct udp_port *udp, unsigned int n)
+{
+	int sent;
+
+	do {
+		sent = sendmmsg(udp->fd, udp->out, n, MSG_DONTWAIT);
+	} while (sent < 0 && errno == EINTR);
+	return sent < 0 ? -errno : sent;
+}
+
+/* What the kernel would not cut. 0 when it is all gone, -EAGAIN when it has to wait. */
+static int send_singly(struct udp_port *udp, struct train *train, unsigned int *n_failed)
+{
+	while (train->n_sent < train->n) {
+		unsigned int n = train->n - train->n_sent;
+		int r;
+
+		for (unsigned int i = 0; i < n; i++)
+			prepare_message(udp, i, train, false, train->n_sent + i);
+		r = send_messages(udp, n);
+		if (r == -EAGAIN)
+			return r;
+		if (r > 0) {
+			train->n_sent += r;
+			continue;
+		}
+		train->n_sent++;
+		++*n_failed;
+		udp->callbacks->on_failed(udp->userdata, -r, train->tag);
+	}
+	return 0;
+}
+
+/* A device that cannot finish checksums, or a path for smaller packets, refuses trains but takes
+ * what is in them. */
+static bool was_refused_as_train(struct udp_port *udp, struct train *train, int error)
+{
+	if (train->n == 1 || (error != EIO && error != EINVAL && error != EMSGSIZE))
+		return false;
+	if (error == EIO)
+		udp->segment = false;
+	train->single = true;
+	return true;
+}
+
+/* Sends trains from the first that is left on. 0, or -EAGAIN. */
+static int send_trains(struct udp_port *udp, unsigned int *n_failed)
+{
+	struct train *first = &udp->trains[udp->n_sent];
+	unsigned int n = 0;
+	int r;
+
+	if (first->single) {
+		r = send_singly(udp, first, n_failed);
+		udp->n_sent += r == 0;
+		return r;
+	}
+	for (; udp->n_sent + n < udp->n_out && !first[n].single; n++)
+		prepare_message(udp, n, &first[n], true, 0);
+	r = send_messages(udp, n);
+	if (r == -EAGAIN)
+		return r;
+	if (r > 0) {
+		udp->n_sent += r;
+	} else if (!was_refused_as_train(udp, first, -r)) {
+		udp->n_sent++;
+		*n_failed += first->n;
+		udp->callbacks->on_failed(udp->userdata, -r, first->tag);
+	}
+	return 0;
 }
 
 unsigned int udp_port_flush(struct udp_port *udp)
@@ -219,28 +389,14 @@ unsigned int udp_port_flush(struct udp_port *udp)
 		return 0;
 	udp->flushing = true;
 	while (udp->n_sent < udp->n_out) {
-		int n = sendmmsg(udp->fd, udp->out + udp->n_sent, udp->n_out - udp->n_sent,
-				 MSG_DONTWAIT);
-		uint32_t tag = udp->out_tags[udp->n_sent];
-		int error = errno;
-
-		if (n > 0) {
-			udp->n_sent += n;
-			continue;
-		}
-		if (error == EINTR)
-			continue;
-		if (error == EAGAIN) {
+		if (send_trains(udp, &n_failed) == -EAGAIN) {
 			udp->blocked = true;
 			loop_io_set(udp->io, UV_READABLE | UV_WRITABLE);
 			break;
 		}
-		udp->n_sent++;
-		n_failed++;
-		udp->callbacks->on_failed(udp->userdata, error, tag);
 	}
 	if (udp->n_sent == udp->n_out)
-		udp->n_sent = udp->n_out = 0;
+		udp->n_sent = udp->n_out = udp->arena_used = 0;
 	udp->flushing = false;
 	return n_failed;
 }

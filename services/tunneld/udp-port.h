@@ -2,11 +2,12 @@
 #pragma once
 
 /*
- * The one UDP/IPv4 socket, for ESP and IKE. Datagrams are received and sent in batches, one system
- * call for many: the sender fills rooms one after the other and flushes. When the kernel takes no
- * more, the port is blocked: what is queued waits, and on_unblocked tells when there is room again.
- *
- * A room holds one datagram. Sending runs of equal size in one (UDP_SEGMENT) changes flush alone.
+ * The one UDP/IPv4 socket, for ESP and IKE. Datagrams are sent and received in trains: several of
+ * one size to or from one place, of which the last may be shorter, next to each other in memory and
+ * one message for the kernel (UDP_SEGMENT, UDP_GRO); and several trains in one system call. The
+ * sender fills rooms one after the other and flushes; what fits the last train joins it. When the
+ * kernel takes no more, the port is blocked: what is queued waits, and on_unblocked tells when
+ * there is room again.
  */
 #include "common/loop/loop.h"
 
@@ -14,17 +15,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UDP_PORT_BATCH     64
-#define UDP_PORT_ROOM_SIZE 2048
+/* Octets that wait to be sent, at most. */
+#define UDP_PORT_ARENA_SIZE (384 * 1024)
+#define UDP_PORT_TRAINS     64
+/* What each kernel takes in one message (UDP_MAX_SEGMENTS, later 128), and IPv4 in one packet. */
+#define UDP_PORT_TRAIN_DATAGRAMS 64
+#define UDP_PORT_TRAIN_OCTETS    65507
 
 struct udp_port;
 
 struct udp_port_callbacks {
-	/* A datagram; `data` may be changed, and is the port's again afterwards. `ecn` are the two
-	 * bits of the IP header. */
-	void (*on_datagram)(void *userdata, uint8_t *data, size_t size,
-			    const struct sockaddr_in *source, uint8_t ecn);
-	/* After each batch of datagrams. */
+	/* Datagrams of `each` octets, the last one perhaps less; `data` may be changed, and is the
+	 * port's again after on_batch_end. `ecn` are the two bits of the IP headers. */
+	void (*on_train)(void *userdata, uint8_t *data, size_t size, size_t each,
+			 const struct sockaddr_in *source, uint8_t ecn);
+	/* After each batch of trains. */
 	void (*on_batch_end)(void *userdata);
 	/* A datagram that the kernel would not send; `tag` is what udp_port_commit() got. */
 	void (*on_failed)(void *userdata, int error, uint32_t tag);
@@ -35,10 +40,14 @@ struct udp_port_callbacks {
 int udp_port_new(struct loop *loop, uint16_t port, const struct udp_port_callbacks *callbacks,
 		 void *userdata, struct udp_port **ret);
 struct udp_port *udp_port_free(struct udp_port *udp);
+/* Whether trains are sent and received as one message. Either is set to what it is now. */
+void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro);
+/* Whether they are still sent so: not any more after a device that cannot refused it. */
+bool udp_port_segments(const struct udp_port *udp);
 
-/* A room of UDP_PORT_ROOM_SIZE octets for the next datagram, flushing if there is none left; NULL
- * while blocked. */
-uint8_t *udp_port_room(struct udp_port *udp);
+/* Room for the next datagram, of up to `size` octets, flushing if there is none left; NULL while
+ * blocked. */
+uint8_t *udp_port_room(struct udp_port *udp, size_t size);
 /* The room now holds a datagram of `size` octets. */
 void udp_port_commit(struct udp_port *udp, size_t size, const struct sockaddr_in *destination,
 		     uint8_t ecn, uint32_t tag);

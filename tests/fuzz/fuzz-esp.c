@@ -41,7 +41,7 @@ static void open_as_it_is(const uint8_t *data, size_t size, bool esn)
 	struct esp_opened opened;
 	struct esp_in *in;
 
-	if (!copy || esp_in_new(ESP_AES128GCM16, esn, SPI, keymat, &in) < 0)
+	if (!copy || esp_in_new(NULL, ESP_AES128GCM16, esn, SPI, keymat, &in) < 0)
 		abort();
 	memcpy(copy, data, size);
 	if (datagram_classify(copy, size) == DATAGRAM_ESP && datagram_spi(copy) == SPI &&
@@ -83,7 +83,7 @@ static void open_as_content(const uint8_t *data, size_t size)
 	int r;
 
 	size -= size % ESP_ALIGNMENT;
-	if (!size || size > LIMIT || esp_in_new(ESP_AES128GCM16, false, SPI, keymat, &in) < 0)
+	if (!size || size > LIMIT || esp_in_new(NULL, ESP_AES128GCM16, false, SPI, keymat, &in) < 0)
 		return;
 	packet_size = seal_text(data, size, packet);
 	r = esp_open(in, packet, packet_size, &opened);

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint8_t answer[INNER_UNREACHABLE_LIMIT];
+	uint8_t answer[INNER_ERROR_LIMIT];
 	struct inner_packet inner;
 	struct sockaddr_in remote;
 	uint32_t number;
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (n) {
 		/* It is a packet itself, back to where the first came from, and nothing answers it.
 		 */
-		uint8_t further[INNER_UNREACHABLE_LIMIT];
+		uint8_t further[INNER_ERROR_LIMIT];
 		struct inner_packet back;
 
 		if (inner_parse(answer, n, &back) < 0 || back.size != n ||

@@ -1,10 +1,15 @@
 UNIT_TESTS += \
+	tests/unit/tunneld/test-aead \
 	tests/unit/tunneld/test-datagram \
 	tests/unit/tunneld/test-esp \
 	tests/unit/tunneld/test-hold-queue \
 	tests/unit/tunneld/test-inner \
 	tests/unit/tunneld/test-peer-state \
 	tests/unit/tunneld/test-replay-window
+
+tests_unit_tunneld_test_aead_SOURCES = tests/unit/tunneld/test-aead.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_aead_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_aead_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_datagram_SOURCES = tests/unit/tunneld/test-datagram.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_datagram_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

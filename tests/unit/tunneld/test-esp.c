@@ -30,8 +30,8 @@ static struct pair pair_new(enum esp_algorithm algorithm, bool esn)
 
 	for (size_t i = 0; i < sizeof keymat; i++)
 		keymat[i] = i * 7;
-	assert_int_equal(esp_out_new(algorithm, esn, SPI, keymat, &pair.out), 0);
-	assert_int_equal(esp_in_new(algorithm, esn, SPI, keymat, &pair.in), 0);
+	assert_int_equal(esp_out_new(NULL, algorithm, esn, SPI, keymat, &pair.out), 0);
+	assert_int_equal(esp_in_new(NULL, algorithm, esn, SPI, keymat, &pair.in), 0);
 	return pair;
 }
 
@@ -50,8 +50,8 @@ static void check_golden(const char *packet_hex, bool esn)
 	struct esp_in *in;
 
 	unit_unhex(gcm_keymat_hex, keymat);
-	assert_int_equal(esp_out_new(ESP_AES128GCM16, esn, SPI, keymat, &out), 0);
-	assert_int_equal(esp_in_new(ESP_AES128GCM16, esn, SPI, keymat, &in), 0);
+	assert_int_equal(esp_out_new(NULL, ESP_AES128GCM16, esn, SPI, keymat, &out), 0);
+	assert_int_equal(esp_in_new(NULL, ESP_AES128GCM16, esn, SPI, keymat, &in), 0);
 	assert_int_equal(esp_sealed_size(inner_size), size);
 	assert_int_equal(esp_seal(out, ESP_NEXT_IPV6, inner, inner_size, packet, sizeof packet),
 			 size);
@@ -91,7 +91,7 @@ static void test_chacha_of_rfc7634(void **state)
 
 	unit_unhex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3",
 		   keymat);
-	assert_int_equal(esp_in_new(ESP_CHACHA20POLY1305, false, 0x01020304, keymat, &in), 0);
+	assert_int_equal(esp_in_new(NULL, ESP_CHACHA20POLY1305, false, 0x01020304, keymat, &in), 0);
 	assert_int_equal(esp_open(in, packet, size, &opened), 0);
 	assert_int_equal(opened.size, 84);
 	assert_int_equal(opened.next_header, 4);

@@ -73,7 +73,7 @@ static uint16_t sum(const uint8_t *data, size_t size, uint32_t start)
 
 static void test_unreachable(void **state)
 {
-	uint8_t packet[1500] = {}, answer[INNER_UNREACHABLE_LIMIT];
+	uint8_t packet[1500] = {}, answer[INNER_ERROR_LIMIT];
 	size_t size = unit_unhex(INNER, packet);
 	size_t answer_size =
 		inner_build_unreachable(packet, size, INNER_UNREACHABLE_ADDRESS, answer);
@@ -91,7 +91,7 @@ static void test_unreachable(void **state)
 	/* A long one is quoted up to IPv6's least MTU, an odd one in full. */
 	packet[4] = 1400 >> 8;
 	packet[5] = 1400 & 0xff;
-	assert_int_equal(inner_build_unreachable(packet, 1440, 0, answer), INNER_UNREACHABLE_LIMIT);
+	assert_int_equal(inner_build_unreachable(packet, 1440, 0, answer), INNER_ERROR_LIMIT);
 	packet[4] = 0;
 	packet[5] = 13;
 	answer_size = inner_build_unreachable(packet, 53, 0, answer);
@@ -101,7 +101,7 @@ static void test_unreachable(void **state)
 
 static void test_unreachable_refused(void **state)
 {
-	uint8_t packet[64], answer[INNER_UNREACHABLE_LIMIT];
+	uint8_t packet[64], answer[INNER_ERROR_LIMIT];
 	size_t size = unit_unhex(INNER, packet);
 
 	for (size_t cut = 0; cut < size; cut++)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the data path share among themselves. */
+#include "services/tunneld/datapath.h"
+
+/* A packet from the device with its header; behind it room for one of its segments. */
+#define DATAPATH_TUN_BUFFER (2 * (SEGMENT_VNET_SIZE + TUN_PACKET_SIZE))
+
+void datapath_set_timer(struct tunneld *tunneld, const struct peer *peer);
+/* datapath_carry_out() if there is something, else only the timer. */
+void datapath_carry_out_or_wait(struct tunneld *tunneld, struct peer *peer, unsigned int todo);
+/* Packets of so many octets in all went over the pair, up to this sequence number. */
+void datapath_note_use(struct tunneld *tunneld, struct sa_pair *pair, uint64_t sequence,
+		       size_t size);
+void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet, size_t size,
+				 uint8_t code);
+
+/* Seals a payload into the next room of the port. */
+void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
+		   const uint8_t *payload, size_t size, uint8_t ecn);
+/* Reads what waits at the device. */
+void datapath_on_device_ready(void *userdata, int status, int events);
+
+void datapath_on_train(void *userdata, uint8_t *data, size_t size, size_t each,
+		       const struct sockaddr_in *source, uint8_t ecn);
+void datapath_on_batch_end(void *userdata);
+/* The coalescer's sink. */
+void datapath_write(void *userdata, const struct iovec *parts, int n_parts);

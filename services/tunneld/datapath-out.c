@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/base/log.h"
+#include "services/tunneld/datapath-internal.h"
+#include "services/tunneld/inner-wire.h"
+
+#include <string.h>
+
+/* Packets and super-packets read before what they became is sent. */
+#define READ_BATCH 64
+
+/* The payload is in its place in the room. Its size on the wire, or a negative errno. */
+static int seal_in_room(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
+			uint8_t *room, size_t size, uint8_t ecn)
+{
+	int n = esp_seal_in_place(peer->current->out, next_header, room, size);
+
+	if (n < 0) {
+		if (n == -EOVERFLOW)
+			tunneld->counters.sequence_exhausted++;
+		else
+			tunneld->counters.send_errors++;
+		return n;
+	}
+	tunneld->counters.esp_out++;
+	udp_port_commit(tunneld->udp, n, &peer->endpoint, ecn, peer->number);
+	return n;
+}
+
+void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
+		   const uint8_t *payload, size_t size, uint8_t ecn)
+{
+	uint8_t *room = udp_port_room(tunneld->udp, esp_sealed_size(size));
+	int n;
+
+	if (!room || !peer->current) {
+		tunneld->counters.send_errors++;
+		return;
+	}
+	memcpy(room + ESP_HEADER_SIZE, payload, size);
+	n = seal_in_room(tunneld, peer, next_header, room, size, ecn);
+	if (n >= 0)
+		datapath_note_use(tunneld, peer->current, esp_out_sequence(peer->current->out), n);
+}
+
+/* The numbers of the pair in use are used up (RFC 4303 §3.3.3): it carries nothing more, and the
+ * next packet asks for another. */
+static void end_exhausted(struct tunneld *tunneld, struct peer *peer)
+{
+	timeline_note(&tunneld->timeline, tunneld->generation,
+		      "the numbers of an association with %.*s are used up",
+		      (int)strcspn(peer->name, "."), peer->name);
+	tunneld_remove_pair(tunneld, peer->current);
+}
+
+/* Seals all of them, each where it is sent from. `verdict` is not PEER_HOLD. */
+static void send_segments(struct tunneld *tunneld, struct peer *peer, uint64_t now,
+			  struct segmenter *segments, uint8_t ecn, enum peer_verdict verdict)
+{
+	size_t size, n_octets = 0;
+	unsigned int n_sent = 0;
+	int n = 0;
+
+	while (n >= 0 && (size = segment_next_size(segments))) {
+		uint8_t *room = udp_port_room(tunneld->udp, esp_sealed_size(size));
+
+		if (!room) {
+			tunneld->counters.send_errors += segment_count(segments);
+			break;
+		}
+		segment_next(segments, room + ESP_HEADER_SIZE);
+		/* Of many, the last are kept: those whose loss a receiver could not tell. */
+		if (verdict == PEER_SEND_AND_HOLD || segment_count(segments) < RECENT_PACKETS)
+			peer_keep(peer, now, verdict, room + ESP_HEADER_SIZE, size);
+		n = seal_in_room(tunneld, peer, ESP_NEXT_IPV6, room, size, ecn);
+		if (n < 0)
+			break;
+		n_octets += n;
+		peer->counters.octets_out += size;
+		n_sent++;
+	}
+	peer->counters.packets_out += n_sent;
+	if (n_sent) {
+		datapath_note_use(tunneld, peer->current, esp_out_sequence(peer->current->out),
+				  n_octets);
+		peer_sent(peer, now, true);
+	}
+	if (n == -EOVERFLOW)
+		end_exhausted(tunneld, peer);
+}
+
+static void hold_segments(struct tunneld *tunneld, struct peer *peer, uint64_t now,
+			  struct segmenter *segments)
+{
+	uint8_t *target = tunneld->tun_data + DATAPATH_TUN_BUFFER / 2;
+	size_t size;
+
+	while ((size = segment_next_size(segments))) {
+		segment_next(segments, target);
+		peer_keep(peer, now, PEER_HOLD, target, size);
+	}
+}
+
+/* The one place where a packet of ours is found not to fit the path to its peer, whose largest
+ * inner packet is peer->mtu. `size` is that of the packet, or of a super-packet's first segment. */
+static bool is_too_big(const struct tunneld *tunneld, const struct peer *peer, size_t size)
+{
+	return peer->mtu && size > peer->mtu;
+}
+
+static void answer_too_big(struct tunneld *tunneld, const struct peer *peer,
+			   struct segmenter *segments)
+{
+	uint8_t *first = tunneld->tun_data + DATAPATH_TUN_BUFFER / 2;
+	uint8_t answer[INNER_ERROR_LIMIT];
+	size_t size = segment_next_size(segments), answer_size;
+
+	segment_next(segments, first);
+	tunneld->counters.too_big++;
+	answer_size = inner_build_too_big(first, size, peer->mtu, answer);
+	if (answer_size)
+		tun_device_write(tunneld->device, answer, answer_size);
+}
+
+/* The peer that a packet is for. NULL when it is not to be forwarded; whoever has to know was
+ * told. */
+static struct peer *find_peer(struct tunneld *tunneld, const uint8_t *packet, size_t size,
+			      struct inner_packet *ret_inner)
+{
+	struct peer *peer;
+
+	if (inner_parse(packet, size, ret_inner) < 0 || ret_inner->destination.s6_addr[0] == 0xff ||
+	    !tunneld->have_host_id ||
+	    memcmp(&ret_inner->source, &tunneld->host_id, sizeof ret_inner->source)) {
+		/* The kernel's own talk on an interface: router solicitations, group memberships.
+		 */
+		tunneld->counters.noise_dropped++;
+		return NULL;
+	}
+	peer = peer_table_find_host(&tunneld->peers, &ret_inner->destination);
+	if (peer)
+		return peer;
+	tunneld->counters.unknown_destination++;
+	/* After a restart the peers are not known yet: silence does no harm, an error might. */
+	if (tunneld->watcher_known)
+		datapath_answer_unreachable(tunneld, packet, size, INNER_UNREACHABLE_NO_ROUTE);
+	return NULL;
+}
+
+/* A packet or super-packet of this host. */
+static void forward_out(struct tunneld *tunneld, const struct virtio_net_hdr *header,
+			const uint8_t *packet, size_t size)
+{
+	/* Of this packet: what an earlier one of the batch led to, such as a failure to send, has
+	 * noted its own time, and time must not go back. */
+	uint64_t now = loop_now(tunneld->loop);
+	struct inner_packet inner;
+	struct peer *peer = find_peer(tunneld, packet, size, &inner);
+	struct segmenter segments;
+	enum peer_verdict verdict;
+	unsigned int todo;
+
+	if (!peer)
+		return;
+	if (segment_begin(&segments, header, packet, inner.size) < 0) {
+		tunneld->counters.noise_dropped++;
+		return;
+	}
+	if (is_too_big(tunneld, peer, segment_next_size(&segments))) {
+		answer_too_big(tunneld, peer, &segments);
+		return;
+	}
+	todo = peer_ask(peer, now, &verdict);
+	if (verdict == PEER_HOLD)
+		hold_segments(tunneld, peer, now, &segments);
+	else
+		send_segments(tunneld, peer, now, &segments, inner.ecn, verdict);
+	datapath_carry_out_or_wait(tunneld, peer, todo);
+}
+
+/* False when there is nothing more to read. */
+static bool read_packet(struct tunneld *tunneld)
+{
+	struct virtio_net_hdr header;
+	ssize_t n = tun_device_read(tunneld->device, tunneld->tun_data);
+
+	if (n == -EBADFD) {
+		log_error("somebody took the interface %s away", tunneld->settings.interface);
+		loop_io_set(tunneld->device_io, 0);
+		daemon_stop(tunneld->daemon, 1);
+		return false;
+	}
+	if (n < 0 || (size_t)n < sizeof header) {
+		tunneld->counters.tun_errors += n != -EAGAIN;
+		return false;
+	}
+	memcpy(&header, tunneld->tun_data, sizeof header);
+	forward_out(tunneld, &header, tunneld->tun_data + sizeof header, n - sizeof header);
+	return true;
+}
+
+void datapath_on_device_ready(void *userdata, int status, int events)
+{
+	struct tunneld *tunneld = userdata;
+
+	for (unsigned int i = 0; i < READ_BATCH; i++) {
+		/* While the port takes no more, packets queue up where their senders notice. */
+		if (udp_port_blocked(tunneld->udp)) {
+			loop_io_set(tunneld->device_io, 0);
+			return;
+		}
+		if (!read_packet(tunneld))
+			break;
+	}
+	udp_port_flush(tunneld->udp);
+	if (udp_port_blocked(tunneld->udp))
+		loop_io_set(tunneld->device_io, 0);
+}
