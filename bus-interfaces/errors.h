@@ -12,4 +12,6 @@
 #define HOMEWARD_ERROR_ALREADY_EXISTS    "org.homeward.Error.AlreadyExists"
 #define HOMEWARD_ERROR_NOT_ESTABLISHED   "org.homeward.Error.NotEstablished"
 #define HOMEWARD_ERROR_LIMITS_EXCEEDED   "org.homeward.Error.LimitsExceeded"
+#define HOMEWARD_ERROR_WRONG_PASSWORD    "org.homeward.Error.WrongPassword"
+#define HOMEWARD_ERROR_NOT_PUBLISHED     "org.homeward.Error.NotPublished"
 #define HOMEWARD_ERROR_FAILED            "org.homeward.Error.Failed"

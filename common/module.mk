@@ -17,6 +17,9 @@ libbase_la_LIBADD = $(INIH_LIBS)
 
 libkeys_la_SOURCES = \
 	common/keys/account-keys.c common/keys/account-keys.h \
+	common/keys/issue-time.c common/keys/issue-time.h \
+	common/keys/revocation-crl.c \
+	common/keys/revocation-list.c common/keys/revocation-list.h \
 	common/keys/secret.c common/keys/secret.h
 libkeys_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 libkeys_la_LIBADD = libbase.la $(CRYPTO_LIBS)

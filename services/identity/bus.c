@@ -3,6 +3,7 @@
 /* org.homeward.Identity1: translates, decides nothing. */
 #include "bus-interfaces/errors.h"
 #include "common/loop/bus-values.h"
+#include "services/identity/bus-revoking.h"
 #include "services/identity/identity.h"
 
 #include <arpa/inet.h>
@@ -21,10 +22,18 @@ static const struct counter_description counter_descriptions[] = {
 	{ "TsigKeysRefused", offsetof(struct identity_counters, tsig_keys_refused) },
 	{ "PpksGiven", offsetof(struct identity_counters, ppks_given) },
 	{ "PpksRefused", offsetof(struct identity_counters, ppks_refused) },
+	{ "Forgets", offsetof(struct identity_counters, forgets) },
+	{ "ForgetsRefused", offsetof(struct identity_counters, forgets_refused) },
+	{ "Forgotten", offsetof(struct identity_counters, forgotten) },
+	{ "ListsTaken", offsetof(struct identity_counters, lists_taken) },
+	{ "ListsOld", offsetof(struct identity_counters, lists_old) },
+	{ "ListsRefused", offsetof(struct identity_counters, lists_refused) },
+	{ "SubmissionsGiven", offsetof(struct identity_counters, submissions_given) },
+	{ "SubmissionsRefused", offsetof(struct identity_counters, submissions_refused) },
 	{},
 };
 
-static const char *error_name(int error)
+const char *identity_error_name(int error)
 {
 	switch (error) {
 	case -EINVAL:
@@ -35,17 +44,24 @@ static const char *error_name(int error)
 		return HOMEWARD_ERROR_NOT_SIGNED_IN;
 	case -EBUSY:
 		return HOMEWARD_ERROR_BUSY;
+	case -EKEYREJECTED:
+		return HOMEWARD_ERROR_WRONG_PASSWORD;
+	case -EREMOTEIO:
+		return HOMEWARD_ERROR_NOT_PUBLISHED;
+	case -ENOSPC:
+		return HOMEWARD_ERROR_LIMITS_EXCEEDED;
+	case -ENXIO:
+		return HOMEWARD_ERROR_NO_SUCH_OBJECT;
 	}
 	return HOMEWARD_ERROR_FAILED;
 }
 
-/* The answer to a call that took its time; `userdata` is the call. */
-static void on_done(void *userdata, int error, const char *message)
+void identity_bus_done(void *userdata, int error, const char *message)
 {
 	sd_bus_message *call = userdata;
 
 	if (error)
-		sd_bus_reply_method_errorf(call, error_name(error), "%s", message);
+		sd_bus_reply_method_errorf(call, identity_error_name(error), "%s", message);
 	else
 		sd_bus_reply_method_return(call, NULL);
 	sd_bus_message_unref(call);
@@ -60,22 +76,23 @@ static int on_sign_in(sd_bus_message *call, void *userdata, sd_bus_error *ret_er
 	r = sd_bus_message_read(call, "sh", &account, &fd);
 	if (r < 0)
 		return r;
-	r = identity_sign_in(identity, account, fd, on_done, sd_bus_message_ref(call), &message);
+	r = identity_sign_in(identity, account, fd, identity_bus_done, sd_bus_message_ref(call),
+			     &message);
 	if (r >= 0)
 		return 1;
 	sd_bus_message_unref(call);
-	return sd_bus_error_set(ret_error, error_name(r), message);
+	return sd_bus_error_set(ret_error, identity_error_name(r), message);
 }
 
 static int on_sign_out(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
 {
 	const char *message = NULL;
-	int r = identity_sign_out(userdata, on_done, sd_bus_message_ref(call), &message);
+	int r = identity_sign_out(userdata, identity_bus_done, sd_bus_message_ref(call), &message);
 
 	if (r >= 0)
 		return 1;
 	sd_bus_message_unref(call);
-	return sd_bus_error_set(ret_error, error_name(r), message);
+	return sd_bus_error_set(ret_error, identity_error_name(r), message);
 }
 
 static int on_set_host_name(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
@@ -85,11 +102,12 @@ static int on_set_host_name(sd_bus_message *call, void *userdata, sd_bus_error *
 
 	if (r < 0)
 		return r;
-	r = identity_set_host_name(userdata, name, on_done, sd_bus_message_ref(call), &message);
+	r = identity_set_host_name(userdata, name, identity_bus_done, sd_bus_message_ref(call),
+				   &message);
 	if (r >= 0)
 		return 1;
 	sd_bus_message_unref(call);
-	return sd_bus_error_set(ret_error, error_name(r), message);
+	return sd_bus_error_set(ret_error, identity_error_name(r), message);
 }
 
 static int on_sign(sd_bus_message *call, void *userdata, sd_bus_error *ret_error)
@@ -105,7 +123,7 @@ static int on_sign(sd_bus_message *call, void *userdata, sd_bus_error *ret_error
 		return r;
 	r = identity_sign(userdata, octets, size, &signature, &signature_size, &message);
 	if (r < 0)
-		return sd_bus_error_set(ret_error, error_name(r), message);
+		return sd_bus_error_set(ret_error, identity_error_name(r), message);
 	r = sd_bus_message_new_method_return(call, &reply);
 	if (r >= 0)
 		r = sd_bus_message_append_array(reply, 'y', signature, signature_size);
@@ -123,7 +141,7 @@ static int on_get_tsig_key(sd_bus_message *call, void *userdata, sd_bus_error *r
 
 	fd = identity_give_tsig_key(userdata, name, &message);
 	if (fd < 0)
-		return sd_bus_error_set(ret_error, error_name(fd), message);
+		return sd_bus_error_set(ret_error, identity_error_name(fd), message);
 	return sd_bus_reply_method_return(call, "ssh", name, "hmac-sha256", fd);
 }
 
@@ -135,7 +153,7 @@ static int on_get_ppk(sd_bus_message *call, void *userdata, sd_bus_error *ret_er
 
 	fd = identity_give_ppk(userdata, id, &message);
 	if (fd < 0)
-		return sd_bus_error_set(ret_error, error_name(fd), message);
+		return sd_bus_error_set(ret_error, identity_error_name(fd), message);
 	return sd_bus_reply_method_return(call, "sh", id, fd);
 }
 
@@ -221,6 +239,10 @@ static const sd_bus_vtable identity_vtable[] = {
 	SD_BUS_PROPERTY("Certificate", "ay", get_certificate, 0, CHANGES),
 	SD_BUS_PROPERTY("AccountCertificate", "ay", get_certificate, 0, CHANGES),
 	SD_BUS_PROPERTY("KeyProtection", "s", get_text, 0, CHANGES),
+	SD_BUS_PROPERTY("Revoked", "a(st)", bus_revoking_get_hosts, 0, CHANGES),
+	SD_BUS_PROPERTY("RevocationNumber", "t", bus_revoking_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Forgotten", "t", bus_revoking_get, 0, CHANGES),
+	SD_BUS_PROPERTY("Submission", "t", bus_revoking_get, 0, CHANGES),
 	SD_BUS_METHOD_WITH_ARGS("SignIn", SD_BUS_ARGS("s", account, "h", password),
 				SD_BUS_NO_RESULT, on_sign_in, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("SignOut", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, on_sign_out,
@@ -232,6 +254,17 @@ static const sd_bus_vtable identity_vtable[] = {
 	SD_BUS_METHOD_WITH_ARGS("GetTsigKey", SD_BUS_NO_ARGS,
 				SD_BUS_RESULT("s", name, "s", algorithm, "h", secret),
 				on_get_tsig_key, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("Forget", SD_BUS_ARGS("s", host, "h", password), SD_BUS_NO_RESULT,
+				bus_revoking_on_forget, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("TakeRevocationLists", SD_BUS_ARGS("aay", lists), SD_BUS_NO_RESULT,
+				bus_revoking_on_take_lists, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("GetSubmission", SD_BUS_NO_ARGS,
+				SD_BUS_RESULT("t", number, "s", host, "aay", former, "ay", list,
+					      "s", name, "s", algorithm, "h", secret),
+				bus_revoking_on_get_submission, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS(
+		"FinishSubmission", SD_BUS_ARGS("t", number, "b", published, "s", words),
+		SD_BUS_NO_RESULT, bus_revoking_on_finish_submission, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("GetPpk", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", id, "h", secret),
 				on_get_ppk, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,

@@ -160,14 +160,16 @@ static int make_host(EVP_PKEY *key, X509 *account, EVP_PKEY *host_key, const cha
 		     const char *tunnel_domain, const uint8_t *serial, struct certificate *ret)
 {
 	cleanup(X509_freep) X509 *certificate = X509_new();
-	/* Twenty octets at most and a positive number (RFC 5280 §4.1.2.2). */
+	/* Twenty octets at most and a positive number (RFC 5280 §4.1.2.2), of this size. */
 	uint8_t number[CERTIFICATE_SERIAL_SIZE];
 	int r;
 
 	if (!certificate)
 		return -ENOMEM;
 	memcpy(number, serial, sizeof number);
-	number[0] = (number[0] & 0x7f) | 0x40;
+	number[0] &= 0x7f;
+	if (!number[0])
+		number[0] = 0x40;
 	if (X509_set_version(certificate, X509_VERSION_3) != 1 || set_dates(certificate) < 0 ||
 	    X509_set_issuer_name(certificate, X509_get_subject_name(account)) != 1 ||
 	    X509_set_pubkey(certificate, host_key) != 1)

@@ -111,7 +111,7 @@ static bool names_are_valid(const struct credentials *credentials)
 	       !strcmp(again.account, credentials->name.account) &&
 	       !strcmp(again.domain, credentials->name.domain) &&
 	       names_parse_label(credentials->host, label) >= 0 &&
-	       !strcmp(label, credentials->host) && names_check_tag(credentials->tag) >= 0 &&
+	       !strcmp(label, credentials->host) && names_check_key_tag(credentials->tag) >= 0 &&
 	       names_check_fit(&credentials->name, credentials->host) >= 0;
 }
 

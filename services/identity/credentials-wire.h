@@ -14,7 +14,7 @@
 struct credentials {
 	struct account_name name;
 	char host[LABEL_SIZE]; /* the host name the certificate is for */
-	char tag[TAG_SIZE];
+	char tag[KEY_TAG_SIZE];
 	uint8_t eui64[EUI64_SIZE]; /* the one the certificate is for */
 	struct secret *host_key;   /* as host_key_export() gives it */
 	struct secret *tsig;       /* 32 octets */

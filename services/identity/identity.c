@@ -4,12 +4,14 @@
 #include "common/base/log.h"
 #include "services/identity/host-key.h"
 #include "services/identity/interface-watch.h"
+#include "services/identity/password-reader.h"
 #include "services/identity/sign-in.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #define SIGN_LIMIT 65536
 
@@ -17,8 +19,20 @@ static const char *const state_properties[] = { "State", "Reason", NULL };
 static const char *const host_id_properties[] = { "HostId", "Eui64", "TunnelLabel", NULL };
 static const char *const host_name_properties[] = { "HostName", NULL };
 static const char *const account_properties[] = {
-	"State",       "Reason",      "HostName",           "Domain",        "Account", "SignedIn",
-	"TsigKeyName", "Certificate", "AccountCertificate", "KeyProtection", NULL,
+	"State",
+	"Reason",
+	"HostName",
+	"Domain",
+	"Account",
+	"SignedIn",
+	"TsigKeyName",
+	"Certificate",
+	"AccountCertificate",
+	"Revoked",
+	"RevocationNumber",
+	"Forgotten",
+	"KeyProtection",
+	NULL,
 };
 
 /* The one place where the state changes; the caller announces it. */
@@ -44,8 +58,37 @@ static void set_state(struct identity *identity, enum account_state state, const
 	identity->state = state;
 }
 
+/* "alice.members.example.org" -> "alice@members.example.org" */
+static void write_account(const char *domain, char ret[static NAME_SIZE])
+{
+	strcpy(ret, domain);
+	if (strchr(ret, '.'))
+		*strchr(ret, '.') = '@';
+}
+
+static void set_forgotten(struct identity *identity)
+{
+	const struct revocations *known = &identity->revoking.known;
+	time_t when = (time_t)known->forgotten;
+	char account[NAME_SIZE], date[32] = "";
+	struct tm fields;
+
+	write_account(known->domain, account);
+	if (gmtime_r(&when, &fields))
+		strftime(date, sizeof date, "%Y-%m-%d %H:%M UTC", &fields);
+	set_state(identity, ACCOUNT_SIGNED_OUT,
+		  "this host was forgotten on %s, from another host of %s: its keys are worth "
+		  "nothing any more and were removed; to make it a host of the account again, sign "
+		  "in with \"homewardctl sign-in %s\"",
+		  date, account, account);
+}
+
 static void set_signed_out(struct identity *identity)
 {
+	if (identity->revoking.known.forgotten) {
+		set_forgotten(identity);
+		return;
+	}
 	set_state(identity, ACCOUNT_SIGNED_OUT, "%s; sign in with \"homewardctl sign-in ACCOUNT\"",
 		  identity->account_lost ? identity->account_lost : "no account");
 }
@@ -164,7 +207,10 @@ static int take_credentials(struct identity *identity, struct credentials *crede
 	strcpy(identity->host, credentials->host);
 	identity->credentials = credentials;
 	identity->account_lost = NULL;
-	return 0;
+	r = revoking_bind(identity);
+	if (r < 0)
+		identity->credentials = NULL;
+	return r;
 }
 
 static void drop_credentials(struct identity *identity)
@@ -253,6 +299,9 @@ static int load(struct identity *identity)
 	if (r < 0 && r != -ENOENT)
 		log_warning("the stored host id: %s", strerror(-r));
 	choose_host_name(identity);
+	r = revoking_init(identity);
+	if (r < 0)
+		return r;
 	r = store_load_credentials(store, &credentials, &sealed);
 	if (r >= 0)
 		r = take_credentials(identity, credentials);
@@ -260,6 +309,8 @@ static int load(struct identity *identity)
 		seal(identity, sealed);
 		steal_ptr(credentials);
 		set_signed_in(identity);
+		if (revoking_covers_us(identity))
+			identity_be_forgotten(identity);
 		return 0;
 	}
 	identity->account_lost = what_is_lost(r);
@@ -285,27 +336,12 @@ static void on_signed_in(void *userdata, int error, struct credentials *credenti
 		identity->plain = !identity->config->store.key;
 		identity->counters.sign_ins++;
 		set_signed_in(identity);
+		revoking_save(identity);
 	} else {
 		identity->counters.sign_ins_refused++;
 		set_signed_out(identity);
 	}
-	switch (error) {
-	case -ENODATA:
-		message = "the password is empty";
-		break;
-	case -EFBIG:
-		message = "the password is longer than 1024 octets";
-		break;
-	case -ETIMEDOUT:
-		message = "the password did not end in time: close the descriptor after writing it";
-		break;
-	case -EBADF:
-		message = "the password's descriptor cannot be read";
-		break;
-	case -ECANCELED:
-		message = "identity was asked to stop before it had the password";
-		break;
-	}
+	message = password_reader_words(error);
 	/* -EINVAL is whatever the caller can set right. */
 	if (message)
 		error = error == -ECANCELED ? -ECANCELED : -EINVAL;
@@ -315,10 +351,11 @@ static void on_signed_in(void *userdata, int error, struct credentials *credenti
 	identity->sign_in_done(identity->sign_in_userdata, error,
 			       message ?: "signing in failed; the journal says why");
 	if (identity->terminating)
-		daemon_stop(identity->daemon, 0);
+		identity_terminate(identity);
 }
 
-static int check(struct identity *identity, enum account_request request, const char **ret_message)
+int identity_check(struct identity *identity, enum account_request request,
+		   const char **ret_message)
 {
 	int r = account_state_check(identity->state, request);
 
@@ -334,6 +371,15 @@ static int check(struct identity *identity, enum account_request request, const 
 	return r;
 }
 
+static uint64_t sign_in_time(const struct identity *identity, const struct account_name *name)
+{
+	char domain[NAME_SIZE];
+
+	names_account_domain(name, domain);
+	return revocations_sign_in_time(&identity->revoking.known, domain, identity->host,
+					realtime_usec() / 1000000);
+}
+
 int identity_sign_in(struct identity *identity, const char *account, int password_fd,
 		     identity_done done, void *userdata, const char **ret_message)
 {
@@ -341,7 +387,7 @@ int identity_sign_in(struct identity *identity, const char *account, int passwor
 		.store = &identity->config->store,
 		.password_msec = identity->config->password_timeout * 1000,
 	};
-	int r = check(identity, ACCOUNT_REQUEST_SIGN_IN, ret_message);
+	int r = identity_check(identity, ACCOUNT_REQUEST_SIGN_IN, ret_message);
 
 	if (r >= 0 && identity->naming) {
 		*ret_message = "a host name is being stored; try again";
@@ -361,6 +407,7 @@ int identity_sign_in(struct identity *identity, const char *account, int passwor
 	}
 	strcpy(order.host, identity->host);
 	strcpy(order.tag, identity->tag);
+	order.time = sign_in_time(identity, &order.name);
 	memcpy(order.eui64, host_id_eui64(identity->host_id.id), EUI64_SIZE);
 	*ret_message = "cannot start signing in";
 	r = sign_in_start(daemon_loop(identity->daemon), &order, password_fd, on_signed_in,
@@ -398,19 +445,16 @@ static void on_wiped(void *userdata)
 		log_warning("the forgotten account's file could not be overwritten: %s",
 			    strerror(-wipe->error));
 	close_fd(wipe->fd);
-	wipe->done(wipe->userdata, 0, NULL);
+	if (wipe->done)
+		wipe->done(wipe->userdata, 0, NULL);
 	free(wipe);
 }
 
-int identity_sign_out(struct identity *identity, identity_done done, void *userdata,
-		      const char **ret_message)
+/* `done` may be NULL. */
+static int leave(struct identity *identity, const char *why, identity_done done, void *userdata)
 {
 	cleanup(freep) struct wipe *wipe = calloc(1, sizeof *wipe);
-	int r = check(identity, ACCOUNT_REQUEST_SIGN_OUT, ret_message);
 
-	if (r < 0)
-		return r;
-	*ret_message = "the stored account cannot be removed; the journal says why";
 	if (!wipe)
 		return -ENOMEM;
 	*wipe = (struct wipe){ .store = &identity->config->store,
@@ -420,12 +464,13 @@ int identity_sign_out(struct identity *identity, identity_done done, void *userd
 	if (wipe->fd < 0 && wipe->fd != -ENOENT) {
 		log_error("cannot remove %s/credentials: %s", wipe->store->state_folder,
 			  strerror(-wipe->fd));
+		close_fd(wipe->fd);
 		return -EIO;
 	}
+	revoking_stop(identity, why);
 	drop_credentials(identity);
 	identity->plain = !wipe->store->key;
 	choose_host_name(identity);
-	identity->counters.sign_outs++;
 	set_signed_out(identity);
 	identity_bus_changed(identity, account_properties);
 	if (wipe->fd >= 0 &&
@@ -434,8 +479,43 @@ int identity_sign_out(struct identity *identity, identity_done done, void *userd
 		return 0;
 	}
 	close_fd(wipe->fd);
-	done(userdata, 0, NULL);
+	if (done)
+		done(userdata, 0, NULL);
 	return 0;
+}
+
+int identity_sign_out(struct identity *identity, identity_done done, void *userdata,
+		      const char **ret_message)
+{
+	int r = identity_check(identity, ACCOUNT_REQUEST_SIGN_OUT, ret_message);
+
+	if (r < 0)
+		return r;
+	*ret_message = "the stored account cannot be removed; the journal says why";
+	r = leave(identity, "this host was signed out meanwhile", done, userdata);
+	if (r >= 0)
+		identity->counters.sign_outs++;
+	return r;
+}
+
+void identity_be_forgotten(struct identity *identity)
+{
+	struct revocations *known = &identity->revoking.known;
+	int r;
+
+	known->forgotten = revocation_list_until(&known->list, identity->credentials->host);
+	revoking_save(identity);
+	identity->counters.forgotten++;
+	r = leave(identity, "this host itself was forgotten meanwhile", NULL, NULL);
+	if (r >= 0)
+		return;
+	/* The file is still there, and is looked at again at the next start; the keys are not. */
+	log_error("the keys of this host, which was forgotten, cannot be removed: %s",
+		  strerror(-r));
+	revoking_stop(identity, "this host itself was forgotten meanwhile");
+	drop_credentials(identity);
+	set_signed_out(identity);
+	identity_bus_changed(identity, account_properties);
 }
 
 /* A host name on its way to the disk. */
@@ -479,7 +559,7 @@ int identity_set_host_name(struct identity *identity, const char *name, identity
 			   void *userdata, const char **ret_message)
 {
 	cleanup(freep) struct naming *naming = calloc(1, sizeof *naming);
-	int r = check(identity, ACCOUNT_REQUEST_SET_HOST_NAME, ret_message);
+	int r = identity_check(identity, ACCOUNT_REQUEST_SET_HOST_NAME, ret_message);
 
 	if (r < 0)
 		return r;
@@ -511,7 +591,7 @@ int identity_set_host_name(struct identity *identity, const char *name, identity
 int identity_sign(struct identity *identity, const void *octets, size_t size,
 		  uint8_t **ret_signature, size_t *ret_size, const char **ret_message)
 {
-	int r = check(identity, ACCOUNT_REQUEST_USE_KEY, ret_message);
+	int r = identity_check(identity, ACCOUNT_REQUEST_USE_KEY, ret_message);
 
 	if (r >= 0 && (!size || size > SIGN_LIMIT)) {
 		*ret_message = "1 to 65536 octets can be signed";
@@ -532,7 +612,7 @@ int identity_give_tsig_key(struct identity *identity, char ret_name[static NAME_
 			   const char **ret_message)
 {
 	const struct credentials *credentials = identity->credentials;
-	int r = check(identity, ACCOUNT_REQUEST_USE_KEY, ret_message);
+	int r = identity_check(identity, ACCOUNT_REQUEST_USE_KEY, ret_message);
 
 	if (r >= 0) {
 		*ret_message = "the key cannot be handed over";
@@ -551,7 +631,7 @@ int identity_give_ppk(struct identity *identity, char ret_id[static NAME_SIZE],
 		      const char **ret_message)
 {
 	const struct credentials *credentials = identity->credentials;
-	int r = check(identity, ACCOUNT_REQUEST_USE_KEY, ret_message);
+	int r = identity_check(identity, ACCOUNT_REQUEST_USE_KEY, ret_message);
 
 	if (r >= 0 && !credentials->ppk) {
 		*ret_message = "this host signed in when there was no such key: sign out and in";
@@ -577,15 +657,21 @@ enum key_protection identity_key_protection(const struct identity *identity)
 	return key && !identity->plain ? key->protection : KEY_PROTECTION_NONE;
 }
 
+void identity_terminate(struct identity *identity)
+{
+	if (!identity->sign_in && !identity->revoking.forget)
+		daemon_stop(identity->daemon, 0);
+}
+
 static void on_terminate(void *userdata)
 {
 	struct identity *identity = userdata;
 
 	identity->terminating = true;
+	revoking_stop(identity, "identity was asked to stop");
 	if (identity->sign_in)
 		sign_in_cancel(identity->sign_in);
-	else
-		daemon_stop(identity->daemon, 0);
+	identity_terminate(identity);
 }
 
 int identity_new(const struct identity_config *config, struct identity **ret)
@@ -617,6 +703,9 @@ struct identity *identity_free(struct identity *identity)
 {
 	if (!identity)
 		return NULL;
+	identity->terminating = true;
+	revoking_stop(identity, "identity ends");
+	revoking_deinit(identity);
 	/* Queued work that still runs ends in here, so what it uses goes last. */
 	stop_looking(identity);
 	identity->object = sd_bus_slot_unref(identity->object);

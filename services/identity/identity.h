@@ -5,6 +5,7 @@
 #include "common/loop/daemon.h"
 #include "common/loop/timeline.h"
 #include "services/identity/account-state.h"
+#include "services/identity/revoking.h"
 #include "services/identity/store.h"
 
 #include <openssl/evp.h>
@@ -24,10 +25,10 @@ struct identity_counters {
 	uint64_t signatures, signatures_refused;
 	uint64_t tsig_keys_given, tsig_keys_refused;
 	uint64_t ppks_given, ppks_refused;
+	uint64_t forgets, forgets_refused, forgotten;
+	uint64_t lists_taken, lists_old, lists_refused;
+	uint64_t submissions_given, submissions_refused;
 };
-
-/* Called once with 0, or a negative errno and what to say to people. */
-typedef void (*identity_done)(void *userdata, int error, const char *message);
 
 struct identity {
 	const struct identity_config *config;
@@ -52,6 +53,8 @@ struct identity {
 	void *sign_in_userdata;
 	bool naming; /* a host name is on its way to the disk */
 	bool terminating;
+
+	struct revoking revoking;
 
 	struct identity_counters counters;
 	struct timeline timeline;
@@ -84,9 +87,20 @@ int identity_give_ppk(struct identity *identity, char ret_id[static NAME_SIZE],
 
 /* How what is stored, or would be, is kept from whoever has only the disk. */
 enum key_protection identity_key_protection(const struct identity *identity);
+/* Whether a request may be made now; -ENOKEY and the like as above. */
+int identity_check(struct identity *identity, enum account_request request,
+		   const char **ret_message);
+/* This host was forgotten by another: it signs itself out, and says why. */
+void identity_be_forgotten(struct identity *identity);
+/* Ends the daemon as soon as nothing is under way that has to end by itself. */
+void identity_terminate(struct identity *identity);
 
 /* bus.c */
 int identity_bus_register(struct identity *identity);
+/* The name of the error on the bus. */
+const char *identity_error_name(int error);
+/* An identity_done: the answer to the call `userdata`, which it unrefs. */
+void identity_bus_done(void *userdata, int error, const char *message);
 /* Announces the properties named, a list that NULL ends. */
 void identity_bus_changed(struct identity *identity, const char *const *properties);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/identity/names.h"
 
+#include "common/keys/issue-time.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -126,7 +128,7 @@ void names_below_account(const struct account_name *name, const char *first,
 void names_tsig_key(const struct account_name *name, const char *host, const char *tag,
 		    char ret[static NAME_SIZE])
 {
-	char first[TAG_SIZE + LABEL_SIZE];
+	char first[KEY_TAG_SIZE + LABEL_SIZE];
 
 	if (snprintf(first, sizeof first, "%s.%s", tag, host) >= (int)sizeof first)
 		first[0] = 0;
@@ -136,6 +138,21 @@ void names_tsig_key(const struct account_name *name, const char *host, const cha
 int names_check_tag(const char *tag)
 {
 	return strlen(tag) == TAG_SIZE - 1 && strspn(tag, "0123456789abcdef") == TAG_SIZE - 1
+		       ? 0
+		       : -EINVAL;
+}
+
+void names_key_tag(const char *machine_tag, uint64_t time, char ret[static KEY_TAG_SIZE])
+{
+	issue_time_to_digits(time, stpcpy(ret, machine_tag));
+}
+
+int names_check_key_tag(const char *tag)
+{
+	size_t size = strlen(tag);
+
+	return (size == KEY_TAG_SIZE - 1 || size == TAG_SIZE - 1) &&
+			       strspn(tag, "0123456789abcdef") == size
 		       ? 0
 		       : -EINVAL;
 }

@@ -2,18 +2,17 @@
 #include "services/identity/sign-in.h"
 
 #include "common/keys/account-keys.h"
+#include "common/keys/issue-time.h"
 #include "services/identity/host-key.h"
+#include "services/identity/password-reader.h"
 
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/random.h>
 
 struct sign_in {
 	struct loop *loop;
 	struct sign_in_order order;
-	int password_fd, cancel_fd;
+	struct password_reader password;
 	sign_in_done done;
 	void *userdata;
 	int error;
@@ -24,69 +23,13 @@ static struct sign_in *sign_in_free(struct sign_in *sign_in)
 {
 	if (!sign_in)
 		return NULL;
-	close_fd(sign_in->password_fd);
-	close_fd(sign_in->cancel_fd);
+	password_reader_deinit(&sign_in->password);
 	credentials_free(sign_in->credentials);
 	free(sign_in);
 	return NULL;
 }
 
 DEFINE_CLEANUP(struct sign_in *, sign_in_free)
-
-/* 0 once the descriptor has something to read or has ended. */
-static int wait_readable(const struct sign_in *sign_in, uint64_t until)
-{
-	struct pollfd fds[] = {
-		{ .fd = sign_in->password_fd, .events = POLLIN },
-		{ .fd = sign_in->cancel_fd, .events = POLLIN },
-	};
-
-	for (;;) {
-		uint64_t now = loop_now(sign_in->loop);
-		int n = now < until ? poll(fds, ARRAY_SIZE(fds), (int)(until - now)) : 0;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (fds[1].revents)
-			return -ECANCELED;
-		return n ? 0 : -ETIMEDOUT;
-	}
-}
-
-/* Up to the end of the descriptor, without one trailing newline. The writer may never end it, and a
- * reader beside us may take what poll() saw; the time limit holds for the first, and for the second
- * only whoever may call SignIn at all could do it. */
-static int read_password(const struct sign_in *sign_in, struct secret **ret)
-{
-	cleanup(secret_freep) struct secret *room = NULL;
-	uint64_t until = loop_now(sign_in->loop) + sign_in->order.password_msec;
-	size_t size = 0;
-	int r = secret_new(PASSWORD_LIMIT + 2, &room);
-
-	while (r >= 0 && size < room->size) {
-		ssize_t got;
-
-		r = wait_readable(sign_in, until);
-		if (r < 0)
-			return r;
-		got = read(sign_in->password_fd, room->data + size, room->size - size);
-		if (got < 0 && errno != EINTR && errno != EAGAIN)
-			return -EBADF;
-		if (got == 0)
-			break;
-		if (got > 0)
-			size += got;
-	}
-	if (r < 0)
-		return r;
-	if (size && room->data[size - 1] == '\n')
-		size--;
-	if (!size)
-		return -ENODATA;
-	return size > PASSWORD_LIMIT ? -EFBIG : secret_new_copy(room->data, size, ret);
-}
 
 /* The account's secrets, as long as this host needs them. */
 static int derive(const struct secret *password, const char *account_domain, const char *key_name,
@@ -106,16 +49,17 @@ static int derive(const struct secret *password, const char *account_domain, con
 	return r;
 }
 
-static int make_certificates(const struct secret *seed, const char *account_domain,
+static int make_certificates(const struct secret *seed, const char *account_domain, uint64_t time,
 			     struct credentials *credentials)
 {
 	cleanup(EVP_PKEY_freep) EVP_PKEY *key = NULL;
 	char host_domain[NAME_SIZE], tunnel_domain[NAME_SIZE], label[TUNNEL_LABEL_SIZE];
-	uint8_t serial[CERTIFICATE_SERIAL_SIZE];
+	uint8_t random[ISSUE_SERIAL_RANDOM_SIZE], serial[CERTIFICATE_SERIAL_SIZE];
 	int r;
 
-	if (getrandom(serial, sizeof serial, 0) != sizeof serial)
+	if (getrandom(random, sizeof random, 0) != sizeof random)
 		return -EIO;
+	issue_time_to_serial(time, random, serial);
 	eui64_to_tunnel_label(credentials->eui64, label);
 	names_below_account(&credentials->name, credentials->host, host_domain);
 	names_below_account(&credentials->name, label, tunnel_domain);
@@ -143,14 +87,14 @@ static int make_credentials(const struct sign_in_order *order, const struct secr
 		return -ENOMEM;
 	credentials->name = order->name;
 	strcpy(credentials->host, order->host);
-	strcpy(credentials->tag, order->tag);
+	names_key_tag(order->tag, order->time, credentials->tag);
 	memcpy(credentials->eui64, order->eui64, EUI64_SIZE);
 	names_account_domain(&order->name, account_domain);
-	names_tsig_key(&order->name, order->host, order->tag, key_name);
+	names_tsig_key(&order->name, order->host, credentials->tag, key_name);
 	r = derive(password, account_domain, key_name, &seed, &credentials->tsig,
 		   &credentials->ppk);
 	if (r >= 0)
-		r = make_certificates(seed, account_domain, credentials);
+		r = make_certificates(seed, account_domain, order->time, credentials);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(credentials);
@@ -162,7 +106,7 @@ static void on_work(void *userdata)
 	struct sign_in *sign_in = userdata;
 	cleanup(credentials_freep) struct credentials *credentials = NULL;
 	cleanup(secret_freep) struct secret *password = NULL;
-	int r = read_password(sign_in, &password);
+	int r = password_reader_read(&sign_in->password, &password);
 
 	if (r >= 0)
 		r = make_credentials(&sign_in->order, password, &credentials);
@@ -194,11 +138,10 @@ int sign_in_start(struct loop *loop, const struct sign_in_order *order, int pass
 		.order = *order,
 		.done = done,
 		.userdata = userdata,
-		.cancel_fd = eventfd(0, EFD_CLOEXEC),
-		.password_fd = fcntl(password_fd, F_DUPFD_CLOEXEC, 3),
 	};
-	if (sign_in->cancel_fd < 0 || sign_in->password_fd < 0)
-		return -errno;
+	r = password_reader_init(&sign_in->password, loop, password_fd, order->password_msec);
+	if (r < 0)
+		return r;
 	r = loop_queue_work(loop, on_work, on_done, sign_in);
 	if (r < 0)
 		return r;
@@ -208,5 +151,5 @@ int sign_in_start(struct loop *loop, const struct sign_in_order *order, int pass
 
 void sign_in_cancel(struct sign_in *sign_in)
 {
-	eventfd_write(sign_in->cancel_fd, 1);
+	password_reader_cancel(&sign_in->password);
 }

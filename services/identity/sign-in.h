@@ -11,15 +11,14 @@
 #include "common/loop/loop.h"
 #include "services/identity/store.h"
 
-#define PASSWORD_LIMIT 1024
-
 struct sign_in;
 
 /* What it is for; copied. */
 struct sign_in_order {
 	struct account_name name;
 	char host[LABEL_SIZE];
-	char tag[TAG_SIZE];
+	char tag[TAG_SIZE]; /* the machine's */
+	uint64_t time;      /* of this sign-in: seconds since 1970 */
 	uint8_t eui64[EUI64_SIZE];
 	uint32_t password_msec;    /* until the descriptor must have been closed by its writer */
 	const struct store *store; /* borrowed until done() */

@@ -12,6 +12,7 @@
 
 #define CREDENTIALS "credentials"
 #define STORE_KEY   "homeward-store-key"
+#define REVOKED     "revoked"
 
 static char *path_in(const char *folder, const char *name)
 {
@@ -236,6 +237,27 @@ int store_seal_credentials(const struct store *store, const struct credentials *
 		return path ? -errno : -ENOMEM;
 	r = store_save_credentials(store, credentials);
 	return r < 0 ? r : store_wipe_credentials(store, plain);
+}
+
+int store_load_revocations(const struct store *store, struct revocations *ret)
+{
+	cleanup(freep) char *path = path_in(store->state_folder, REVOKED);
+	cleanup(freep) uint8_t *data = NULL;
+	size_t size;
+	int r = path ? atomic_file_read(path, REVOCATIONS_SIZE_LIMIT, &data, &size) : -ENOMEM;
+
+	if (r < 0)
+		return r == -EFBIG || r == -EINVAL ? -EBADMSG : r;
+	return revocations_decode(data, size, ret);
+}
+
+int store_save_revocations(const struct store *store, const uint8_t *data, size_t size)
+{
+	cleanup(freep) char *path = path_in(store->state_folder, REVOKED);
+
+	if (data)
+		return save(store->state_folder, REVOKED, data, size);
+	return !path ? -ENOMEM : unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int store_forget_credentials(const struct store *store)

@@ -3,10 +3,12 @@
 
 /*
  * What identity keeps on disk. In the runtime folder, gone with the machine's power: host-id. In
- * the state folder: credentials (while signed in), host-name (when one was set), machine-tag, and
- * host-id when it is to be kept for good. Each is written beside and renamed over.
+ * the state folder: credentials (while signed in), host-name (when one was set), machine-tag,
+ * revoked (when hosts of the account were forgotten), and host-id when it is to be kept for good.
+ * Each is written beside and renamed over.
  */
 #include "services/identity/credentials-wire.h"
+#include "services/identity/revocations-wire.h"
 #include "services/identity/sealed-wire.h"
 
 struct store {
@@ -36,6 +38,10 @@ int store_load_credentials(const struct store *store, struct credentials **ret, 
 int store_save_credentials(const struct store *store, const struct credentials *credentials);
 /* Writes them again in place of a plain file, and overwrites that. Waits for the disk. */
 int store_seal_credentials(const struct store *store, const struct credentials *credentials);
+/* -ENOENT when there are none. */
+int store_load_revocations(const struct store *store, struct revocations *ret);
+/* What revocations_encode() made; NULL: none are to be kept. Waits for the disk: queued work. */
+int store_save_revocations(const struct store *store, const uint8_t *data, size_t size);
 /* Takes the file's name away at once and returns a descriptor of what had it, for
  * store_wipe_credentials(); -ENOENT when there was none. */
 int store_forget_credentials(const struct store *store);

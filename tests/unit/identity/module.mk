@@ -3,8 +3,20 @@ UNIT_TESTS += \
 	tests/unit/identity/test-certificate \
 	tests/unit/identity/test-host-id \
 	tests/unit/identity/test-names \
+	tests/unit/identity/test-revocation \
 	tests/unit/identity/test-sealed
+FUZZ_TARGETS += tests/fuzz/fuzz-revocation-list
 endif
+
+tests_unit_identity_test_revocation_SOURCES = tests/unit/identity/test-revocation.c
+tests_unit_identity_test_revocation_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(CRYPTO_CFLAGS)
+tests_unit_identity_test_revocation_LDADD = libidentity-core.la $(CMOCKA_LIBS) $(CRYPTO_LIBS)
+
+tests_fuzz_fuzz_revocation_list_SOURCES = tests/fuzz/fuzz-revocation-list.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_revocation_list_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
+tests_fuzz_fuzz_revocation_list_LDADD = libidentity-core.la
+tests_fuzz_fuzz_revocation_list_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+EXTRA_DIST += tests/fuzz/corpus/fuzz-revocation-list
 
 tests_unit_identity_test_certificate_SOURCES = tests/unit/identity/test-certificate.c
 tests_unit_identity_test_certificate_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(CRYPTO_CFLAGS)
