@@ -43,6 +43,12 @@ static void show_child(const struct ctl *ctl, json_object *child, uint64_t now)
 		   (unsigned int)values_number(child, "spi_out"));
 }
 
+/* How both sides know each other. */
+static const char *describe_proof(json_object *sa)
+{
+	return strcmp(values_text(sa, "authentication"), "psk") ? "certificates" : "preshared key";
+}
+
 static void show_sa(const struct ctl *ctl, json_object *state, json_object *sa, uint64_t now)
 {
 	char peer[TEXT_SIZE], phase[TEXT_SIZE], text[TEXT_SIZE], age[2 * TEXT_SIZE];
@@ -63,6 +69,9 @@ static void show_sa(const struct ctl *ctl, json_object *state, json_object *sa, 
 	} else if (*text) {
 		output_row(ctl, "keys", "%s, as %s", text, values_text(sa, "role"));
 	}
+	if (!strcmp(phase, "established"))
+		output_row(ctl, "proved by", "%s%s", describe_proof(sa),
+			   values_flag(sa, "ppk") ? ", and the account's post-quantum key" : "");
 	if (repeated)
 		output_row(ctl, "sent again", "%" PRIu64 " message%s", repeated,
 			   repeated == 1 ? "" : "s");

@@ -27,6 +27,7 @@ struct shown_ike {
 	char peer[IKE_NAME_LIMIT];
 	char host_id[INET6_ADDRSTRLEN];
 	char proposal[64];
+	const char *authentication;
 	int ppk; /* a boolean */
 	uint64_t spi_initiator, spi_responder;
 	struct sockaddr_in endpoint;
@@ -146,6 +147,9 @@ static const struct counter_description counter_descriptions[] = {
 	COUNTER("Rekeyed", rekeyed),
 	COUNTER("ChildrenRekeyed", children_rekeyed),
 	COUNTER("AddressesUpdated", addresses_updated),
+	COUNTER("SignaturesMade", signatures_made),
+	COUNTER("SignaturesChecked", signatures_checked),
+	COUNTER("KeyExchanges", key_exchanges),
 	COUNTER("NegotiationsBegun", negotiations_begun),
 	COUNTER("NegotiationsFailed", negotiations_failed),
 	COUNTER("Established", established),
@@ -282,6 +286,7 @@ static const sd_bus_vtable ike_vtable[] = {
 	SD_BUS_PROPERTY("SpiResponder", "t", NULL, IKE(spi_responder), CHANGES),
 	SD_BUS_PROPERTY("Endpoint", "(sq)", bus_property_endpoint, IKE(endpoint), CHANGES),
 	SD_BUS_PROPERTY("Proposal", "s", bus_property_text, IKE(proposal), CHANGES),
+	SD_BUS_PROPERTY("Authentication", "s", get_text, IKE(authentication), CHANGES),
 	SD_BUS_PROPERTY("Ppk", "b", NULL, IKE(ppk), CHANGES),
 	SD_BUS_PROPERTY("Established", "t", NULL, IKE(established), CHANGES),
 	SD_BUS_PROPERTY("NextRekey", "t", NULL, IKE(next_rekey), CHANGES),
@@ -404,6 +409,7 @@ static void fill_ike(struct sa_object *object, const struct ike_sa *sa)
 	*shown->proposal = 0;
 	if (sa->suite.encryption)
 		ike_suite_name(&sa->suite, shown->proposal, sizeof shown->proposal);
+	shown->authentication = sa->proof == IKE_PROOF_PSK ? "psk" : "certificate";
 	shown->ppk = sa->peer_takes_ppk;
 	shown->spi_initiator = sa->spi_initiator;
 	shown->spi_responder = sa->spi_responder;
@@ -569,10 +575,10 @@ static void announce_changes(struct sa_object *object, const struct ike_sa *sa)
 	fill_ike(object, sa);
 	ike_path(object->id, path);
 	if (memcmp(&former, &object->ike, sizeof former))
-		sd_bus_emit_properties_changed(object->bus->connection, path, IKE_INTERFACE, "Peer",
-					       "HostId", "State", "Role", "SpiInitiator",
-					       "SpiResponder", "Endpoint", "Proposal", "Ppk",
-					       "Established", "NextRekey", "LastError", NULL);
+		sd_bus_emit_properties_changed(
+			object->bus->connection, path, IKE_INTERFACE, "Peer", "HostId", "State",
+			"Role", "SpiInitiator", "SpiResponder", "Endpoint", "Proposal",
+			"Authentication", "Ppk", "Established", "NextRekey", "LastError", NULL);
 }
 
 void bus_announce_sa(struct bus *bus, uint64_t id)

@@ -22,6 +22,7 @@ struct identity_client {
 	char ppk_account[IKE_NAME_LIMIT];
 	bool ppk_settled;   /* the answer is there, whatever it was */
 	struct secret *ppk; /* NULL: identity has none */
+	char ppk_id[IKE_NAME_LIMIT];
 };
 
 /* One call under way; freed with its slot. */
@@ -103,8 +104,10 @@ static int read_local(const struct identity_client *client, struct ike_local *lo
 	memcpy(local->certificate, certificate, size);
 	local->certificate_size = size;
 	local->has_ppk = client->ppk;
-	if (client->ppk)
+	if (client->ppk) {
 		memcpy(local->ppk, client->ppk->data, sizeof local->ppk);
+		strcpy(local->ppk_id, client->ppk_id);
+	}
 	return ike_trust_new(anchor, anchor_size, domain, &local->trust);
 }
 
@@ -119,9 +122,12 @@ static int on_ppk(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error
 	/* One that has none says so, and that is all there is to do about it. */
 	if (!sd_bus_message_is_method_error(reply, NULL) &&
 	    sd_bus_message_read(reply, "sh", &id, &fd) >= 0 &&
-	    secret_from_memfd(fd, IKE_PPK_SIZE, &client->ppk) >= 0 &&
-	    client->ppk->size != IKE_PPK_SIZE)
-		client->ppk = secret_free(client->ppk);
+	    secret_from_memfd(fd, IKE_PPK_SIZE, &client->ppk) >= 0) {
+		if (client->ppk->size != IKE_PPK_SIZE || strlen(id) >= sizeof client->ppk_id)
+			client->ppk = secret_free(client->ppk);
+		else
+			strcpy(client->ppk_id, id);
+	}
 	client->ppk_settled = true;
 	client->on_change(client->userdata);
 	return 0;

@@ -23,6 +23,12 @@ enum ike_hash {
 	IKE_HASH_IDENTITY = 5,
 };
 
+/* How two hosts prove themselves to each other. */
+enum ike_proof {
+	IKE_PROOF_CERTIFICATE,
+	IKE_PROOF_PSK,
+};
+
 /* The account that we and our peers belong to. */
 struct ike_trust;
 

@@ -82,6 +82,7 @@ bool ike_create_begin(struct ike_sa *sa, enum ike_negotiation_kind kind, uint64_
 	if (!sa->ours)
 		return false;
 	sa->ours->old_child = old_child;
+	context->counters.key_exchanges++;
 	if (ike_key_exchange_begin(context->preferences.groups.items[0], &context->random,
 				   &sa->ours->exchange) < 0)
 		sa->ours = ike_negotiation_free(sa->ours);
@@ -129,6 +130,7 @@ static bool follow_group(struct ike_sa *sa, const struct ike_notify *error)
 	if (reader.failed || !known || ++ours->n_tries > groups->n ||
 	    ike_key_exchange_begin(group, &sa->context->random, &exchange) < 0)
 		return false;
+	sa->context->counters.key_exchanges++;
 	ike_key_exchange_free(ours->exchange);
 	ours->exchange = exchange;
 	ours->again = true;

@@ -2,7 +2,7 @@
 
 /* IKE_SA_INIT (RFC 7296 §1.2): two messages in the clear that agree on keys with somebody unknown.
  */
-#include "services/keyd/ike-sa-internal.h"
+#include "services/keyd/ike-proof.h"
 
 #include <stdio.h>
 
@@ -89,6 +89,7 @@ static int begin_key_exchange(struct ike_sa *sa, uint16_t group)
 
 	if (r < 0)
 		return r;
+	sa->context->counters.key_exchanges++;
 	ike_key_exchange_free(sa->key_exchange);
 	sa->key_exchange = exchange;
 	return 0;
@@ -104,6 +105,7 @@ struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const 
 	strcpy(sa->peer, peer);
 	memcpy(sa->peer_host_id, host_id, sizeof sa->peer_host_id);
 	sa->endpoint = *endpoint;
+	sa->proof = ike_proof_of(context, peer);
 	sa->state = IKE_SA_INIT_SENT;
 	if (begin_key_exchange(sa, context->preferences.groups.items[0]) < 0 ||
 	    send_request(sa, now) < 0)
@@ -278,11 +280,11 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 	ike_blob_clear(&sa->cookie);
 	*sa->failure = 0;
 	ike_sa_take_answer(sa, now, ike_requests_find(&sa->requests, 0));
-	if (!sa->peer_takes_sha256)
+	if (sa->proof == IKE_PROOF_CERTIFICATE && !sa->peer_takes_sha256)
 		ike_sa_fail(sa, "it takes no signatures with SHA-256");
 	else if (!sa->peer_takes_ppk && sa->context->ppk_use == IKE_PPK_REQUIRED)
 		ike_sa_fail(sa, "it uses no post-quantum preshared key, and we require one");
-	else if (ike_auth_mix_ppk(sa) < 0 || ike_auth_ask_signature(sa, now) < 0)
+	else if (ike_proof_mix_ppk(sa) < 0 || ike_proof_begin(sa, now) < 0)
 		ike_sa_fail(sa, "out of memory");
 }
 
@@ -422,6 +424,7 @@ static struct ike_sa *accept_offer(struct ike_context *context, uint64_t now,
 	sa->answers.expected_id = 1;
 	sa->state = IKE_SA_HALF_OPEN;
 	sa->timer = now + IKE_HALF_OPEN_LIMIT;
+	context->counters.key_exchanges++;
 	r = ike_key_exchange_answer(suite->group, &context->random, content->public_key, &exchange,
 				    &shared);
 	if (r >= 0)

@@ -333,6 +333,7 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager)
 		remove_peer(manager, manager->peers);
 	ike_actions_deinit(&manager->context.actions);
 	local_free(manager->context.local);
+	ike_psks_free(manager->context.psks);
 	ike_cookies_wipe(&manager->context.cookies);
 	free(manager);
 	return NULL;
@@ -367,6 +368,12 @@ void ike_manager_set_lifetimes(struct ike_manager *manager, const struct ike_lif
 void ike_manager_set_ppk_use(struct ike_manager *manager, enum ike_ppk_use use)
 {
 	manager->context.ppk_use = use;
+}
+
+void ike_manager_set_psks(struct ike_manager *manager, struct ike_psks *psks)
+{
+	ike_psks_free(manager->context.psks);
+	manager->context.psks = psks;
 }
 
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime)

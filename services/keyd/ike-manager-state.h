@@ -61,6 +61,8 @@ void ike_manager_set_datagram_size(struct ike_manager *manager, unsigned int siz
 void ike_manager_set_lifetimes(struct ike_manager *manager, const struct ike_lifetimes *lifetimes);
 /* IKE_PPK_PREFERRED at first. */
 void ike_manager_set_ppk_use(struct ike_manager *manager, enum ike_ppk_use use);
+/* Takes `psks`, which may be NULL: the peers that prove themselves by them, from now on. */
+void ike_manager_set_psks(struct ike_manager *manager, struct ike_psks *psks);
 /* Seconds of the clock on the wall, for certificates. */
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
 

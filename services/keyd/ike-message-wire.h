@@ -12,21 +12,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IKE_HEADER_SIZE      28
-#define IKE_VERSION          0x20
-#define IKE_MESSAGE_LIMIT    8192 /* octets of one message, either way */
-#define IKE_PAYLOADS_LIMIT   32   /* payloads of one message */
-#define IKE_SELECTORS_LIMIT  8    /* traffic selectors of one payload */
-#define IKE_NOTIFY_SPI_LIMIT 8
-#define IKE_CERTIFICATE_X509 4  /* encoding "X.509 Certificate - Signature" (§3.6) */
-#define IKE_METHOD_SIGNATURE 14 /* digital signature (RFC 7427) */
-#define IKE_ID_FQDN          2
-#define IKE_SELECTOR_IPV6    8
-#define IKE_SPI_SIZE_IKE     8
-#define IKE_SPI_SIZE_ESP     4
-#define IKE_NONCE_MINIMUM    16
-#define IKE_NONCE_MAXIMUM    256
-#define IKE_COOKIE_LIMIT     64
+#define IKE_HEADER_SIZE       28
+#define IKE_VERSION           0x20
+#define IKE_MESSAGE_LIMIT     8192 /* octets of one message, either way */
+#define IKE_PAYLOADS_LIMIT    32   /* payloads of one message */
+#define IKE_SELECTORS_LIMIT   8    /* traffic selectors of one payload */
+#define IKE_NOTIFY_SPI_LIMIT  8
+#define IKE_CERTIFICATE_X509  4  /* encoding "X.509 Certificate - Signature" (§3.6) */
+#define IKE_METHOD_SHARED_KEY 2  /* shared key message integrity code */
+#define IKE_METHOD_SIGNATURE  14 /* digital signature (RFC 7427) */
+#define IKE_ID_FQDN           2
+#define IKE_SELECTOR_IPV6     8
+#define IKE_SPI_SIZE_IKE      8
+#define IKE_SPI_SIZE_ESP      4
+#define IKE_NONCE_MINIMUM     16
+#define IKE_NONCE_MAXIMUM     256
+#define IKE_COOKIE_LIMIT      64
 
 enum ike_exchange {
 	IKE_EXCHANGE_SA_INIT = 34,
@@ -109,6 +110,7 @@ enum ike_notify_type {
 	IKE_NOTIFY_SIGNATURE_HASH_ALGORITHMS = 16431,
 	IKE_NOTIFY_USE_PPK = 16435,
 	IKE_NOTIFY_PPK_IDENTITY = 16436,
+	IKE_NOTIFY_NO_PPK_AUTH = 16437,
 };
 
 struct ike_header {

@@ -256,6 +256,7 @@ static int agree(struct ike_sa *sa, const struct ike_create_content *content,
 	struct ike_shared shared = {};
 	int r = ike_blob_set(&theirs->peer_nonce, content->nonce.data, content->nonce.size);
 
+	sa->context->counters.key_exchanges += child->suite.group != 0;
 	if (r >= 0 && child->suite.group)
 		r = ike_key_exchange_answer(child->suite.group, &sa->context->random,
 					    content->public_value, &theirs->exchange, &shared);

@@ -38,6 +38,7 @@ static struct ike_sa *succeed(struct ike_sa *sa, uint64_t now,
 	next->peer_takes_fragments = sa->peer_takes_fragments;
 	/* It came into the keys through SK_d, and not again (RFC 8784 §3). */
 	next->peer_takes_ppk = sa->peer_takes_ppk;
+	next->proof = sa->proof;
 	next->fragment_limit = sa->fragment_limit;
 	next->state = IKE_SA_ESTABLISHED;
 	next->timer = now + IKE_LIVENESS_SILENCE;
@@ -230,6 +231,7 @@ void ike_rekey_sa_request(struct ike_sa *sa, uint64_t now, const struct ike_crea
 	theirs = ike_negotiation_new(IKE_REKEY_SA, &sa->context->random);
 	r = theirs ? ike_blob_set(&theirs->peer_nonce, content->nonce.data, content->nonce.size)
 		   : -ENOMEM;
+	sa->context->counters.key_exchanges++;
 	if (r >= 0)
 		r = ike_key_exchange_answer(suite.group, &sa->context->random,
 					    content->public_value, &theirs->exchange, &shared);

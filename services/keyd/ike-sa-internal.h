@@ -86,10 +86,8 @@ bool ike_sa_has_ppk(const struct ike_context *context);
 /* The exchanges. `chain` is what the encrypted payload held. */
 void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *from,
 		       const struct ike_header *header, const uint8_t *data, size_t size);
-/* Both roles: lets the preshared key into the keys, if it is used. */
-int ike_auth_mix_ppk(struct ike_sa *sa);
-/* Both roles: has the octets of our AUTH signed. */
-int ike_auth_ask_signature(struct ike_sa *sa, uint64_t now);
+/* Both roles: what proves us is made. 0 or a negative errno. */
+int ike_auth_proved(struct ike_sa *sa, uint64_t now);
 void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
 /* tunneld has the first child, or has not. */
 void ike_auth_installed(struct ike_sa *sa, uint64_t now, bool success, const char *reason);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-child-state.h"
-#include "services/keyd/ike-sa-internal.h"
+#include "services/keyd/ike-proof.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ struct ike_sa *ike_sa_free(struct ike_sa *sa)
 	ike_blob_clear(&sa->peer_nonce);
 	ike_blob_clear(&sa->own_init);
 	ike_blob_clear(&sa->peer_init);
-	ike_blob_clear(&sa->signature);
+	ike_proof_forget(sa);
 	ike_negotiation_free(sa->ours);
 	ike_negotiation_free(sa->theirs);
 	ike_negotiation_free(sa->rival);

@@ -18,6 +18,7 @@
 #include "services/keyd/ike-lifetimes-state.h"
 #include "services/keyd/ike-mobike-state.h"
 #include "services/keyd/ike-negotiation-state.h"
+#include "services/keyd/ike-psk.h"
 #include "services/keyd/ike-reassembly.h"
 #include "services/keyd/ike-round-trip-state.h"
 #include "services/keyd/ike-window-state.h"
@@ -75,6 +76,7 @@ struct ike_counters {
 	uint64_t half_open_dropped, half_open_expired, cookies_sent, refused_peers, not_ready;
 	uint64_t other_group_wanted, fragments_received, fragments_refused, reassembled;
 	uint64_t rekeyed, children_rekeyed, addresses_updated;
+	uint64_t signatures_made, signatures_checked, key_exchanges; /* work with public keys */
 	uint64_t negotiations_begun, negotiations_failed, established, deleted, dead_peers;
 };
 
@@ -85,9 +87,8 @@ struct ike_local {
 	uint8_t certificate[IKE_CERTIFICATE_LIMIT];
 	size_t certificate_size;
 	struct ike_trust *trust;
-	/* The account's post-quantum preshared key (RFC 8784), whose name is the account's domain.
-	 */
-	uint8_t ppk[IKE_PPK_SIZE];
+	uint8_t ppk[IKE_PPK_SIZE];   /* the account's post-quantum preshared key (RFC 8784) */
+	char ppk_id[IKE_NAME_LIMIT]; /* its name; empty: the account's domain */
 	bool has_ppk;
 };
 
@@ -121,6 +122,7 @@ struct ike_context {
 	struct ike_counters counters;
 	struct ike_preferences preferences;
 	enum ike_ppk_use ppk_use;
+	struct ike_psks *psks;       /* NULL: no peer has one */
 	unsigned int fragment_limit; /* octets of one IKE message that is not in pieces */
 	struct ike_local *local;     /* NULL: signed out */
 	struct ike_lifetimes lifetimes;
@@ -144,6 +146,7 @@ struct ike_sa {
 	char peer[IKE_NAME_LIMIT]; /* expected or proved */
 	uint8_t peer_host_id[16];
 	bool authenticated;
+	enum ike_proof proof;        /* how both prove themselves */
 	bool initial_contact;        /* the peer said so */
 	struct sockaddr_in endpoint; /* where our requests go */
 	uint64_t auth_began;         /* ms */
@@ -162,9 +165,13 @@ struct ike_sa {
 	bool peer_takes_ppk;         /* both have said that they have one: it is used */
 	unsigned int fragment_limit; /* octets; of a message or piece from now on */
 	struct ike_reassembly *request_pieces, *response_pieces; /* NULL: none */
-	struct ike_blob signature; /* responder: ours, until the answer goes out */
-	uint16_t child_error;      /* responder: the notification instead of a child */
-	uint8_t child_proposal;    /* number of the chosen one */
+	struct ike_blob own_proof; /* data of our AUTH, until both sides are proved */
+	/* Initiator: the same without the post-quantum preshared key, and the keys without it, as
+	 * long as the responder may not use it (RFC 8784 §3). */
+	struct ike_blob bare_proof;
+	struct ike_keys *bare_keys;
+	uint16_t child_error;   /* responder: the notification instead of a child */
+	uint8_t child_proposal; /* number of the chosen one */
 
 	struct ike_requests requests;
 	struct ike_request answered; /* without its message: what the answer at hand is for */

@@ -4,6 +4,7 @@
 #include "common/base/log.h"
 #include "services/keyd/identity-client.h"
 #include "services/keyd/ike-channel.h"
+#include "services/keyd/psk-file.h"
 #include "services/keyd/tunnel-client.h"
 
 #include <openssl/rand.h>
@@ -384,10 +385,16 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 	};
 	static const struct ike_random random = { fill_random, NULL };
 	cleanup(keyd_freep) struct keyd *keyd = calloc(1, sizeof *keyd);
+	cleanup(ike_psks_freep) struct ike_psks *psks = NULL;
 	int r;
 
 	if (!keyd)
 		return -ENOMEM;
+	if (config->psk_file) {
+		r = psk_file_read(config->psk_file, &psks);
+		if (r < 0)
+			return r;
+	}
 	r = ike_manager_new(&random, &keyd->manager);
 	if (r >= 0)
 		r = daemon_new(&options, keyd, &keyd->daemon);
@@ -398,6 +405,8 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 	ike_manager_set_datagram_size(keyd->manager, config->datagram_size);
 	set_lifetimes(keyd, config);
 	ike_manager_set_ppk_use(keyd->manager, config->ppk_use);
+	ike_manager_set_psks(keyd->manager, psks);
+	psks = NULL;
 	keyd->loop = daemon_loop(keyd->daemon);
 	r = loop_timer_new(keyd->loop, on_timer, keyd, &keyd->timer);
 	if (r >= 0)

@@ -20,7 +20,8 @@ struct keyd_config {
 		uint32_t jitter;     /* per cent */
 		uint32_t mebibytes, packets;
 	} rekey;
-	int ppk_use; /* enum ike_ppk_use */
+	int ppk_use;    /* enum ike_ppk_use */
+	char *psk_file; /* NULL: no preshared keys; see psk-file.h */
 };
 
 /* 0, or a negative errno after a line that says what happened. */

@@ -50,6 +50,10 @@ static const struct config_key keys[] = {
 	  .type = CONFIG_CHOICE,
 	  .offset = offsetof(struct keyd_config, ppk_use),
 	  .choices = ppk_uses },
+	{ .section = "psk",
+	  .key = "file",
+	  .type = CONFIG_STRING,
+	  .offset = offsetof(struct keyd_config, psk_file) },
 	{},
 };
 
@@ -76,7 +80,9 @@ int main(int argc, char **argv)
 		log_error("%s", complaint ? complaint : "out of memory");
 		return 1;
 	}
-	if (keyd_new(&config, &keyd) < 0)
+	r = keyd_new(&config, &keyd);
+	free(config.psk_file);
+	if (r < 0)
 		return 1;
 	return keyd_run(keyd);
 }

@@ -22,6 +22,8 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-negotiation-state.c services/keyd/ike-negotiation-state.h \
 	services/keyd/ike-preferences.c services/keyd/ike-preferences.h \
 	services/keyd/ike-proposal-wire.c services/keyd/ike-proposal-wire.h \
+	services/keyd/ike-proof-state.c services/keyd/ike-proof.h \
+	services/keyd/ike-psk.c services/keyd/ike-psk.h \
 	services/keyd/ike-reassembly.c services/keyd/ike-reassembly.h \
 	services/keyd/ike-pursue-state.c \
 	services/keyd/ike-rekey-child-state.c services/keyd/ike-rekey-sa-state.c \
@@ -40,6 +42,7 @@ services_keyd_keyd_SOURCES = \
 	services/keyd/ike-channel.c services/keyd/ike-channel.h \
 	services/keyd/keyd.c services/keyd/keyd.h \
 	services/keyd/main.c \
+	services/keyd/psk-file.c services/keyd/psk-file.h \
 	services/keyd/tunnel-client.c services/keyd/tunnel-client.h
 services_keyd_keyd_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(CRYPTO_CFLAGS)
 services_keyd_keyd_LDADD = libkeyd-core.la libkeys.la libloop.la $(CRYPTO_LIBS)

@@ -11,7 +11,7 @@ import pytest
 
 from fake_account import Account
 from fakes import Fake
-from homeward_lab import BusError, introspection, wait_until
+from homeward_lab import USERS, BusError, introspection, wait_until
 
 # The low half of a host id is what the certificate proves.
 IDS = {"desktop": "fd01:203:405:607:22:69ff:fe8e:342a", "laptop": "fda1:a2a3:a4a5:a6a7:16:3eff:fe00:1"}
@@ -389,6 +389,29 @@ def test_algorithms_in_configuration(make_host, line, words):
     process = host.start_daemon("keyd", config=f"[algorithms]\n{line}\n", wait=False)
     assert process.wait(60) == 1
     assert "keyd.conf:2: " in host.log("keyd") and words in host.log("keyd")
+
+
+KEY = "laptop.alice.members.example.org 0x000102030405060708090a0b0c0d0e0f"
+
+
+@pytest.mark.parametrize("text, mode, owner, words", [
+    (KEY[:-2], 0o600, "homeward-key", "keyd.psk:1: the key has less than 128 bits"),
+    ("# ours\n" + KEY[:33] + "open sesame", 0o600, "homeward-key", "keyd.psk:2: the key must be octets"),
+    (KEY, 0o640, "homeward-key", "keyd.psk can be read by others; chmod 0600 it, and make new keys"),
+    (KEY, 0o604, "homeward-key", "keyd.psk can be read by others; chmod 0600 it, and make new keys"),
+    (KEY, 0o600, "homeward-tunnel", "cannot read /etc/homeward/keyd.psk: Permission denied"),
+    (None, 0, None, "cannot read /etc/homeward/keyd.psk: No such file or directory")])
+def test_preshared_keys_in_configuration(make_host, text, mode, owner, words):
+    host = make_host("desktop")
+    if text is not None:
+        host.write("/etc/homeward/keyd.psk", text)
+        os.chown(host.path("/etc/homeward/keyd.psk"), USERS[owner], 0)
+        os.chmod(host.path("/etc/homeward/keyd.psk"), mode)
+    process = host.start_daemon("keyd", config="[psk]\nfile = /etc/homeward/keyd.psk\n", wait=False)
+    assert process.wait(10) == 1
+    assert words in host.log("keyd")
+    # What it complains about is a secret.
+    assert "000102030405" not in host.log("keyd") and "sesame" not in host.log("keyd")
 
 
 def test_preferred_algorithms(ends):

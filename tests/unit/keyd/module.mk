@@ -11,6 +11,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-ppk \
 	tests/unit/keyd/test-ike-preferences \
 	tests/unit/keyd/test-ike-proposal \
+	tests/unit/keyd/test-ike-psk \
 	tests/unit/keyd/test-ike-mobike \
 	tests/unit/keyd/test-ike-rekey \
 	tests/unit/keyd/test-ike-verified \
@@ -77,6 +78,13 @@ tests_unit_keyd_test_ike_ppk_LDADD = $(keyd_test_libs)
 tests_unit_keyd_test_ike_proposal_SOURCES = tests/unit/keyd/test-ike-proposal.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_proposal_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_proposal_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_psk_SOURCES = \
+	tests/unit/keyd/test-ike-psk.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_psk_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_psk_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_mobike_SOURCES = \
 	tests/unit/keyd/test-ike-mobike.c \

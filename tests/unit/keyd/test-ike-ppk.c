@@ -151,6 +151,55 @@ static void test_never(void **state)
 	assert_false(uses_ppk(world_host(world, 0)));
 }
 
+/* A peer whose key has another name: without it where both may, and not at all otherwise. */
+static void rename_ppk(struct host *host)
+{
+	struct ike_local *local = calloc(1, sizeof *local);
+
+	strcpy(local->name, host->name);
+	memcpy(local->host_id, host->host_id, 16);
+	memcpy(local->certificate, host->identity.certificate.data,
+	       host->identity.certificate.size);
+	local->certificate_size = host->identity.certificate.size;
+	local->has_ppk = true;
+	strcpy(local->ppk_id, "another." TEST_DOMAIN);
+	assert_int_equal(ike_trust_new(host->world->account.certificate.data,
+				       host->world->account.certificate.size, TEST_DOMAIN,
+				       &local->trust),
+			 0);
+	ike_manager_set_local(host->manager, host->world->now, local);
+}
+
+static void test_other_name(void **state)
+{
+	/* Which of them require it. */
+	for (unsigned int required = 0; required < 4; required++) {
+		struct world *world = world_new();
+		struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
+
+		give_ppk(desktop, 1);
+		rename_ppk(laptop);
+		for (int i = 0; i < WORLD_HOSTS; i++)
+			if (required & 1u << i)
+				ike_manager_set_ppk_use(world_host(world, i)->manager,
+							IKE_PPK_REQUIRED);
+		want(desktop);
+		world_run_until(world, 1000);
+		if (required) {
+			assert_int_equal(host_pairs(desktop) + host_pairs(laptop), 0);
+			assert_string_equal(desktop->failure,
+					    "it refused with AUTHENTICATION_FAILED");
+		} else {
+			assert_true(world_agrees(world));
+			assert_false(uses_ppk(desktop) || uses_ppk(laptop));
+		}
+		/* The initiator signs for both cases, where both may be. */
+		assert_int_equal(host_counters(desktop)->signatures_made, required & 1 ? 1 : 2);
+		assert_true(host_counters(laptop)->signatures_made <= 1);
+		world_free(world);
+	}
+}
+
 /* Somebody on the way makes the notification another one: AUTH covers it, so there is no SA. */
 static unsigned int hide(struct world *world, struct datagram *datagram)
 {
@@ -193,7 +242,7 @@ int main(void)
 		cmocka_unit_test(test_mix),        cmocka_unit_test(test_who_has_one),
 		cmocka_unit_test(test_child_keys), test(test_other_key),
 		cmocka_unit_test(test_required),   test(test_never),
-		cmocka_unit_test(test_downgrade),
+		cmocka_unit_test(test_downgrade),  cmocka_unit_test(test_other_name),
 	};
 
 	return cmocka_run_group_tests_name("ike-ppk", tests, NULL, NULL);

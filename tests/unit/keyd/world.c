@@ -40,6 +40,18 @@ void host_sign_in(struct host *host, const struct test_host *identity)
 	ike_manager_set_local(host->manager, host->world->now, local);
 }
 
+void host_give_psks(struct host *host, const char *text)
+{
+	struct ike_psks *psks = NULL;
+	const char *complaint;
+	unsigned int line;
+
+	host->psks = text;
+	if (text)
+		must(ike_psks_parse(text, strlen(text), &psks, &complaint, &line) == 0);
+	ike_manager_set_psks(host->manager, psks);
+}
+
 void host_start(struct host *host)
 {
 	const struct ike_random random = { fill, host };
@@ -54,6 +66,7 @@ void host_start(struct host *host)
 			ike_manager_set_cookies_from(host->manager, 0);
 	}
 	ike_manager_set_realtime(host->manager, TEST_REALTIME);
+	host_give_psks(host, host->psks);
 	host_sign_in(host, &host->identity);
 }
 
