@@ -13,22 +13,24 @@
 
 #define COUNTER(name, field)                                                                       \
 	{                                                                                          \
-		name, offsetof(struct peer_counters, field)                                        \
+		name, offsetof(struct peer, field)                                                 \
 	}
 
 static const struct counter_description counter_names[] = {
-	COUNTER("PacketsIn", packets_in),
-	COUNTER("OctetsIn", octets_in),
-	COUNTER("PacketsOut", packets_out),
-	COUNTER("OctetsOut", octets_out),
-	COUNTER("ProbesSent", probes_sent),
-	COUNTER("AnswersSent", answers_sent),
-	COUNTER("KeepalivesSent", keepalives_sent),
-	COUNTER("Held", held),
-	COUNTER("HeldDropped", held_dropped),
-	COUNTER("Resent", resent),
-	COUNTER("EndpointMoves", endpoint_moves),
-	COUNTER("Acquires", acquires),
+	COUNTER("PacketsIn", counters.packets_in),
+	COUNTER("OctetsIn", counters.octets_in),
+	COUNTER("PacketsOut", counters.packets_out),
+	COUNTER("OctetsOut", counters.octets_out),
+	COUNTER("ProbesSent", counters.probes_sent),
+	COUNTER("AnswersSent", counters.answers_sent),
+	COUNTER("KeepalivesSent", counters.keepalives_sent),
+	COUNTER("Held", counters.held),
+	COUNTER("HeldDropped", counters.held_dropped),
+	COUNTER("Resent", counters.resent),
+	COUNTER("EndpointMoves", counters.endpoint_moves),
+	COUNTER("Acquires", counters.acquires),
+	COUNTER("SizeProbes", path_mtu.n_probes),
+	COUNTER("PathShrunk", path_mtu.n_shrunk),
 	{},
 };
 
@@ -102,6 +104,14 @@ static int get_endpoint(sd_bus *bus, const char *path, const char *interface, co
 	return bus_append_endpoint(reply, &peer->endpoint);
 }
 
+static int get_path_mtu(sd_bus *bus, const char *path, const char *interface, const char *property,
+			sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct peer *peer = userdata;
+
+	return sd_bus_message_append(reply, "u", (uint32_t)peer->path_mtu.current);
+}
+
 static int get_spis(sd_bus *bus, const char *path, const char *interface, const char *property,
 		    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
@@ -154,7 +164,7 @@ static int get_counters(sd_bus *bus, const char *path, const char *interface, co
 {
 	const struct peer *peer = userdata;
 
-	return bus_append_counters(reply, counter_names, &peer->counters);
+	return bus_append_counters(reply, counter_names, peer);
 }
 
 static const sd_bus_vtable vtable[] = {
@@ -168,6 +178,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Spis", "au", get_spis, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Worn", "u", get_worn, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Silent", "b", get_silent, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PathMtu", "u", get_path_mtu, 0, 0),
 	SD_BUS_PROPERTY("LastHandshake", "t", NULL, offsetof(struct peer, handshake_realtime),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastReceived", "t", get_last_received, 0, 0),

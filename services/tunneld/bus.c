@@ -42,6 +42,7 @@ static const struct counter_description counter_names[] = {
 	COUNTER("TunErrors", tun_errors),
 	COUNTER("SequenceExhausted", sequence_exhausted),
 	COUNTER("TooBig", too_big),
+	COUNTER("TooBigsSent", too_bigs_sent),
 	{},
 };
 

@@ -100,11 +100,12 @@ static void hold_segments(struct tunneld *tunneld, struct peer *peer, uint64_t n
 	}
 }
 
-/* The one place where a packet of ours is found not to fit the path to its peer, whose largest
- * inner packet is peer->mtu. `size` is that of the packet, or of a super-packet's first segment. */
-static bool is_too_big(const struct tunneld *tunneld, const struct peer *peer, size_t size)
+/* The one place where a packet of ours is found not to fit the path to its peer. `size` is that of
+ * the packet, or of a super-packet's first segment. The route says so too, so these are packets
+ * that were under way when the path became narrower, and those of programs that forward. */
+static bool is_too_big(const struct peer *peer, size_t size)
 {
-	return peer->mtu && size > peer->mtu;
+	return size > peer->path_mtu.current;
 }
 
 static void answer_too_big(struct tunneld *tunneld, const struct peer *peer,
@@ -114,11 +115,13 @@ static void answer_too_big(struct tunneld *tunneld, const struct peer *peer,
 	uint8_t answer[INNER_ERROR_LIMIT];
 	size_t size = segment_next_size(segments), answer_size;
 
-	segment_next(segments, first);
 	tunneld->counters.too_big++;
-	answer_size = inner_build_too_big(first, size, peer->mtu, answer);
-	if (answer_size)
-		tun_device_write(tunneld->device, answer, answer_size);
+	if (!error_limit_take(&tunneld->error_limit, loop_now(tunneld->loop)))
+		return;
+	segment_next(segments, first);
+	answer_size = inner_build_too_big(first, size, peer->path_mtu.current, answer);
+	if (answer_size && tun_device_write(tunneld->device, answer, answer_size) >= 0)
+		tunneld->counters.too_bigs_sent++;
 }
 
 /* The peer that a packet is for. NULL when it is not to be forwarded; whoever has to know was
@@ -165,15 +168,17 @@ static void forward_out(struct tunneld *tunneld, const struct virtio_net_hdr *he
 		tunneld->counters.noise_dropped++;
 		return;
 	}
-	if (is_too_big(tunneld, peer, segment_next_size(&segments))) {
+	if (is_too_big(peer, segment_next_size(&segments))) {
 		answer_too_big(tunneld, peer, &segments);
 		return;
 	}
 	todo = peer_ask(peer, now, &verdict);
 	if (verdict == PEER_HOLD)
 		hold_segments(tunneld, peer, now, &segments);
-	else
+	else {
+		peer_note_size(peer, now, segment_next_size(&segments));
 		send_segments(tunneld, peer, now, &segments, inner.ecn, verdict);
+	}
 	datapath_carry_out_or_wait(tunneld, peer, todo);
 }
 

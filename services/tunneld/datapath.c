@@ -52,10 +52,46 @@ void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet,
 				 uint8_t code)
 {
 	uint8_t answer[INNER_ERROR_LIMIT];
-	size_t answer_size = inner_build_unreachable(packet, size, code, answer);
+	size_t answer_size;
 
+	if (!error_limit_take(&tunneld->error_limit, loop_now(tunneld->loop)))
+		return;
+	answer_size = inner_build_unreachable(packet, size, code, answer);
 	if (answer_size && tun_device_write(tunneld->device, answer, answer_size) >= 0)
 		tunneld->counters.unreachables_sent++;
+}
+
+/* Asks whether so large a packet gets there. What is above the least size must not be cut on its
+ * way. */
+static void send_size_probe(struct tunneld *tunneld, struct peer *peer, uint64_t now)
+{
+	uint8_t payload[SETTINGS_MTU_MAXIMUM] = {}, packet[SETTINGS_MTU_MAXIMUM + 64];
+	int n;
+
+	if (!peer->current || esp_sealed_size(peer->size_probe) > sizeof packet)
+		return;
+	dummy_write(payload, DUMMY_SIZE_PROBE, peer->size_number);
+	n = esp_seal(peer->current->out, ESP_NEXT_DUMMY, payload, peer->size_probe, packet,
+		     sizeof packet);
+	if (n < 0)
+		return;
+	tunneld->counters.esp_out++;
+	tunneld->counters.dummies_out++;
+	datapath_note_use(tunneld, peer->current, esp_out_sequence(peer->current->out), n);
+	n = peer->size_probe > PATH_MTU_LEAST
+		    ? udp_port_send_unfragmented(tunneld->udp, &peer->endpoint, packet, n)
+		    : udp_port_send(tunneld->udp, &peer->endpoint, packet, n, NULL, 0);
+	peer_sent(peer, now, false);
+	if (n == -EMSGSIZE)
+		datapath_carry_out(tunneld, peer, peer_size_refused(peer, now));
+}
+
+static void set_path_mtu(struct tunneld *tunneld, struct peer *peer)
+{
+	timeline_note(&tunneld->timeline, tunneld->generation, "packets to %.*s may have %u octets",
+		      LABEL(peer), peer->path_mtu.current);
+	if (tunneld->have_host_id)
+		tunneld_set_route(tunneld, peer);
 }
 
 static void note(struct tunneld *tunneld, const struct peer *peer, unsigned int todo)
@@ -119,6 +155,8 @@ void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int
 		peer->counters.answers_sent++;
 		send_dummy(tunneld, peer, now, DUMMY_ANSWER, peer->answer_number);
 	}
+	if (todo & PEER_SIZE_ANSWER)
+		send_dummy(tunneld, peer, now, DUMMY_SIZE_ANSWER, peer->size_answer);
 	if (todo & PEER_KEEPALIVE) {
 		if (udp_port_send(tunneld->udp, &peer->endpoint, &keepalive, 1, NULL, 0) < 0)
 			tunneld->counters.send_errors++;
@@ -134,8 +172,12 @@ void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int
 						    INNER_UNREACHABLE_ADDRESS);
 	if (todo & PEER_DROP_HELD)
 		hold_queue_clear(&peer->held);
-	if (todo & (PEER_PROBE | PEER_ANSWER))
+	if (todo & (PEER_PROBE | PEER_ANSWER | PEER_SIZE_ANSWER))
 		udp_port_flush(tunneld->udp);
+	if (todo & PEER_MTU)
+		set_path_mtu(tunneld, peer);
+	if (todo & PEER_SIZE_PROBE)
+		send_size_probe(tunneld, peer, now);
 	datapath_set_timer(tunneld, peer);
 }
 

@@ -15,8 +15,12 @@
 #define ICMP_TOO_BIG     2
 #define ICMP_HOP_LIMIT   64
 
-#define DUMMY_WORD_PROBE  UINT32_C(0x68777072) /* "hwpr" */
-#define DUMMY_WORD_ANSWER UINT32_C(0x6877616e) /* "hwan" */
+static const uint32_t dummy_words[] = {
+	[DUMMY_PROBE] = 0x68777072,       /* "hwpr" */
+	[DUMMY_ANSWER] = 0x6877616e,      /* "hwan" */
+	[DUMMY_SIZE_PROBE] = 0x68777370,  /* "hwsp" */
+	[DUMMY_SIZE_ANSWER] = 0x68777361, /* "hwsa" */
+};
 
 int inner_parse(const uint8_t *packet, size_t size, struct inner_packet *ret)
 {
@@ -124,7 +128,7 @@ void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind, uint32_t num
 {
 	struct writer writer = writer_init(payload, DUMMY_SIZE);
 
-	writer_u32(&writer, kind == DUMMY_PROBE ? DUMMY_WORD_PROBE : DUMMY_WORD_ANSWER);
+	writer_u32(&writer, dummy_words[kind]);
 	writer_u32(&writer, number);
 }
 
@@ -136,7 +140,8 @@ enum dummy_kind dummy_read(const uint8_t *payload, size_t size, uint32_t *ret_nu
 	*ret_number = reader_u32(&reader);
 	if (reader.failed)
 		return DUMMY_OTHER;
-	if (word == DUMMY_WORD_PROBE)
-		return DUMMY_PROBE;
-	return word == DUMMY_WORD_ANSWER ? DUMMY_ANSWER : DUMMY_OTHER;
+	for (enum dummy_kind kind = DUMMY_PROBE; kind <= DUMMY_SIZE_ANSWER; kind++)
+		if (word == dummy_words[kind])
+			return kind;
+	return DUMMY_OTHER;
 }

@@ -47,7 +47,11 @@ enum dummy_kind {
 	DUMMY_OTHER,  /* of another implementation */
 	DUMMY_PROBE,  /* answer at once, with the same number */
 	DUMMY_ANSWER, /* do not answer; number 0: nobody asked */
+	/* The same for what is asked in another size (path-mtu-state.h), with zeroes behind. */
+	DUMMY_SIZE_PROBE,
+	DUMMY_SIZE_ANSWER,
 };
 #define DUMMY_SIZE 8
+/* `kind` is not DUMMY_OTHER. */
 void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind, uint32_t number);
 enum dummy_kind dummy_read(const uint8_t *payload, size_t size, uint32_t *ret_number);

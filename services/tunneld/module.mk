@@ -6,10 +6,12 @@ libtunneld_core_la_SOURCES = \
 	services/tunneld/aead-openssl.c \
 	services/tunneld/coalesce.c services/tunneld/coalesce.h \
 	services/tunneld/datagram-wire.c services/tunneld/datagram-wire.h \
+	services/tunneld/error-limit.c services/tunneld/error-limit.h \
 	services/tunneld/esp-wire.c services/tunneld/esp-wire.h \
 	services/tunneld/hold-queue.c services/tunneld/hold-queue.h \
 	services/tunneld/inner-wire.c services/tunneld/inner-wire.h \
 	services/tunneld/internet-sum.c services/tunneld/internet-sum.h \
+	services/tunneld/path-mtu-state.c services/tunneld/path-mtu-state.h \
 	services/tunneld/peer-state.c services/tunneld/peer-state.h \
 	services/tunneld/peer-table.c services/tunneld/peer-table.h \
 	services/tunneld/recent-packets.c services/tunneld/recent-packets.h \

@@ -85,6 +85,7 @@ struct peer *peer_new(const struct in6_addr *host_id, const char *name, uint64_t
 	peer->host_id = *host_id;
 	snprintf(peer->name, sizeof peer->name, "%s", name);
 	peer->network = network;
+	path_mtu_init(&peer->path_mtu, PATH_MTU_LEAST);
 	peer->endpoint.sin_family = AF_INET;
 	peer->dns_endpoint.sin_family = AF_INET;
 	peer->next_probe = PEER_NEVER;
@@ -144,6 +145,7 @@ static void begin_doubt(struct peer *peer, uint64_t now, uint64_t since)
 	if (peer->doubt_since)
 		return;
 	peer->doubt_since = since;
+	path_mtu_suspect(&peer->path_mtu, now, false);
 	recall(peer, now);
 }
 
@@ -158,6 +160,8 @@ static unsigned int change_path(struct peer *peer, uint64_t now)
 	if (!can_send(peer))
 		return 0;
 	begin_doubt(peer, now, now);
+	path_mtu_suspect(&peer->path_mtu, now, true);
+	wake_at(peer, peer->path_mtu.due);
 	peer->path_since = now;
 	peer->last_heard_there = 0;
 	peer->path_probe = peer->last_probe + 1;
@@ -322,6 +326,7 @@ unsigned int peer_remove_pair(struct peer *peer, uint64_t now, struct sa_pair *p
 	peer->unknown_after = now + ACQUIRE_SPI_MSEC;
 	recent_packets_clear(&peer->recent);
 	end_doubt(peer);
+	path_mtu_rest(&peer->path_mtu);
 	return PEER_ANNOUNCE | PEER_DROP_HELD;
 }
 
@@ -612,9 +617,40 @@ static unsigned int prove_pair(struct peer *peer, uint64_t now, struct sa_pair *
 	return todo;
 }
 
-unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_arrival *arrival)
+void peer_note_size(struct peer *peer, uint64_t now, size_t size)
+{
+	path_mtu_sent(&peer->path_mtu, now, size);
+	wake_at(peer, peer->path_mtu.due);
+}
+
+unsigned int peer_size_refused(struct peer *peer, uint64_t now)
+{
+	bool changed = path_mtu_refused(&peer->path_mtu, now);
+
+	wake_at(peer, peer->path_mtu.due);
+	return changed ? PEER_MTU | PEER_ANNOUNCE : 0;
+}
+
+/* What an arrival says about sizes. */
+static unsigned int hear_size(struct peer *peer, uint64_t now, const struct peer_arrival *arrival)
 {
 	unsigned int todo = 0;
+
+	if (arrival->data || arrival->dummy != DUMMY_SIZE_ANSWER)
+		path_mtu_heard(&peer->path_mtu, now);
+	else if (path_mtu_answered(&peer->path_mtu, now, arrival->number))
+		todo |= PEER_MTU | PEER_ANNOUNCE;
+	if (!arrival->data && arrival->dummy == DUMMY_SIZE_PROBE) {
+		peer->size_answer = arrival->number;
+		todo |= PEER_SIZE_ANSWER;
+	}
+	wake_at(peer, peer->path_mtu.due);
+	return todo;
+}
+
+unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_arrival *arrival)
+{
+	unsigned int todo = hear_size(peer, now, arrival);
 	bool moved;
 
 	if (!arrival->pair->proven)
@@ -631,6 +667,8 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 	if (moved) {
 		/* Shorter than a doubt, and yet what went to the former place is lost. */
 		begin_doubt(peer, now, now);
+		path_mtu_suspect(&peer->path_mtu, now, true);
+		wake_at(peer, peer->path_mtu.due);
 		todo |= PEER_MOVED | PEER_ANNOUNCE | PEER_PROBE;
 	}
 	if (peer->network && (moved || is_proof(peer, now, arrival)))
@@ -679,9 +717,20 @@ static struct sa_pair *newest_pair(const struct peer *peer)
 	return peer->pairs;
 }
 
-static unsigned int time_established(struct peer *peer, uint64_t now)
+static unsigned int time_sizes(struct peer *peer, uint64_t now)
 {
 	unsigned int todo = 0;
+
+	if (!peer->network || now < peer->path_mtu.due)
+		return 0;
+	if (path_mtu_timer(&peer->path_mtu, now, &peer->size_probe, &peer->size_number))
+		todo |= PEER_MTU | PEER_ANNOUNCE;
+	return peer->size_probe ? todo | PEER_SIZE_PROBE : todo;
+}
+
+static unsigned int time_established(struct peer *peer, uint64_t now)
+{
+	unsigned int todo = time_sizes(peer, now);
 
 	if (peer->settle_until && now >= peer->settle_until) {
 		peer->settle_until = 0;
@@ -721,6 +770,8 @@ static uint64_t due_established(const struct peer *peer)
 	if (peer->first_unanswered && !peer->silent &&
 	    peer->first_unanswered + PEER_SILENT_MSEC < due)
 		due = peer->first_unanswered + PEER_SILENT_MSEC;
+	if (peer->network && peer->path_mtu.due < due)
+		due = peer->path_mtu.due;
 	if (peer->network && peer->next_probe < due)
 		due = peer->next_probe;
 	if (peer->network && peer->last_sent + PEER_KEEPALIVE_MSEC < due)

@@ -22,6 +22,7 @@
 #include "services/tunneld/esp-wire.h"
 #include "services/tunneld/hold-queue.h"
 #include "services/tunneld/inner-wire.h"
+#include "services/tunneld/path-mtu-state.h"
 #include "services/tunneld/recent-packets.h"
 
 #include <netinet/in.h>
@@ -62,8 +63,12 @@ enum {
 	PEER_ANSWER = 1 << 5,    /* send an answering dummy packet with `answer_number` */
 	PEER_KEEPALIVE = 1 << 6, /* send a NAT keepalive */
 	PEER_RESEND = 1 << 7,    /* send held packets whose probe is below `resend_below` */
-	PEER_UNREACHABLE = 1 << 8, /* tell the senders of held packets that there is no way */
-	PEER_DROP_HELD = 1 << 9,   /* forget what is held; after PEER_RESEND or PEER_UNREACHABLE */
+	PEER_UNREACHABLE = 1 << 8,  /* tell the senders of held packets that there is no way */
+	PEER_DROP_HELD = 1 << 9,    /* forget what is held; after PEER_RESEND or PEER_UNREACHABLE */
+	PEER_SIZE_PROBE = 1 << 10,  /* send a dummy packet as large as an inner one of
+				       `size_probe`, numbered `size_number` */
+	PEER_SIZE_ANSWER = 1 << 11, /* answer one of the peer's, `size_answer` */
+	PEER_MTU = 1 << 12,         /* path_mtu.current changed */
 };
 
 struct peer;
@@ -120,8 +125,8 @@ struct peer {
 	uint64_t settle_until; /* a responder's pair without a former one: hold until then; 0 */
 	uint64_t handshake_realtime; /* s; when the newest pair was installed, set by the caller */
 
-	uint32_t mtu; /* the largest inner packet that goes there; 0: what the interface takes */
-	bool network; /* our side has one */
+	struct path_mtu path_mtu;          /* without probes unless its limit is raised */
+	bool network;                      /* our side has one */
 	uint64_t last_sent, last_received; /* 0: never */
 	uint64_t last_data_sent;
 	uint64_t first_unanswered; /* oldest packet since which nothing came; 0: none */
@@ -146,6 +151,8 @@ struct peer {
 
 	/* Arguments of the flags. */
 	uint32_t resend_below, answer_number;
+	uint32_t size_number, size_answer;
+	uint16_t size_probe;
 	uint64_t silence;
 };
 
@@ -212,6 +219,10 @@ struct peer_arrival {
 /* An authenticated packet. */
 unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_arrival *arrival);
 
+/* A packet of ours of this size, or the largest of several, is sent now. */
+void peer_note_size(struct peer *peer, uint64_t now, size_t size);
+/* The kernel would not send the probe of `size_probe`. */
+unsigned int peer_size_refused(struct peer *peer, uint64_t now);
 /* Our side's network came, went or changed. */
 unsigned int peer_network_changed(struct peer *peer, uint64_t now, bool network);
 /* At `due`. */

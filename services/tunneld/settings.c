@@ -53,7 +53,7 @@ static const struct config_key keys[] = {
 	  .type = CONFIG_UNSIGNED,
 	  .offset = offsetof(struct settings, mtu),
 	  .minimum = 1280,
-	  .maximum = 1438 },
+	  .maximum = SETTINGS_MTU_MAXIMUM },
 	OFFLOAD("tso", tso),
 	OFFLOAD("uso", uso),
 	OFFLOAD("udp-segment", gro_send),
@@ -74,7 +74,7 @@ int settings_read(struct settings *settings, const char *path)
 	int r;
 
 	*settings = (struct settings){ .port = 4500,
-				       .mtu = 1400,
+				       .mtu = SETTINGS_MTU_MAXIMUM,
 				       .offloads = { true, true, true, true, true,
 						     AEAD_PROVIDER_ANY } };
 	settings->interface = strdup("homeward0");

@@ -7,7 +7,8 @@
  *   [tunnel]
  *   interface = homeward0
  *   port = 4500          the local UDP port of ESP and IKE
- *   mtu = 1400           of the tunnel interface, 1280 to 1438: what fits a packet of 1500 octets
+ *   mtu = 1438           the largest packet of the tunnel, 1280 to 1438, which is what fits one of
+ * 1500 octets; to each peer packets are as large as its path takes
  *
  *   [offload]            what the kernel may do for us (offloads.h); each may be "no"
  *   tso = yes
@@ -20,6 +21,8 @@
 #include "services/tunneld/offloads.h"
 
 #include <stdint.h>
+
+#define SETTINGS_MTU_MAXIMUM 1438
 
 struct settings {
 	char *interface;

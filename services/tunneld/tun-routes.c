@@ -6,6 +6,8 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -14,6 +16,10 @@
  * the queue does not slow down, loses hundreds at a time with the usual 500 when the machine is
  * busy. */
 #define QUEUE_LENGTH 2000
+/* What keeps packets for a peer on this machine when the interface is gone or has no carrier: ours
+ * by this number of a routing protocol, which is nobody's, and after any other route. */
+#define CLOSED_PROTOCOL 104
+#define CLOSED_METRIC   0xfffffffe
 
 struct tun_routes {
 	struct mnl_socket *socket;
@@ -190,38 +196,68 @@ int tun_routes_set_address(struct tun_routes *routes, const struct in6_addr *add
 	return r;
 }
 
+/* A route to one peer: `type` is RTN_UNICAST over the interface, or RTN_UNREACHABLE. */
+struct route {
+	const struct in6_addr *peer, *source;
+	uint8_t type;
+	uint32_t mtu, most; /* 0: not said */
+};
+
+static void put_metrics(struct nlmsghdr *request, const struct route *route)
+{
+	struct nlattr *metrics = mnl_attr_nest_start(request, RTA_METRICS);
+
+	mnl_attr_put_u32(request, RTAX_MTU, route->mtu);
+	mnl_attr_put_u32(request, RTAX_ADVMSS,
+			 route->most - sizeof(struct ip6_hdr) - sizeof(struct tcphdr));
+	mnl_attr_nest_end(request, metrics);
+}
+
 static int change_route(struct tun_routes *routes, uint16_t type, uint16_t flags,
-			const struct in6_addr *peer, const struct in6_addr *source)
+			const struct route *route)
 {
 	char buffer[512];
 	struct nlmsghdr *request = request_init(routes, buffer, type, NLM_F_ACK | flags);
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
+	bool closed = route->type == RTN_UNREACHABLE;
 
 	header->rtm_family = AF_INET6;
 	header->rtm_dst_len = 128;
 	header->rtm_table = RT_TABLE_MAIN;
-	if (type == RTM_NEWROUTE) {
-		header->rtm_protocol = RTPROT_STATIC;
-		header->rtm_scope = RT_SCOPE_UNIVERSE;
-		header->rtm_type = RTN_UNICAST;
-	}
-	mnl_attr_put(request, RTA_DST, sizeof *peer, peer);
-	mnl_attr_put_u32(request, RTA_OIF, routes->index);
-	if (source)
-		mnl_attr_put(request, RTA_PREFSRC, sizeof *source, source);
+	header->rtm_type = route->type;
+	/* Whoever made a route over the interface, it is to go with its peer. */
+	if (type == RTM_NEWROUTE || closed)
+		header->rtm_protocol = closed ? CLOSED_PROTOCOL : RTPROT_STATIC;
+	mnl_attr_put(request, RTA_DST, sizeof *route->peer, route->peer);
+	if (closed)
+		mnl_attr_put_u32(request, RTA_PRIORITY, CLOSED_METRIC);
+	else
+		mnl_attr_put_u32(request, RTA_OIF, routes->index);
+	if (route->source)
+		mnl_attr_put(request, RTA_PREFSRC, sizeof *route->source, route->source);
+	if (route->mtu)
+		put_metrics(request, route);
 	return transact(routes, request, NULL, NULL);
 }
 
 int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
-		   const struct in6_addr *source)
+		   const struct in6_addr *source, uint32_t mtu, uint32_t most)
 {
-	return change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, peer, source);
+	const struct route closed = { .peer = peer, .type = RTN_UNREACHABLE };
+	const struct route route = { peer, source, RTN_UNICAST, mtu, most };
+	int r = change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &closed);
+
+	return r < 0 ? r : change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route);
 }
 
 int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer)
 {
-	int r = change_route(routes, RTM_DELROUTE, 0, peer, NULL);
+	const struct route closed = { .peer = peer, .type = RTN_UNREACHABLE };
+	const struct route route = { .peer = peer, .type = RTN_UNICAST };
+	int r = change_route(routes, RTM_DELROUTE, 0, &route);
 
+	if (r >= 0 || r == -ESRCH)
+		r = change_route(routes, RTM_DELROUTE, 0, &closed);
 	return r == -ESRCH ? 0 : r;
 }
 
@@ -230,13 +266,15 @@ static int on_route(const struct nlmsghdr *message, void *userdata)
 	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
 	struct address_list *list = userdata;
 	const struct nlattr *attribute, *destination = NULL;
-	bool ours = false;
+	bool closed =
+		header->rtm_type == RTN_UNREACHABLE && header->rtm_protocol == CLOSED_PROTOCOL;
+	bool ours = closed;
 
 	if (message->nlmsg_type != RTM_NEWROUTE || header->rtm_table != RT_TABLE_MAIN ||
-	    header->rtm_type != RTN_UNICAST || header->rtm_dst_len != 128)
+	    (header->rtm_type != RTN_UNICAST && !closed) || header->rtm_dst_len != 128)
 		return MNL_CB_OK;
 	mnl_attr_for_each (attribute, message, sizeof *header) {
-		if (mnl_attr_get_type(attribute) == RTA_OIF)
+		if (mnl_attr_get_type(attribute) == RTA_OIF && !closed)
 			ours = (int)mnl_attr_get_u32(attribute) == list->index;
 		if (mnl_attr_get_type(attribute) == RTA_DST &&
 		    mnl_attr_get_payload_len(attribute) == sizeof(struct in6_addr))

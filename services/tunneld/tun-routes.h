@@ -22,9 +22,14 @@ int tun_routes_bring_up(struct tun_routes *routes, uint32_t mtu);
 /* Makes `address`/128 the one address of the interface; NULL: none. One that is there already is
  * not touched. */
 int tun_routes_set_address(struct tun_routes *routes, const struct in6_addr *address);
-/* A route to `peer`/128 whose packets leave from `source` (RFC 6724 rule 1 then has no choice). */
+/* A route to `peer`/128 whose packets leave from `source` (RFC 6724 rule 1 then has no choice) and
+ * are no larger than `mtu`. TCP tells the other side `most` all the same: its own packets may find
+ * more room than ours, and what a connection was told first it keeps. One that is there is
+ * replaced, which connections do not notice. With it goes one that says "unreachable" and comes
+ * after any other: when the interface is gone, nothing for the peer leaves this machine. It stays
+ * until tun_routes_remove() or tun_routes_purge(), whatever becomes of us. */
 int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
-		   const struct in6_addr *source);
+		   const struct in6_addr *source, uint32_t mtu, uint32_t most);
 int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer);
 /* Removes every route over the interface for which `is_wanted` says no. */
 int tun_routes_purge(struct tun_routes *routes,

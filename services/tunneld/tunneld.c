@@ -79,9 +79,10 @@ void tunneld_update_phase(struct tunneld *tunneld)
 	bus_emit_changed(tunneld, "State", "Reason");
 }
 
-static void add_route(struct tunneld *tunneld, const struct peer *peer)
+void tunneld_set_route(struct tunneld *tunneld, const struct peer *peer)
 {
-	int r = tun_routes_add(tunneld->routes, &peer->host_id, &tunneld->host_id);
+	int r = tun_routes_add(tunneld->routes, &peer->host_id, &tunneld->host_id,
+			       peer->path_mtu.current, tunneld->settings.mtu);
 
 	if (r < 0)
 		log_warning("cannot set the route to %s: %s", peer->name, strerror(-r));
@@ -100,8 +101,9 @@ struct peer *tunneld_want_peer(struct tunneld *tunneld, const struct in6_addr *h
 	if (peer_table_add(&tunneld->peers, peer) < 0)
 		return peer_free(peer);
 	peer->userdata = tunneld->loop;
+	path_mtu_init(&peer->path_mtu, tunneld->settings.mtu);
 	if (tunneld->have_host_id)
-		add_route(tunneld, peer);
+		tunneld_set_route(tunneld, peer);
 	bus_peer_added(tunneld, peer);
 	return peer;
 }
@@ -190,7 +192,7 @@ void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id
 	if (!host_id)
 		purge_routes(tunneld);
 	for (struct peer *peer = tunneld->peers.peers; host_id && peer; peer = peer->next)
-		add_route(tunneld, peer);
+		tunneld_set_route(tunneld, peer);
 	timeline_note(&tunneld->timeline, tunneld->generation,
 		      host_id ? "address %s" : "signed out%s", text);
 	bus_emit_changed(tunneld, "Address", "Reason");

@@ -9,6 +9,7 @@
 #include "common/loop/daemon.h"
 #include "common/loop/timeline.h"
 #include "services/tunneld/coalesce.h"
+#include "services/tunneld/error-limit.h"
 #include "services/tunneld/ike-channel.h"
 #include "services/tunneld/peer-table.h"
 #include "services/tunneld/settings.h"
@@ -39,6 +40,7 @@ struct tunnel_counters {
 	uint64_t noise_dropped, unknown_destination, unreachables_sent;
 	uint64_t send_errors, tun_errors, sequence_exhausted;
 	uint64_t too_big; /* packets of ours that do not fit their peer's path */
+	uint64_t too_bigs_sent;
 };
 
 struct tunneld {
@@ -47,6 +49,7 @@ struct tunneld {
 	struct loop *loop;
 	struct timeline timeline;
 	struct tunnel_counters counters;
+	struct error_limit error_limit;
 	struct peer_table peers;
 
 	struct tun_device *device;
@@ -96,6 +99,8 @@ struct peer *tunneld_want_peer(struct tunneld *tunneld, const struct in6_addr *h
 			       const char *name);
 /* Takes the peer away if neither the watcher nor keyd wants it any more. */
 void tunneld_release_peer(struct tunneld *tunneld, struct peer *peer);
+/* The route to a peer, as large as its path's packets may be now. */
+void tunneld_set_route(struct tunneld *tunneld, const struct peer *peer);
 /* Removes and wipes a pair. */
 void tunneld_remove_pair(struct tunneld *tunneld, struct sa_pair *pair);
 /* Sets State from what is known. */

@@ -419,3 +419,14 @@ int udp_port_send(struct udp_port *udp, const struct sockaddr_in *destination, c
 
 	return sendmsg(udp->fd, &message, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
+
+int udp_port_send_unfragmented(struct udp_port *udp, const struct sockaddr_in *destination,
+			       const void *data, size_t size)
+{
+	int r;
+
+	set_option(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+	r = udp_port_send(udp, destination, data, size, NULL, 0);
+	set_option(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	return r;
+}

@@ -57,5 +57,9 @@ bool udp_port_blocked(const struct udp_port *udp);
 /* One datagram of two parts, now, outside of the batch. 0 or a negative errno. */
 int udp_port_send(struct udp_port *udp, const struct sockaddr_in *destination, const void *head,
 		  size_t head_size, const void *body, size_t body_size);
+/* One datagram, now, that no router may cut into fragments, whatever the kernel believes to know
+ * about the path. -EMSGSIZE: the device takes none so large. */
+int udp_port_send_unfragmented(struct udp_port *udp, const struct sockaddr_in *destination,
+			       const void *data, size_t size);
 
 DEFINE_CLEANUP(struct udp_port *, udp_port_free)

@@ -1,9 +1,11 @@
 UNIT_TESTS += \
 	tests/unit/tunneld/test-aead \
 	tests/unit/tunneld/test-datagram \
+	tests/unit/tunneld/test-error-limit \
 	tests/unit/tunneld/test-esp \
 	tests/unit/tunneld/test-hold-queue \
 	tests/unit/tunneld/test-inner \
+	tests/unit/tunneld/test-path-mtu \
 	tests/unit/tunneld/test-peer-state \
 	tests/unit/tunneld/test-replay-window
 
@@ -14,6 +16,10 @@ tests_unit_tunneld_test_aead_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_datagram_SOURCES = tests/unit/tunneld/test-datagram.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_datagram_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_datagram_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_error_limit_SOURCES = tests/unit/tunneld/test-error-limit.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_error_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_error_limit_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_esp_SOURCES = tests/unit/tunneld/test-esp.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_esp_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -26,6 +32,10 @@ tests_unit_tunneld_test_hold_queue_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_inner_SOURCES = tests/unit/tunneld/test-inner.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_inner_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_inner_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_path_mtu_SOURCES = tests/unit/tunneld/test-path-mtu.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_path_mtu_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_path_mtu_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_peer_state_SOURCES = tests/unit/tunneld/test-peer-state.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_peer_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

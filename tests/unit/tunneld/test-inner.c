@@ -126,6 +126,11 @@ static void test_dummies(void **state)
 	assert_int_equal(dummy_read(payload, DUMMY_SIZE + 1, &number), DUMMY_PROBE);
 	for (size_t size = 0; size < DUMMY_SIZE; size++)
 		assert_int_equal(dummy_read(payload, size, &number), DUMMY_OTHER);
+	dummy_write(payload, DUMMY_SIZE_PROBE, 3);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE + 1, &number), DUMMY_SIZE_PROBE);
+	dummy_write(payload, DUMMY_SIZE_ANSWER, 3);
+	assert_int_equal(dummy_read(payload, DUMMY_SIZE, &number), DUMMY_SIZE_ANSWER);
+	assert_int_equal(number, 3);
 	dummy_write(payload, DUMMY_ANSWER, 7);
 	assert_int_equal(dummy_read(payload, DUMMY_SIZE, &number), DUMMY_ANSWER);
 	assert_int_equal(number, 7);
