@@ -315,7 +315,7 @@ def test_interface_address_and_routes(ends):
     desktop, laptop = ends
     assert addresses(desktop.host) == [desktop.id]
     link = desktop.host.run(["ip", "-d", "link", "show", "homeward0"]).stdout
-    assert "mtu 1400" in link and "persist on" in link
+    assert "mtu 1438" in link and "persist on" in link
     assert set(routes(desktop.host)) == {laptop.id}
     assert f"src {desktop.id}" in routes(desktop.host)[laptop.id]
     got = desktop.host.run(["ip", "-6", "route", "get", laptop.id]).stdout
