@@ -7,7 +7,8 @@ UNIT_TESTS += \
 	tests/unit/tunneld/test-inner \
 	tests/unit/tunneld/test-path-mtu \
 	tests/unit/tunneld/test-peer-state \
-	tests/unit/tunneld/test-replay-window
+	tests/unit/tunneld/test-replay-window \
+	tests/unit/tunneld/test-super-packets
 
 tests_unit_tunneld_test_aead_SOURCES = tests/unit/tunneld/test-aead.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_aead_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -45,7 +46,12 @@ tests_unit_tunneld_test_replay_window_SOURCES = tests/unit/tunneld/test-replay-w
 tests_unit_tunneld_test_replay_window_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_replay_window_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
-FUZZ_TARGETS += tests/fuzz/fuzz-esp tests/fuzz/fuzz-tunnel-inner
+tests_unit_tunneld_test_super_packets_SOURCES = tests/unit/tunneld/test-super-packets.c \
+	tests/unit/tunneld/traffic.c tests/unit/tunneld/traffic.h tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_super_packets_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_super_packets_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+FUZZ_TARGETS += tests/fuzz/fuzz-coalesce tests/fuzz/fuzz-esp tests/fuzz/fuzz-tun-device tests/fuzz/fuzz-tunnel-inner
 tests_fuzz_fuzz_esp_SOURCES = tests/fuzz/fuzz-esp.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_esp_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_fuzz_fuzz_esp_LDADD = libtunneld-core.la
@@ -54,3 +60,11 @@ tests_fuzz_fuzz_tunnel_inner_SOURCES = tests/fuzz/fuzz-tunnel-inner.c $(FUZZ_MAI
 tests_fuzz_fuzz_tunnel_inner_CFLAGS = $(AM_CFLAGS)
 tests_fuzz_fuzz_tunnel_inner_LDADD = libtunneld-core.la
 tests_fuzz_fuzz_tunnel_inner_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+tests_fuzz_fuzz_coalesce_SOURCES = tests/fuzz/fuzz-coalesce.c tests/unit/tunneld/traffic.c tests/unit/tunneld/traffic.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_coalesce_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_coalesce_LDADD = libtunneld-core.la
+tests_fuzz_fuzz_coalesce_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
+tests_fuzz_fuzz_tun_device_SOURCES = tests/fuzz/fuzz-tun-device.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_tun_device_CFLAGS = $(AM_CFLAGS)
+tests_fuzz_fuzz_tun_device_LDADD = libtunneld-core.la
+tests_fuzz_fuzz_tun_device_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
