@@ -105,6 +105,30 @@ static int get_datapath(sd_bus *bus, const char *path, const char *interface, co
 	return sd_bus_message_append(reply, "s", "user");
 }
 
+static int get_offloads(sd_bus *bus, const char *path, const char *interface, const char *property,
+			sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct tunneld *tunneld = userdata;
+	const struct offloads *now = &tunneld->offloads;
+	const struct {
+		bool on;
+		const char *word;
+	} words[] = {
+		{ now->tso, "tso" },
+		{ now->uso, "uso" },
+		{ now->gro_send && udp_port_segments(tunneld->udp), "udp-segment" },
+		{ now->gro_receive, "udp-gro" },
+		{ now->coalesce, "coalesce" },
+		{ true, aead_provider_to_string(now->aead) },
+	};
+	int r = sd_bus_message_open_container(reply, 'a', "s");
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(words); i++)
+		if (words[i].on)
+			r = sd_bus_message_append(reply, "s", words[i].word);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int open_ike_channel(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct tunneld *tunneld = userdata;
@@ -256,6 +280,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Address", "s", get_address, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Port", "q", get_port, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Datapath", "s", get_datapath, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Offloads", "as", get_offloads, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct tunneld, generation),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_SIGNAL_WITH_ARGS("Acquire", SD_BUS_ARGS("o", peer), 0),

@@ -254,6 +254,7 @@ void datapath_set_offloads(struct tunneld *tunneld, const struct offloads *wante
 	udp_port_set_offloads(tunneld->udp, &now->gro_send, &now->gro_receive);
 	tunneld->coalescer.tcp = now->coalesce;
 	tunneld->coalescer.udp = now->coalesce && now->uso;
+	bus_emit_changed(tunneld, "Offloads", NULL);
 }
 
 /* Without the library that was wished for the other one does the same, only slower. */
