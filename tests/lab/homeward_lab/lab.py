@@ -7,13 +7,14 @@
         lab.wait_all_see()
         lab.laptop.move(lab.gateways["C"])
 """
+import ipaddress
 import sys
 import time
 
 from .capture import Capture
 from .daemons import DAEMONS, HOUSE, build_directory, has_sanitizers
 from .host import Host
-from .namespace import wait_until
+from .namespace import answered, wait_until
 from .network import Gateway, Internet
 from .transfer import Transfer, make_file
 
@@ -169,11 +170,19 @@ class Lab:
         return None
 
     def wait_sees(self, host, other, timeout=None):
-        """Until host knows where the other is reached at present."""
+        """Until host knows where the other is reached at present, and its tunneld has heard of it."""
         def holds():
             seen = self.knows_its_place(other) and self.sees(host, other)
-            return seen and tuple(seen["Endpoint"]) == tuple(self.external(other) or ()) and seen
+            return (seen and tuple(seen["Endpoint"]) == tuple(self.external(other) or ()) and
+                    self.has_route(host, seen["HostId"]) and seen)
         return host.wait_for(holds, timeout or self.patience, f"{host.name} sees {other.name}")
+
+    @staticmethod
+    def has_route(host, host_id):
+        """Whether the kernel gives packets to that host id to tunneld, which reads the watcher's word a moment later."""
+        with open(f"/proc/{host.init_pid}/net/ipv6_route") as file:
+            return any(line.startswith(ipaddress.IPv6Address(host_id).packed.hex() + " 80 ") and
+                       line.split()[-1] == "homeward0" for line in file)
 
     def wait_all_see(self, timeout=None):
         for host in self.hosts.values():
@@ -184,9 +193,11 @@ class Lab:
 
     def ping(self, host, other, timeout=60):
         """By host id, through the tunnel, until an answer comes: what is under way when something is killed may be
-        lost. Returns what ping says ("1 received")."""
-        return host.run(["ping", "-6", "-n", "-c", "1", "-w", timeout, "-i", "0.2", self.host_id(other)],
-                        timeout=timeout + 5).stdout
+        lost. Raises when none comes. Returns what ping says."""
+        text = host.run(["ping", "-6", "-n", "-c", "1", "-w", timeout, "-i", "0.2", self.host_id(other)], check=False,
+                        timeout=timeout + 60).stdout
+        assert answered(text), f"{host.name} does not reach {other.name}: {text}"
+        return text
 
     def start_transfer(self, source=None, sink=None, size=256 << 20):
         """One TCP connection with random octets, by host id."""
