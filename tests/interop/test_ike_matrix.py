@@ -20,6 +20,7 @@ from test_ike_strongswan import (ADDRESS, CHARON, CHILD, DOMAIN, IKE, OURS, PEER
 CIPHERS = ("aes128gcm16", "aes256gcm16", "chacha20poly1305")
 PRFS = ("prfsha256", "prfsha384", "prfsha512")
 GROUPS = ("x25519", "ecp256", "ecp384")
+pytestmark = pytest.mark.xdist_group("matrix")
 SUITES = [(cipher, prf, group) for cipher in CIPHERS for prf in PRFS for group in GROUPS]
 
 

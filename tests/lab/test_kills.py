@@ -6,6 +6,7 @@ import pytest
 from homeward_lab import HOUSE
 
 SIZE = 48 << 20
+pytestmark = pytest.mark.xdist_group("kills")
 READY = {"mapper": "ready", "identity": "signed-in", "registrar": "published", "llq-watcher": "watching",
          "tunneld": "ready", "keyd": "ready"}
 

@@ -6,6 +6,8 @@ import pytest
 
 SIZE = 48 << 20
 
+pytestmark = pytest.mark.xdist_group("moves")
+
 
 @pytest.fixture
 def lab(shared_lab):
