@@ -548,6 +548,9 @@ class PushZone(TlsZone):
         return struct.pack("!HHHHHH", identifier, (0x8000 if response else 0) | 0x3000 | rcode, 0, 0, 0, 0) + body
 
     def _answer(self, tls, octets, source):
+        if octets[2] & 0x80 and octets[2] >> 3 & 15 != 6:
+            self._take(octets, source, "tls")
+            return
         if octets[2] >> 3 & 15 != 6:
             for option in dns.message.from_wire(octets, keyring=self.keyring).options:
                 if option.otype == 65001 and len(option.data) == 32:

@@ -76,7 +76,8 @@ def test_ordinary_programs_use_the_names(lab):
                          lab.patience, "the name of the address")
     assert reverse == [address, name]
     laptop.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
-    assert laptop.run(["getent", "hosts", name]).stdout.split()[0] == address
+    wait_until(lambda: laptop.run(["getent", "hosts", name], check=False).stdout.split()[:1] == [address],
+               what="the address by resolved's DNS server")
     # dig, of the stub itself and of resolved.
     for where in {}, {"server": "127.0.0.53", "port": "53"}:
         assert dig(laptop, name, "AAAA", "+short", **where).split() == [address]
@@ -101,6 +102,8 @@ def test_ssh_by_name(lab):
     laptop.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
     # resolved has been told, but may still be about it.
     looked_up(lab, laptop, desktop)
+    wait_until(lambda: laptop.run(["getent", "ahosts", lab.full_name(desktop)], check=False).stdout,
+               what="the address by resolved's DNS server")
     command = ["ssh", "-F", "none", "-i", "/run/lab/tmp/key", "-o", "UserKnownHostsFile=/run/lab/tmp/known",
                "-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20",
                f"root@{lab.full_name(desktop)}", "hostname; echo $SSH_CONNECTION"]
@@ -132,6 +135,8 @@ def test_a_shared_service_is_found_and_used(lab):
     assert dig(laptop, instance, "TXT", "+short", **browse) == '"user=root"\n'
     _, _, port, target = dig(laptop, instance, "SRV", "+short", **browse).split()
     laptop.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    wait_until(lambda: laptop.run(["getent", "ahosts", target.rstrip(".")], check=False).stdout,
+               what="the address by resolved's DNS server")
     said = laptop.run(["ssh", "-F", "none", "-i", "/run/lab/tmp/key", "-o", "UserKnownHostsFile=/run/lab/tmp/known",
                        "-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes", "-p", port,
                        f"root@{target.rstrip('.')}", "hostname"], timeout=60).stdout

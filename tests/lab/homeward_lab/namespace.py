@@ -19,8 +19,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
 
 # Seconds that whatever must happen may take. They end a test whose product is broken and cost nothing otherwise, so they are
-# more than any busy machine needs.
-PATIENCE = 60
+# more than any busy machine needs, and more than the minute after which daemons try again at the latest.
+PATIENCE = 120
 
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
