@@ -16,7 +16,7 @@ static uint32_t choose_spi(struct ike_context *context)
 
 	do
 		context->random.fill(context->random.userdata, &spi, sizeof spi);
-	while (spi < SPI_MINIMUM || context->surroundings->spi_in_use(context->userdata, spi));
+	while (spi < SPI_MINIMUM || !context->surroundings->take_spi(context->userdata, spi));
 	return spi;
 }
 
@@ -166,6 +166,8 @@ void ike_child_remove(struct ike_sa *sa, struct ike_child *child)
 
 void ike_child_forget(struct ike_sa *sa, struct ike_child *child)
 {
+	if (child->id)
+		sa->context->surroundings->give_spi(sa->context->userdata, child->spi_in);
 	*child = (struct ike_child){};
 	changed(sa);
 }

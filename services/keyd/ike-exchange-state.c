@@ -473,15 +473,10 @@ void ike_sa_receive(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *f
 	ike_sa_pursue(sa, now);
 }
 
-bool ike_sa_repeat_init(struct ike_sa *sa, const struct sockaddr_in *from, const uint8_t *data,
-			size_t size)
+void ike_sa_repeat_init(struct ike_sa *sa, const struct sockaddr_in *from)
 {
-	if (sa->initiator || !sa->peer_init.data || sa->peer_init.size != size ||
-	    memcmp(sa->peer_init.data, data, size))
-		return false;
-	if (sa->state == IKE_SA_HALF_OPEN) {
-		sa->context->counters.repeated_responses++;
-		transmit(sa, from, &sa->own_init);
-	}
-	return true;
+	if (sa->state != IKE_SA_HALF_OPEN)
+		return;
+	sa->context->counters.repeated_responses++;
+	transmit(sa, from, &sa->own_init);
 }

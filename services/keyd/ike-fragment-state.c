@@ -157,3 +157,11 @@ void ike_fragments_expire(struct ike_sa *sa, uint64_t now)
 	if (sa->response_pieces && ike_reassembly_expired(sa->response_pieces, now))
 		sa->response_pieces = ike_reassembly_free(sa->response_pieces);
 }
+
+uint64_t ike_fragments_due(const struct ike_sa *sa)
+{
+	uint64_t request = ike_reassembly_due(sa->request_pieces);
+	uint64_t response = ike_reassembly_due(sa->response_pieces);
+
+	return request < response ? request : response;
+}

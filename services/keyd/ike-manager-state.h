@@ -46,8 +46,8 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager);
 /* After each call below: what is to be done, oldest first; NULL: nothing more. The caller frees it.
  */
 struct ike_action *ike_manager_take(struct ike_manager *manager);
-/* When ike_manager_tick() has something to do, or a little earlier; UINT64_MAX: never. */
-uint64_t ike_manager_due(struct ike_manager *manager);
+/* When ike_manager_tick() has something to do; UINT64_MAX: never. */
+uint64_t ike_manager_due(const struct ike_manager *manager);
 void ike_manager_tick(struct ike_manager *manager, uint64_t now);
 /* Algorithms of the negotiations from now on; at first all of them. Copied. */
 void ike_manager_set_preferences(struct ike_manager *manager,

@@ -112,6 +112,13 @@ static uint64_t create_due(const struct ike_sa *sa, uint64_t at)
 	return at > sa->retry_at ? at : sa->retry_at;
 }
 
+/* Its last child was too old, and there is none in sight. */
+static bool is_spent(const struct ike_sa *sa)
+{
+	return !ike_child_main(sa) && ike_child_count(sa) && !sa->ours && !sa->theirs &&
+	       !sa->child_wanted && !sa->superseded;
+}
+
 uint64_t ike_sa_wants_due(const struct ike_sa *sa)
 {
 	uint64_t due = sa->expires_at;
@@ -119,6 +126,8 @@ uint64_t ike_sa_wants_due(const struct ike_sa *sa)
 
 	if (sa->state != IKE_SA_ESTABLISHED)
 		return UINT64_MAX;
+	if (is_spent(sa))
+		return 0;
 	for (size_t i = 0; i < IKE_CHILDREN_LIMIT; i++) {
 		const struct ike_child *child = &sa->children[i];
 
@@ -146,8 +155,7 @@ void ike_sa_expire(struct ike_sa *sa, uint64_t now)
 			ike_child_close(sa, child);
 	}
 	/* Keys that are too old are used no more (§2.8); traffic brings new ones. */
-	if (now >= sa->expires_at || (!ike_child_main(sa) && ike_child_count(sa) && !sa->ours &&
-				      !sa->theirs && !sa->child_wanted && !sa->superseded)) {
+	if (now >= sa->expires_at || is_spent(sa)) {
 		ike_actions_note(&sa->context->actions, "keys with %s are too old", sa->peer);
 		ike_sa_delete(sa, now);
 	}

@@ -37,9 +37,14 @@ struct ike_reassembly *ike_reassembly_free(struct ike_reassembly *reassembly)
 	return NULL;
 }
 
+uint64_t ike_reassembly_due(const struct ike_reassembly *reassembly)
+{
+	return reassembly ? reassembly->began + IKE_REASSEMBLY_TIMEOUT : UINT64_MAX;
+}
+
 bool ike_reassembly_expired(const struct ike_reassembly *reassembly, uint64_t now)
 {
-	return now - reassembly->began >= IKE_REASSEMBLY_TIMEOUT;
+	return now >= ike_reassembly_due(reassembly);
 }
 
 /* Whether the piece belongs to the set that is being collected. */

@@ -44,6 +44,7 @@ enum ike_piece ike_reassembly_add(struct ike_reassembly **reassembly, uint64_t n
 size_t ike_reassembly_read(const struct ike_reassembly *reassembly, uint8_t *ret,
 			   uint8_t *ret_first, uint8_t ret_hash[32]);
 /* Whether it waits for pieces in vain. */
+uint64_t ike_reassembly_due(const struct ike_reassembly *reassembly);
 bool ike_reassembly_expired(const struct ike_reassembly *reassembly, uint64_t now);
 
 DEFINE_CLEANUP(struct ike_reassembly *, ike_reassembly_free)

@@ -69,6 +69,8 @@ int ike_fragments_take(struct ike_sa *sa, uint64_t now, const struct ike_header 
 		       uint8_t inner[IKE_MESSAGE_LIMIT], uint8_t *ret_first, uint8_t hash[32]);
 /* Forgets messages whose last pieces do not come. */
 void ike_fragments_expire(struct ike_sa *sa, uint64_t now);
+/* When there are any. */
+uint64_t ike_fragments_due(const struct ike_sa *sa);
 
 /* Both notifications of §2.23, in a message to this place. */
 void ike_sa_add_nat_detection(struct ike_builder *builder, uint64_t spi_initiator,

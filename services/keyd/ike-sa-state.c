@@ -259,9 +259,13 @@ uint64_t ike_sa_due(const struct ike_sa *sa)
 {
 	uint64_t due = sa->timer < sa->retire_at ? sa->timer : sa->retire_at;
 
-	if (ike_sa_requests_due(sa) < due)
-		due = ike_sa_requests_due(sa);
-	return ike_sa_wants_due(sa) < due ? ike_sa_wants_due(sa) : due;
+	const uint64_t others[] = { ike_sa_requests_due(sa), ike_sa_wants_due(sa),
+				    ike_fragments_due(sa) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (others[i] < due)
+			due = others[i];
+	return due;
 }
 
 void ike_sa_installed(struct ike_sa *sa, uint64_t now, uint32_t spi_in, bool success,

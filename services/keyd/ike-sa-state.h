@@ -21,6 +21,8 @@
 #include "services/keyd/ike-psk.h"
 #include "services/keyd/ike-reassembly.h"
 #include "services/keyd/ike-round-trip-state.h"
+#include "services/keyd/ike-sas-state.h"
+#include "services/keyd/ike-spis-state.h"
 #include "services/keyd/ike-window-state.h"
 
 /* Milliseconds. Repetitions: ike-round-trip-state.h. */
@@ -92,6 +94,11 @@ struct ike_local {
 	bool has_ppk;
 };
 
+/* Wipes; takes NULL; returns NULL. */
+struct ike_local *ike_local_free(struct ike_local *local);
+/* Whether it is the same host of the same account, with the same keys; NULL is like NULL only. */
+bool ike_local_same(const struct ike_local *a, const struct ike_local *b);
+
 struct ike_sa;
 
 /* What an SA must ask of those who know all SAs and peers. */
@@ -103,7 +110,10 @@ struct ike_surroundings {
 	bool (*find_host_id)(void *userdata, const char *name, uint8_t ret[16]);
 	/* Whether there is another SA with the peer, so that this one is no initial contact. */
 	bool (*has_other)(void *userdata, const struct ike_sa *sa);
-	bool (*spi_in_use)(void *userdata, uint32_t spi);
+	/* An inbound SPI of a child: it is another than all others, and taken from now on; or it is
+	 * not, and another must be tried. Until it is given back. */
+	bool (*take_spi)(void *userdata, uint32_t spi);
+	void (*give_spi)(void *userdata, uint32_t spi);
 	uint64_t (*next_child_id)(void *userdata);
 	/* A successor of an SA joins the others; it is owned by them from now on. */
 	void (*adopt)(void *userdata, struct ike_sa *sa);
@@ -135,6 +145,7 @@ struct ike_context {
 
 struct ike_sa {
 	struct ike_sa *next; /* the manager's */
+	struct ike_sa_links links;
 	struct ike_context *context;
 	uint64_t id;             /* its number on the bus */
 	uint64_t created, heard; /* ms */
@@ -224,10 +235,9 @@ struct ike_sa *ike_sa_free(struct ike_sa *sa);
 /* A message with our SPI. */
 void ike_sa_receive(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *from,
 		    const struct ike_header *header, const uint8_t *data, size_t size);
-/* A first request came again; sends the response again if it is the same one. False: it is another.
- */
-bool ike_sa_repeat_init(struct ike_sa *sa, const struct sockaddr_in *from, const uint8_t *data,
-			size_t size);
+/* The first request came again, with the same octets: sends the response again, if it may not have
+ * arrived. */
+void ike_sa_repeat_init(struct ike_sa *sa, const struct sockaddr_in *from);
 /* The answer to IKE_ACTION_SIGN; NULL: there is none. */
 void ike_sa_signed(struct ike_sa *sa, uint64_t now, const uint8_t *signature, size_t size);
 /* The answer to IKE_ACTION_INSTALL. */

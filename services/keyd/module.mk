@@ -16,10 +16,13 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-init-state.c \
 	services/keyd/ike-key-exchange.c services/keyd/ike-key-exchange.h \
 	services/keyd/ike-lifetimes-state.c services/keyd/ike-lifetimes-state.h \
+	services/keyd/ike-local.c \
+	services/keyd/ike-manager-internal.h \
 	services/keyd/ike-manager-state.c services/keyd/ike-manager-state.h \
 	services/keyd/ike-message-wire.c services/keyd/ike-message-wire.h \
 	services/keyd/ike-mobike-state.c services/keyd/ike-mobike-state.h \
 	services/keyd/ike-negotiation-state.c services/keyd/ike-negotiation-state.h \
+	services/keyd/ike-peers-state.c \
 	services/keyd/ike-preferences.c services/keyd/ike-preferences.h \
 	services/keyd/ike-proposal-wire.c services/keyd/ike-proposal-wire.h \
 	services/keyd/ike-proof-state.c services/keyd/ike-proof.h \
@@ -30,6 +33,9 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-round-trip-state.c services/keyd/ike-round-trip-state.h \
 	services/keyd/ike-sa-internal.h \
 	services/keyd/ike-sa-state.c services/keyd/ike-sa-state.h \
+	services/keyd/ike-sas-state.c services/keyd/ike-sas-state.h \
+	services/keyd/ike-spis-state.c services/keyd/ike-spis-state.h \
+	services/keyd/ike-strangers-state.c \
 	services/keyd/ike-verified.c services/keyd/ike-verified.h \
 	services/keyd/ike-window-state.c services/keyd/ike-window-state.h
 libkeyd_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)

@@ -38,9 +38,13 @@ static bool has_other(void *userdata, const struct ike_sa *sa)
 	return false;
 }
 
-static bool spi_in_use(void *userdata, uint32_t spi)
+static bool take_spi(void *userdata, uint32_t spi)
 {
-	return false;
+	return true;
+}
+
+static void give_spi(void *userdata, uint32_t spi)
+{
 }
 
 static uint64_t next_child_id(void *userdata)
@@ -77,7 +81,8 @@ static void established(void *userdata, struct ike_sa *sa, uint64_t now)
 }
 
 static const struct ike_surroundings surroundings = {
-	admit, find_host_id, has_other, spi_in_use, next_child_id, adopt, find, renew, established,
+	admit,         find_host_id, has_other, take_spi, give_spi,
+	next_child_id, adopt,        find,      renew,    established,
 };
 
 static void make_host(struct fixture *fixture, struct test_host *host, const char *names,

@@ -6,6 +6,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-crypto \
 	tests/unit/keyd/test-ike-fragments \
 	tests/unit/keyd/test-ike-key-exchange \
+	tests/unit/keyd/test-ike-many \
 	tests/unit/keyd/test-ike-message \
 	tests/unit/keyd/test-ike-negotiation \
 	tests/unit/keyd/test-ike-ppk \
@@ -145,3 +146,7 @@ tests_fuzz_fuzz_ike_pieces_LDFLAGS = $(AM_LDFLAGS) $(FUZZING_ENGINE)
 tests_unit_keyd_test_ike_verified_SOURCES = tests/unit/keyd/test-ike-verified.c $(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_verified_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_verified_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_many_SOURCES = tests/unit/keyd/test-ike-many.c $(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_many_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_many_LDADD = $(keyd_test_libs)

@@ -66,8 +66,7 @@ static void rekey_sa(struct host *host)
 	struct ike_sa *sa = (struct ike_sa *)current_sa(host);
 
 	sa->rekey_at = host->world->now;
-	ike_manager_tick(host->manager, host->world->now);
-	host_run(host);
+	host_pursue(host, sa);
 }
 
 /* Both have one pair, one IKE SA and one child, and mean the same. */
@@ -304,8 +303,7 @@ static void begin(struct host *host, enum move move)
 		break;
 	case DELETE_CHILD:
 		ike_child_close(sa, (struct ike_child *)ike_child_main(sa));
-		ike_manager_tick(host->manager, host->world->now);
-		host_run(host);
+		host_pursue(host, sa);
 		break;
 	}
 }

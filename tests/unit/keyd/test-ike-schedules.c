@@ -263,7 +263,7 @@ static void want_keys(struct schedule *schedule, struct host *host)
 			ike_manager_rekey_child(host->manager, host->world->now, child->id);
 	} else {
 		sa->rekey_at = host->world->now;
-		ike_manager_tick(host->manager, host->world->now);
+		host_pursue(host, sa);
 	}
 	host_run(host);
 }
@@ -277,12 +277,13 @@ static void end_something(struct schedule *schedule, struct host *host)
 	if (!sa)
 		return;
 	tell(schedule, "%s: end %u", host->name, what);
-	if (what == 0)
+	if (what == 0) {
 		ike_manager_terminate(host->manager, host->world->now, sa->id);
-	else if (child)
+		host_run(host);
+	} else if (child) {
 		ike_child_close(sa, (struct ike_child *)child);
-	ike_manager_tick(host->manager, host->world->now);
-	host_run(host);
+		host_pursue(host, sa);
+	}
 }
 
 /* The zone knows a while later. `noticed`: by its own keyd, or it is a NAT before it. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/keyd/world.h"
 
+#include "services/keyd/ike-manager-internal.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 
@@ -411,6 +413,14 @@ static void answer_late(struct world *world)
 	}
 	ike_action_free(late->action);
 	free(late);
+}
+
+void host_pursue(struct host *host, struct ike_sa *sa)
+{
+	ike_sas_touch(&host->manager->sas, sa);
+	ike_sa_tick(sa, host->world->now);
+	ike_manager_settle(host->manager, host->world->now);
+	host_run(host);
 }
 
 static void arrive(struct world *world, struct datagram *datagram)

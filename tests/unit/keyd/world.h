@@ -114,6 +114,8 @@ void host_give_psks(struct host *host, const char *text);
 void host_show(struct host *host);
 /* Carries out what a manager wants. */
 void host_run(struct host *host);
+/* The test has changed the SA: what follows from that is done. */
+void host_pursue(struct host *host, struct ike_sa *sa);
 /* Until `end` (ms from the beginning). */
 void world_run_until(struct world *world, uint64_t end);
 /* The datagram with this index under way arrives now, or is lost. */
