@@ -19,12 +19,16 @@ polkit.addRule(function(action, subject) {
 """
 
 
-@pytest.fixture
-def host(make_host):
-    host = make_host("desktop")
+def add_users(host):
     for name, uid in (("alice", ALICE), ("bob", BOB)):
         host.write("/etc/passwd", host.read("/etc/passwd") + f"{name}:x:{uid}:{uid}::/nonexistent:/usr/sbin/nologin\n")
         host.write("/etc/group", host.read("/etc/group") + f"{name}:x:{uid}:\n")
+
+
+@pytest.fixture
+def host(make_host):
+    host = make_host("desktop")
+    add_users(host)
     return host
 
 

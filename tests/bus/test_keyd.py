@@ -12,6 +12,7 @@ import pytest
 from fake_account import Account
 from fakes import Fake
 from homeward_lab import USERS, BusError, introspection, wait_until
+from test_authorization import ALICE, BOB, RULES, add_users, start_polkit
 
 # The low half of a host id is what the certificate proves.
 IDS = {"desktop": "fd01:203:405:607:22:69ff:fe8e:342a", "laptop": "fda1:a2a3:a4a5:a6a7:16:3eff:fe00:1"}
@@ -220,6 +221,32 @@ def test_others_need_polkit(tunnel):
         assert told.value.name == "org.homeward.Error.AccessDenied", told.value
         assert "only root may renew or end tunnels here" in told.value.message
     assert set(laptop.sas()) == {sa} and set(laptop.children()) == {child}
+
+
+def test_polkit_decides(tunnel, tmp_path):
+    """The real one, with our action: who may renew and end tunnels besides root."""
+    _, laptop = tunnel
+    host = laptop.host
+    add_users(host)
+    start_polkit(host, tmp_path, RULES.replace("org.homeward.mapper.add-mapping", "org.homeward.key.manage-tunnels"))
+
+    def ask(user, path, interface, method):
+        with host.connect_bus(user) as bus:
+            bus.call("org.homeward.Key1", path, interface, method)
+
+    (sa,), (child,) = laptop.sas(), laptop.children()
+    former = laptop.peer()["Spis"]
+    for arguments in (sa, IKE, "Rekey"), (sa, IKE, "Terminate"), (child, CHILD, "Rekey"):
+        with pytest.raises(BusError) as told:
+            ask(BOB, *arguments)
+        assert told.value.name == "org.homeward.Error.AccessDenied", told.value
+        assert "polkit does not allow it" in told.value.message
+    assert set(laptop.sas()) == {sa} and laptop.peer()["Spis"] == former
+    ask(ALICE, child, CHILD, "Rekey")
+    laptop.wait(lambda: laptop.peer()["Spis"] != former, "new keys for traffic")
+    ask(ALICE, sa, IKE, "Terminate")
+    for end in tunnel:
+        end.wait(end.is_down, "no SA")
 
 
 def test_other_account(ends):
