@@ -3,7 +3,12 @@
 #include "common/base/log.h"
 #include "services/identity/identity.h"
 
+#include <openssl/crypto.h>
 #include <string.h>
+
+/* Room for a few keys at once; a piece is 32 octets at least. */
+#define SECURE_HEAP_SIZE  65536
+#define SECURE_HEAP_PIECE 32
 
 static int parse_host_name(const char *value, void *field)
 {
@@ -48,6 +53,16 @@ static int read_config(const char *path, struct identity_config *config)
 	return -EINVAL;
 }
 
+/* The numbers of private keys, which OpenSSL keeps, stay out of cores and swap. */
+static void keep_numbers_out_of_cores(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+	/* (The leak checker does not look for pointers in there.) */
+	if (CRYPTO_secure_malloc_init(SECURE_HEAP_SIZE, SECURE_HEAP_PIECE) != 1)
+		log_warning("no memory that is kept out of swap for the private key");
+#endif
+}
+
 /* Without a key the store is a file that only we and root can read. */
 static void load_key(struct store *store)
 {
@@ -72,6 +87,7 @@ int main(int argc, char **argv)
 		return r < 0;
 	r = read_config(path, &config);
 	if (r >= 0) {
+		keep_numbers_out_of_cores();
 		load_key(&config.store);
 		r = identity_new(&config, &identity);
 	}
