@@ -154,3 +154,27 @@ ldns_rr *dns_message_find(const struct dns_message *message, const ldns_rdf *own
 	}
 	return NULL;
 }
+
+/* RFC 4398 §2.1 */
+#define CERT_PKIX 1
+
+ldns_rr *dns_record_new_cert(const char *owner, uint32_t ttl, const uint8_t *data, size_t size)
+{
+	ldns_rr *rr = record_new(owner, LDNS_RR_TYPE_CERT, ttl);
+
+	/* Key tag and algorithm 0: they would be of a DNSSEC key, and there is none. */
+	rr = with_rdf(rr, ldns_native2rdf_int16(LDNS_RDF_TYPE_CERT_ALG, CERT_PKIX));
+	rr = with_rdf(rr, ldns_native2rdf_int16(LDNS_RDF_TYPE_INT16, 0));
+	rr = with_rdf(rr, ldns_native2rdf_int8(LDNS_RDF_TYPE_ALG, 0));
+	return with_rdf(rr, ldns_rdf_new_frm_data(LDNS_RDF_TYPE_B64, size, data));
+}
+
+int dns_record_read_cert(const ldns_rr *rr, const uint8_t **ret_data, size_t *ret_size)
+{
+	if (!has(rr, LDNS_RR_TYPE_CERT, 4) || ldns_rdf_size(ldns_rr_rdf(rr, 0)) != 2 ||
+	    ldns_read_uint16(ldns_rdf_data(ldns_rr_rdf(rr, 0))) != CERT_PKIX)
+		return -EINVAL;
+	*ret_data = ldns_rdf_data(ldns_rr_rdf(rr, 3));
+	*ret_size = ldns_rdf_size(ldns_rr_rdf(rr, 3));
+	return 0;
+}

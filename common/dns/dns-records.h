@@ -21,11 +21,16 @@ ldns_rr *dns_record_new_srv(const char *owner, uint32_t ttl, uint16_t port, cons
  * §6.1). */
 ldns_rr *dns_record_new_txt(const char *owner, uint32_t ttl, const char *const *strings);
 
+/* A certificate or a revocation list of the kind PKIX (RFC 4398 §2), `size` octets of DER. */
+ldns_rr *dns_record_new_cert(const char *owner, uint32_t ttl, const uint8_t *data, size_t size);
+
 /* The values of a record from dns_message_parse(). 0; -EINVAL when it is of another type or has no
  * data. Targets are borrowed from the record. */
 int dns_record_read_a(const ldns_rr *rr, struct in_addr *ret);
 int dns_record_read_aaaa(const ldns_rr *rr, struct in6_addr *ret);
 int dns_record_read_target(const ldns_rr *rr, const ldns_rdf **ret); /* NS, CNAME, PTR */
+/* PKIX alone; the octets are borrowed from the record. */
+int dns_record_read_cert(const ldns_rr *rr, const uint8_t **ret_data, size_t *ret_size);
 int dns_record_read_srv(const ldns_rr *rr, uint16_t *ret_priority, uint16_t *ret_port,
 			const ldns_rdf **ret_target);
 

@@ -54,6 +54,7 @@ struct account *account_free(struct account *account)
 	zone_free(account->staged);
 	zone_free(account->base);
 	replication_free(account->replication);
+	revoked_cache_free(account->revoked);
 	secret_free(account->key);
 	free(account);
 	return NULL;

@@ -9,6 +9,7 @@
 #include "common/base/hash.h"
 #include "common/keys/secret.h"
 #include "services/zoned/replication.h"
+#include "services/zoned/revoked-state.h"
 
 #define ACCOUNT_DOMAIN_SIZE 256
 
@@ -26,6 +27,7 @@ struct account {
 	struct account *next_staged;     /* in the list of those that have one */
 	struct due_entry lease_end;      /* the first lease to end in `zone` */
 	struct replication *replication; /* NULL: nobody follows the zone */
+	struct revoked_cache *revoked;   /* what a zone said of forgotten hosts */
 
 	/* What is in the primary, where there is one: see authority-follow.h. */
 	struct zone *base;          /* with what was learnt, while a transaction is under way */

@@ -169,6 +169,10 @@ static uint16_t apply_update(struct authority *authority, struct operation *oper
 		return LDNS_RCODE_REFUSED;
 	if (authority->follower && !follow_owns(authority, account))
 		return LDNS_RCODE_SERVFAIL;
+	/* It may have been forgotten by the change before this one. */
+	if (authority_is_revoked(account, account->staged ?: account->zone, &request->identity,
+				 moment))
+		return LDNS_RCODE_REFUSED;
 	if (!operation->is_accepted)
 		operation->verdict = replay_guard_check(
 			&authority->replays, request->identity.key_name, request->identity.is_host,
@@ -554,6 +558,9 @@ static void take_over(struct authority *authority, struct account *account,
 	account->zone = account->staged;
 	zone_diff(old, account->zone, announce, &announcement);
 	authority_send_push(authority, &announcement.push, moment, outbox);
+	/* After they have heard why. */
+	if (revoked_differs(old, account->zone))
+		authority_end_revoked(authority, account, moment);
 	zone_free(old);
 }
 

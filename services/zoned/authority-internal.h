@@ -18,7 +18,8 @@ struct request {
 	uint8_t *octets; /* owned; `message` points into it */
 	size_t size;
 	struct dns_message *message;
-	bool is_signed; /* the signature has been verified */
+	bool is_signed;  /* the signature has been verified */
+	bool is_revoked; /* by a forgotten host, which may ask for the list and nothing else */
 	struct dns_tsig tsig;
 	struct identity identity; /* with is_signed; the key's secret and the account are looked up
 				   * again after any wait */
@@ -89,6 +90,19 @@ struct authority {
 	uint64_t removals_forgotten; /* when old ones were last removed from the storage */
 	struct authority_counters counters;
 };
+
+/* authority-revoked.c: forgotten hosts -----------------------------------------------------------
+ */
+
+/* Whether this key is worth nothing any more by what `zone`, a version of the account's, says. */
+bool authority_is_revoked(struct account *account, const struct zone *zone,
+			  const struct identity *identity, const struct moment *moment);
+/* Whether it is a question for the list itself: the one thing that a forgotten host may ask, to
+ * know what happened to it. */
+bool authority_may_ask_revoked(const struct account *account, const struct request *request);
+/* The account's zone has another list: ends sessions and queries of those who are on it. */
+void authority_end_revoked(struct authority *authority, struct account *account,
+			   const struct moment *moment);
 
 /* authority-reply.c: answers ---------------------------------------------------------------------
  */

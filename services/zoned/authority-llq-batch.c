@@ -114,7 +114,9 @@ void authority_apply_llq(struct authority *authority, struct operation *operatio
 
 	/* Removed or disabled while this waited. There is nothing to be looked at: the options are
 	 * still the client's words. */
-	if (!account || account->is_disabled) {
+	if (!account || account->is_disabled ||
+	    authority_is_revoked(account, account->staged ?: account->zone,
+				 &operation->request.identity, moment)) {
 		operation->rcode = LDNS_RCODE_REFUSED;
 		operation->n_llqs = 0;
 		return;

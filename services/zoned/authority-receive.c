@@ -100,12 +100,12 @@ static void receive_query(struct authority *authority, struct request *request,
 					   request->message->options_size, llqs, ARRAY_SIZE(llqs));
 
 	authority->counters.queries++;
-	if (request->is_signed)
+	if (request->is_signed && !request->is_revoked)
 		authority_bind_session(authority, moment, request, outbox);
 	if (n_llqs < 0 || (n_llqs == 0 && !question)) {
 		authority->counters.malformed++;
 		answer_rcode(authority, request, LDNS_RCODE_FORMERR, moment, outbox);
-	} else if (n_llqs > 0 && request->is_signed) {
+	} else if (n_llqs > 0 && request->is_signed && !request->is_revoked) {
 		authority_receive_llq(authority, moment, request, llqs, n_llqs, outbox);
 	} else if (n_llqs > 0) {
 		refuse(authority, request, moment, outbox);
@@ -200,10 +200,15 @@ static int find_key(struct authority *authority, struct request *request)
 }
 
 /* What the owner of the key is told who signed rightly but may not; OK for the others. */
-static enum dns_tsig_result check_terms(const struct request *request)
+static enum dns_tsig_result check_terms(struct request *request, const struct moment *moment)
 {
-	const struct account *account = request->identity.account;
+	struct account *account = request->identity.account;
 
+	if (account && authority_is_revoked(account, account->zone, &request->identity, moment)) {
+		request->is_revoked = true;
+		if (!authority_may_ask_revoked(account, request))
+			return DNS_TSIG_RESULT_BADKEY;
+	}
 	if (account && dns_tsig_algorithm_is_old(request->tsig.algorithm) && !account->allows_md5)
 		return DNS_TSIG_RESULT_BADKEY;
 	return DNS_TSIG_RESULT_OK;
@@ -228,7 +233,7 @@ static bool authenticate(struct authority *authority, struct request *request,
 	    !request->identity.is_transfer && !request->identity.is_primary)
 		result = DNS_TSIG_RESULT_BADSIG;
 	if (result == DNS_TSIG_RESULT_OK)
-		result = check_terms(request);
+		result = check_terms(request, moment);
 	switch (result) {
 	case DNS_TSIG_RESULT_OK:
 		request->is_signed = true;

@@ -2,10 +2,7 @@
 #include "services/zoned/keyring.h"
 
 #include "common/keys/account-keys.h"
-
-#include <ctype.h>
-
-#define HOST_ID_DIGITS 8
+#include "common/keys/issue-time.h"
 
 /* `identity.account` is NULL for what keyring_find_decoy() found. */
 struct keyring_entry {
@@ -58,25 +55,22 @@ static struct keyring_entry *find_entry(struct keyring *keyring, const struct dn
 	return add_entry(keyring, entry) < 0 ? NULL : entry;
 }
 
-/* Whether the name is that of a host's key: eight digits, and one label between them and the
- * account. */
+/* Whether the name is that of a host's key: its digits, and one label between them and the account.
+ */
 static bool parse_host(const struct dns_name *name, const struct account *account,
 		       struct name_key *ret_host)
 {
 	struct name_key whole;
-	const uint8_t *digits = name->octets + 1;
-	size_t host_end;
+	size_t n_digits = name->octets[0], host_end;
+	uint64_t time;
 
-	if (name->octets[0] != HOST_ID_DIGITS)
+	if (issue_time_of_tag((const char *)name->octets + 1, n_digits, &time) < 0)
 		return false;
-	for (size_t i = 0; i < HOST_ID_DIGITS; i++)
-		if (!isxdigit(digits[i]))
-			return false;
 	name_key_from_wire(name->octets, name->size, &whole);
 	if (whole.size <= account->name.size)
 		return false;
 	host_end = account->name.size + 1 + whole.octets[account->name.size];
-	if (host_end + 1 + HOST_ID_DIGITS != whole.size)
+	if (host_end + 1 + n_digits != whole.size)
 		return false;
 	*ret_host = whole;
 	ret_host->size = host_end;

@@ -4,7 +4,8 @@
 /*
  * Whose key a TSIG record names. The account's own key has the name of the account's domain; a
  * host's is
- * `<8 hex digits>.<host>.<account domain>`, and its secret follows from the account's
+ * `<16 hex digits>.<host>.<account domain>`, the last eight of them the time it was issued; keys
+ * of before had the first eight alone. Its secret follows from the account's
  * (docs/ARCHITECTURE.md, "Account and trust"), so that no host has to be made known here.
  */
 #include "common/base/hash.h"

@@ -15,6 +15,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/authority-receive.c \
 	services/zoned/authority-push.c \
 	services/zoned/authority-reply.c \
+	services/zoned/authority-revoked.c \
 	services/zoned/authority-session.c services/zoned/authority-session.h \
 	services/zoned/authority-follow.c services/zoned/authority-follow.h \
 	services/zoned/authority-publish.c \
@@ -38,6 +39,7 @@ libzoned_core_la_SOURCES = \
 	services/zoned/primary-state.c services/zoned/primary-state.h \
 	services/zoned/replication.c services/zoned/replication.h \
 	services/zoned/transfer-key.c services/zoned/transfer-key.h \
+	services/zoned/revoked-state.c services/zoned/revoked-state.h \
 	services/zoned/session.c services/zoned/session.h \
 	services/zoned/stun-responder-state.c services/zoned/stun-responder-state.h \
 	services/zoned/transfer-wire.c services/zoned/transfer-wire.h \

@@ -105,7 +105,7 @@ static bool is_held(const struct zone *zone, const struct policy_writer *writer,
 		const struct zone_record *record = zone->records[i];
 
 		if (zone_record_is_live(record, now) && record->writer &&
-		    strcmp(record->writer, writer->key_name) == 0)
+		    policy_is_own_key(writer, record->writer))
 			return true;
 	}
 	return false;
@@ -217,7 +217,7 @@ bool policy_is_needed_by_others(const struct zone *zone, const struct policy_wri
 		const struct zone_record *record = zone->records[i];
 
 		if (zone_record_is_live(record, now) && record->writer &&
-		    strcmp(record->writer, writer->key_name) != 0)
+		    !policy_is_own_key(writer, record->writer))
 			return true;
 	}
 	return false;

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/zoned/policy-state.h"
 
+#include "common/keys/issue-time.h"
 #include "services/zoned/policy-service-state.h"
 
 #include <string.h>
 
 /* Label with its length, as in a key. */
 static const char autotunnel_prefix[] = "autotunnel-";
+
+bool policy_is_own_key(const struct policy_writer *writer, const char *key_name)
+{
+	const char *ours = strchr(writer->key_name, '.'), *theirs = strchr(key_name, '.');
+
+	if (!strcmp(key_name, writer->key_name))
+		return true;
+	/* The machine's digits, and the host. */
+	return writer->is_host && ours && theirs &&
+	       !strncmp(key_name, writer->key_name, ISSUE_TAG_OLD_SIZE) && !strcmp(ours, theirs);
+}
 
 bool policy_is_held_by_another(const struct zone *zone, const struct policy_writer *writer,
 			       const struct name_key *name, uint64_t now)
@@ -18,7 +30,7 @@ bool policy_is_held_by_another(const struct zone *zone, const struct policy_writ
 
 		if (zone_record_is_live(record, now) && record->writer &&
 		    strcmp(record->writer, writer->account_key_name) != 0 &&
-		    strcmp(record->writer, writer->key_name) != 0)
+		    !policy_is_own_key(writer, record->writer))
 			return true;
 	}
 	return false;

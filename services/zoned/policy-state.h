@@ -29,6 +29,9 @@ ldns_pkt_rcode policy_check_change(const struct zone *zone, const struct policy_
 				   const struct dns_message *request, const ldns_rr *change,
 				   uint64_t now);
 
+/* Whether a key of this name is the writer's own: the same, or the same machine's from before it
+ * was signed in anew. */
+bool policy_is_own_key(const struct policy_writer *writer, const char *key_name);
 /* Whether a live record there was written by another host. What the account's own key or the server
  * wrote keeps nobody out: the person who holds that key also signed the host in. */
 bool policy_is_held_by_another(const struct zone *zone, const struct policy_writer *writer,

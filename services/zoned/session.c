@@ -131,17 +131,19 @@ void session_note_time(struct session_table *table, struct session *session)
 			   due < DUE_NEVER - 1 ? due : DUE_NEVER - 1);
 }
 
+void session_leave(struct session_table *table, struct session *session, uint8_t rcode)
+{
+	unbind(table, session);
+	session->is_leaving = true;
+	session->leave_rcode = rcode;
+	session_note_time(table, session);
+}
+
 void session_table_leave_account(struct session_table *table, struct account *account,
 				 uint8_t rcode)
 {
-	while (account->sessions) {
-		struct session *session = account->sessions;
-
-		unbind(table, session);
-		session->is_leaving = true;
-		session->leave_rcode = rcode;
-		session_note_time(table, session);
-	}
+	while (account->sessions)
+		session_leave(table, account->sessions, rcode);
 }
 
 void session_table_clear(struct session_table *table)

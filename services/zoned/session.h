@@ -80,6 +80,8 @@ int session_bind(struct session_table *table, struct session *session, struct ac
 		 const char *key_name);
 /* To be called whenever its times may have changed. */
 void session_note_time(struct session_table *table, struct session *session);
+/* It is nobody's, without subscriptions, and will be told to leave. */
+void session_leave(struct session_table *table, struct session *session, uint8_t rcode);
 /* The account goes: its sessions are nobody's, without subscriptions, and will be told to leave. */
 void session_table_leave_account(struct session_table *table, struct account *account,
 				 uint8_t rcode);

@@ -2,6 +2,7 @@
 #include "services/zoned/update-state.h"
 
 #include "services/zoned/policy-service-state.h"
+#include "services/zoned/revoked-state.h"
 
 /* A greater one means 0 (RFC 2181 §8); it must not look like the mark of a removed record either.
  */
@@ -316,6 +317,9 @@ ldns_pkt_rcode update_apply(const struct zone *before, struct zone *zone,
 	rcode = make_changes(zone, request, grant, now);
 	if (rcode != LDNS_RCODE_NOERROR)
 		return rcode;
+	/* Who was forgotten leaves nothing behind. */
+	if (!grant->writer.is_host && revoked_differs(before, zone))
+		revoked_purge(zone, grant->writer.account_key_name);
 	/* A client that set the serial itself has moved it already. */
 	if (zone_differs(before, zone) && zone_serial(before) == zone_serial(zone) &&
 	    zone_bump_serial(zone) < 0)
