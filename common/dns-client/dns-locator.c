@@ -638,3 +638,8 @@ uint64_t dns_locator_server_time(const struct dns_locator *locator)
 {
 	return locator->server_time;
 }
+
+struct sockaddr_in dns_locator_server_asked(const struct dns_locator *locator)
+{
+	return locator->first;
+}

@@ -58,5 +58,7 @@ void dns_locator_resend(struct dns_locator *locator);
 /* In the callback with -ETIME: what time the server had, in seconds since 1970; 0: it did not say.
  */
 uint64_t dns_locator_server_time(const struct dns_locator *locator);
+/* In the callback with -ENOKEY: the server that said so; family 0: none did. */
+struct sockaddr_in dns_locator_server_asked(const struct dns_locator *locator);
 
 DEFINE_CLEANUP(struct dns_locator *, dns_locator_free)

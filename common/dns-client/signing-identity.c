@@ -220,3 +220,8 @@ int signing_identity_get_key(struct signing_identity *identity, struct signing_k
 	return neighbour_call(identity->neighbour, &identity->call, identity->place.path,
 			      identity->place.interface, "GetTsigKey", on_key_reply, identity, "");
 }
+
+struct neighbour *signing_identity_neighbour(struct signing_identity *identity)
+{
+	return identity->neighbour;
+}

@@ -47,6 +47,8 @@ int signing_identity_new(sd_bus *bus, const struct signing_identity_place *place
 			 void *userdata, struct signing_identity **ret);
 struct signing_identity *signing_identity_free(struct signing_identity *identity);
 void signing_identity_read(struct signing_identity *identity, struct signing_identity_view *ret);
+/* The mirror itself, for what is not about the key. Borrowed. */
+struct neighbour *signing_identity_neighbour(struct signing_identity *identity);
 /* Asks for the key of the identity read last; the answer comes from the loop, once. `key` has to
  * live until then. 0 or a negative errno. */
 int signing_identity_get_key(struct signing_identity *identity, struct signing_key *key);

@@ -20,6 +20,17 @@ void dns_update_require_no_name(struct dns_builder *builder, const ldns_rdf *nam
 				 LDNS_RR_CLASS_NONE);
 }
 
+void dns_update_require_no_rrset(struct dns_builder *builder, const ldns_rdf *name,
+				 ldns_rr_type type)
+{
+	dns_builder_add_empty_rr(builder, DNS_SECTION_ANSWER, name, type, LDNS_RR_CLASS_NONE);
+}
+
+void dns_update_require_rr(struct dns_builder *builder, const ldns_rr *rr)
+{
+	dns_builder_add_rr_as(builder, DNS_SECTION_ANSWER, rr, LDNS_RR_CLASS_IN, 0);
+}
+
 void dns_update_add(struct dns_builder *builder, const ldns_rr *rr)
 {
 	dns_builder_add_rr(builder, DNS_SECTION_AUTHORITY, rr);

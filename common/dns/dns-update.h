@@ -13,6 +13,10 @@ void dns_update_begin(struct dns_builder *builder, void *buffer, size_t capacity
 /* Prerequisites (RFC 2136 §2.4). */
 void dns_update_require_name(struct dns_builder *builder, const ldns_rdf *name);
 void dns_update_require_no_name(struct dns_builder *builder, const ldns_rdf *name);
+void dns_update_require_no_rrset(struct dns_builder *builder, const ldns_rdf *name,
+				 ldns_rr_type type);
+/* One of the records that the RRset of its name and type has to consist of. */
+void dns_update_require_rr(struct dns_builder *builder, const ldns_rr *rr);
 /* Changes (RFC 2136 §2.5). */
 void dns_update_add(struct dns_builder *builder, const ldns_rr *rr);
 void dns_update_delete_rrset(struct dns_builder *builder, const ldns_rdf *name, ldns_rr_type type);

@@ -29,6 +29,7 @@ services_llq_watcher_llq_watcher_SOURCES = \
 	services/llq-watcher/mapper-client.c services/llq-watcher/mapper-client.h \
 	services/llq-watcher/names.c services/llq-watcher/names.h \
 	services/llq-watcher/resolved-client.c services/llq-watcher/resolved-client.h \
+	services/llq-watcher/revoked.c services/llq-watcher/revoked.h \
 	services/llq-watcher/stub-server.c services/llq-watcher/stub-server.h \
 	services/llq-watcher/watcher.c services/llq-watcher/watcher.h
 services_llq_watcher_llq_watcher_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)

@@ -13,8 +13,9 @@
 /* A host that moved changes its SRV and its A; they are told in two messages. */
 #define SETTLE_MSEC 20
 /* Of each host, and hosts that services leave room for. */
-#define HOST_QUESTIONS 4
-#define NEW_HOSTS      4
+#define HOST_QUESTIONS    4
+#define REVOKED_QUESTIONS 1
+#define NEW_HOSTS         4
 /* So long the last known is taken for true while a connection is made anew. */
 #define STALE_MSEC 15000
 
@@ -112,6 +113,9 @@ static void on_settled(void *userdata)
 {
 	struct watcher *watcher = userdata;
 
+	/* First, so that whom this host may still speak to is known before where they are. */
+	if (watcher->held.number)
+		revoked_show(watcher->revoked, watcher->held.names.account_domain, watcher->set);
 	host_view_update(&watcher->view, watcher->set);
 	show_hosts(watcher);
 	service_view_update(&watcher->services, watcher->set);
@@ -136,9 +140,11 @@ static void forget_hosts(struct watcher *watcher)
 static void want_questions(struct watcher *watcher, const struct llq_time *time)
 {
 	/* With room for some that will come. */
-	size_t others = (watcher->view.n_hosts + NEW_HOSTS) * HOST_QUESTIONS + 1 + NAMES_QUESTIONS;
+	size_t others = (watcher->view.n_hosts + NEW_HOSTS) * HOST_QUESTIONS + 1 +
+			REVOKED_QUESTIONS + NAMES_QUESTIONS;
 
 	watch_set_want_begin(watcher->set);
+	revoked_want(watcher->revoked, watcher->held.names.account_domain, watcher->set);
 	host_view_want(&watcher->view, watcher->set);
 	names_want(watcher->names, &watcher->held.names, watcher->set);
 	service_view_want(&watcher->services, watcher->set,
@@ -275,6 +281,7 @@ static void forget_key(struct watcher *watcher)
 	service_view_clear(&watcher->services);
 	mapper_client_want_port(watcher->mapper, 0);
 	names_forget(watcher->names);
+	revoked_forget(watcher->revoked);
 	watcher->complete = false;
 	signing_key_deinit(&watcher->held);
 	watcher->server_text[0] = 0;
@@ -313,6 +320,15 @@ static void describe_failure(struct watcher *watcher, int error, const char *fou
 		snprintf(words, size, "%s; trying again", found);
 }
 
+static void ask_whether_forgotten(struct watcher *watcher, int error)
+{
+	struct sockaddr_in server = dns_locator_server_asked(watcher->locator);
+
+	if (error == -ENOKEY)
+		revoked_ask(watcher->revoked, watcher->held.names.account_domain, &server,
+			    &watcher->held.tsig);
+}
+
 static void on_located(void *userdata, int error, const char *found,
 		       const struct server_list *servers)
 {
@@ -326,6 +342,7 @@ static void on_located(void *userdata, int error, const char *found,
 	} else {
 		describe_failure(watcher, error, found, words, sizeof(words));
 		note(watcher, words);
+		ask_whether_forgotten(watcher, error);
 	}
 	if (error < 0 && link_transport(watcher->link) != WATCH_TRANSPORT_NONE) {
 		ways_later(&watcher->ways, time_now(watcher).now);
@@ -526,6 +543,9 @@ static void on_identity(void *userdata)
 	signing_identity_read(watcher->identity, &view);
 	watcher_state_set_identity(&watcher->state, view.present, view.number);
 	drive(watcher);
+	/* One that has restarted does not know what the zone has. */
+	if (watcher->held.number && view.number == watcher->held.number)
+		revoked_show(watcher->revoked, watcher->held.names.account_domain, watcher->set);
 }
 
 static void on_key(void *userdata, struct signing_key *key, const char *words)
@@ -630,6 +650,8 @@ int watcher_new(struct daemon *daemon, const struct watcher_config *config, stru
 		r = identity_client_new(daemon_bus(daemon), on_identity, on_key, watcher,
 					&watcher->identity);
 	if (r >= 0)
+		r = revoked_new(daemon_loop(daemon), watcher->identity, &watcher->revoked);
+	if (r >= 0)
 		r = mapper_client_new(daemon_bus(daemon), on_mapper, watcher, &watcher->mapper);
 	if (r < 0)
 		return r;
@@ -651,6 +673,7 @@ struct watcher *watcher_free(struct watcher *watcher)
 		sd_bus_slot_unref(watcher->services.services[i]->userdata);
 	service_view_clear(&watcher->services);
 	names_free(watcher->names);
+	revoked_free(watcher->revoked);
 	signing_identity_free(watcher->identity);
 	mapper_client_free(watcher->mapper);
 	dns_locator_free(watcher->locator);

@@ -13,6 +13,7 @@
 #include "services/llq-watcher/link.h"
 #include "services/llq-watcher/mapper-client.h"
 #include "services/llq-watcher/names.h"
+#include "services/llq-watcher/revoked.h"
 #include "services/llq-watcher/service-view-state.h"
 #include "services/llq-watcher/watch-set.h"
 #include "services/llq-watcher/watcher-state.h"
@@ -38,6 +39,7 @@ struct watcher {
 	struct loop_timer *settle; /* until what an update changed has come in whole */
 	uint64_t seen_changes, seen_heard;
 	struct signing_identity *identity;
+	struct revoked *revoked;
 	struct mapper_client *mapper;
 	struct dns_locator *locator;
 	struct dns_locator_service services_asked[4];

@@ -1,5 +1,6 @@
 noinst_LTLIBRARIES += libregistrar-core.la
 libregistrar_core_la_SOURCES = \
+	services/registrar/list-update.c services/registrar/list-update.h \
 	services/registrar/published-records.c services/registrar/published-records.h \
 	services/registrar/registrar-state.c services/registrar/registrar-state.h \
 	services/registrar/registrar-words.c services/registrar/registrar-words.h \
@@ -16,6 +17,7 @@ services_registrar_registrar_SOURCES = \
 	services/registrar/bus.c \
 	services/registrar/device.c services/registrar/device.h \
 	services/registrar/identity-client.c services/registrar/identity-client.h \
+	services/registrar/list-submission.c services/registrar/list-submission.h \
 	services/registrar/main.c \
 	services/registrar/mapper-client.c services/registrar/mapper-client.h \
 	services/registrar/registrar.c services/registrar/registrar.h \

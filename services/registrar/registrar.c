@@ -462,6 +462,7 @@ static void on_identity(void *userdata)
 	signing_identity_read(registrar->identity, &view);
 	registrar_state_set_identity(&registrar->state, view.present, view.number);
 	drive(registrar);
+	list_submission_look(registrar->list_submission);
 }
 
 static void on_key(void *userdata, struct signing_key *key, const char *words)
@@ -586,6 +587,9 @@ int registrar_new(struct daemon *daemon, const struct registrar_config *config,
 		r = identity_client_new(daemon_bus(daemon), on_identity, on_key, registrar,
 					&registrar->identity);
 	if (r >= 0)
+		r = list_submission_new(daemon_loop(daemon), &options, registrar->identity,
+					&registrar->list_submission);
+	if (r >= 0)
 		r = mapper_client_new(daemon_bus(daemon), on_mapper, registrar, &registrar->mapper);
 	if (r < 0)
 		return r;
@@ -600,6 +604,7 @@ struct registrar *registrar_free(struct registrar *registrar)
 		return NULL;
 	sleep_lock_free(registrar->sleep_lock);
 	shares_free(registrar->shares);
+	list_submission_free(registrar->list_submission);
 	signing_identity_free(registrar->identity);
 	mapper_client_free(registrar->mapper);
 	dns_exchange_free(registrar->exchange);

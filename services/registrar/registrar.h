@@ -9,7 +9,7 @@
 #include "common/dns-client/dns-locator.h"
 #include "common/loop/daemon.h"
 #include "common/loop/timeline.h"
-#include "services/registrar/identity-client.h"
+#include "services/registrar/list-submission.h"
 #include "services/registrar/mapper-client.h"
 #include "services/registrar/published-records.h"
 #include "services/registrar/registrar-state.h"
@@ -30,6 +30,7 @@ struct registrar {
 	struct registrar_state state;
 	struct loop_timer *timer;
 	struct signing_identity *identity;
+	struct list_submission *list_submission;
 	struct mapper_client *mapper;
 	struct shares *shares;
 	struct sleep_lock *sleep_lock;
