@@ -25,6 +25,7 @@ enum value_kind {
 	VALUE_TEXT,
 	VALUE_OCTETS,
 	VALUE_ENDPOINT,
+	VALUE_ENTRIES, /* octets: of each entry the number, then the text with its NUL */
 };
 
 struct value {
@@ -154,6 +155,36 @@ static void notify(struct neighbour *neighbour, const char *path)
 		destroy(neighbour);
 }
 
+static int add_entry(struct value *value, const char *text, uint64_t number)
+{
+	size_t size = strlen(text) + 1;
+	uint8_t *octets = realloc(value->octets, value->n_octets + sizeof(number) + size);
+
+	if (!octets)
+		return -ENOMEM;
+	memcpy(octets + value->n_octets, &number, sizeof(number));
+	memcpy(octets + value->n_octets + sizeof(number), text, size);
+	value->octets = octets;
+	value->n_octets += sizeof(number) + size;
+	return 0;
+}
+
+static int read_entries(sd_bus_message *message, struct value *value)
+{
+	const char *text;
+	uint64_t number;
+	int r = sd_bus_message_enter_container(message, 'v', "a(st)");
+
+	value->kind = VALUE_ENTRIES;
+	if (r >= 0)
+		r = sd_bus_message_enter_container(message, 'a', "(st)");
+	while (r >= 0 && (r = sd_bus_message_read(message, "(st)", &text, &number)) > 0)
+		r = add_entry(value, text, number);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(message);
+	return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
 /* The content of the variant at the message's position; a type we do not mirror is skipped. */
 static int read_value(sd_bus_message *message, struct value *value, bool *ret_known)
 {
@@ -195,6 +226,8 @@ static int read_value(sd_bus_message *message, struct value *value, bool *ret_kn
 			memcpy(value->octets, octets, value->n_octets);
 		return r < 0 ? r : sd_bus_message_exit_container(message);
 	}
+	if (!strcmp(contents, "a(st)"))
+		return read_entries(message, value);
 	value->kind = VALUE_NUMBER;
 	if (!strcmp(contents, "t"))
 		return sd_bus_message_read(message, "v", contents, &value->number);
@@ -688,6 +721,20 @@ bool neighbour_endpoint(const struct neighbour *neighbour, const char *path, con
 	if (!value || inet_pton(AF_INET, value->text, &ret->sin_addr) != 1)
 		return false;
 	ret->sin_port = htons(value->number);
+	return true;
+}
+
+bool neighbour_next_entry(const struct neighbour *neighbour, const char *path,
+			  const char *interface, const char *property, size_t *position,
+			  const char **ret_text, uint64_t *ret_number)
+{
+	const struct value *value = find_value(neighbour, path, interface, property, VALUE_ENTRIES);
+
+	if (!value || *position >= value->n_octets)
+		return false;
+	memcpy(ret_number, value->octets + *position, sizeof(*ret_number));
+	*ret_text = (const char *)value->octets + *position + sizeof(*ret_number);
+	*position += sizeof(*ret_number) + strlen(*ret_text) + 1;
 	return true;
 }
 

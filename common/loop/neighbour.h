@@ -66,6 +66,10 @@ const uint8_t *neighbour_octets(const struct neighbour *neighbour, const char *p
 /* (sq) with a dotted IPv4 address; false for an empty one. Address and port in network order. */
 bool neighbour_endpoint(const struct neighbour *neighbour, const char *path, const char *interface,
 			const char *property, struct sockaddr_in *ret);
+/* Entries of a(st): *position is 0 for the first, and moves on. False: there are no more. */
+bool neighbour_next_entry(const struct neighbour *neighbour, const char *path,
+			  const char *interface, const char *property, size_t *position,
+			  const char **ret_text, uint64_t *ret_number);
 
 /* An asynchronous call to the present owner. The reply, or an error such as a timeout, comes to
  * `callback`, as with sd_bus_call_method_async(); keep the slot and unref it to lose interest.

@@ -144,6 +144,7 @@ static const struct counter_description counter_descriptions[] = {
 	COUNTER("CookiesSent", cookies_sent),
 	COUNTER("OtherGroupWanted", other_group_wanted),
 	COUNTER("RefusedPeers", refused_peers),
+	COUNTER("ForgottenPeers", forgotten_peers),
 	COUNTER("Rekeyed", rekeyed),
 	COUNTER("ChildrenRekeyed", children_rekeyed),
 	COUNTER("AddressesUpdated", addresses_updated),

@@ -111,6 +111,23 @@ static int read_local(const struct identity_client *client, struct ike_local *lo
 	return ike_trust_new(anchor, anchor_size, domain, &local->trust);
 }
 
+bool identity_client_read_revoked(struct identity_client *client, struct revocation_list *ret)
+{
+	const char *host;
+	size_t position = 0;
+	uint64_t until;
+
+	*ret = (struct revocation_list){};
+	if (!neighbour_present(client->neighbour) ||
+	    !neighbour_number(client->neighbour, PATH, INTERFACE, "SignedIn"))
+		return false;
+	ret->number = neighbour_number(client->neighbour, PATH, INTERFACE, "RevocationNumber");
+	while (neighbour_next_entry(client->neighbour, PATH, INTERFACE, "Revoked", &position, &host,
+				    &until))
+		(void)revocation_list_add(ret, host, until);
+	return true;
+}
+
 static int on_ppk(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
 	struct identity_client *client = userdata;

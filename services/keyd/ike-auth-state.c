@@ -129,6 +129,7 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 	strcpy(sa->peer, proved.name);
 	sa->proof = proved.proof;
 	sa->authenticated = true;
+	sa->peer_issued = proved.issued;
 	sa->endpoint = sa->asked_from;
 	sa->initial_contact = ike_chain_find_notify(chain, IKE_NOTIFY_INITIAL_CONTACT, &notify);
 	sa->child_error = choose_child(sa, chain, &proved);
@@ -310,6 +311,7 @@ void ike_auth_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *
 		return;
 	}
 	sa->authenticated = true;
+	sa->peer_issued = proved.issued;
 	reason = refused ? ike_notify_name(error.type) : accept_child(sa, chain);
 	if (reason)
 		reject(sa, now, reason);

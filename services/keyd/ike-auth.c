@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-auth.h"
 
+#include "common/keys/issue-time.h"
+
 #include "services/keyd/ike-verified.h"
 
 #include <openssl/err.h>
@@ -212,6 +214,16 @@ static void remember(const struct ike_trust *trust, X509 *certificate, const uin
 			 until < account_until ? until : account_until, holder);
 }
 
+static uint64_t read_issue_time(X509 *certificate)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate);
+
+	return ASN1_STRING_type(serial) == V_ASN1_INTEGER
+		       ? issue_time_of_serial(ASN1_STRING_get0_data(serial),
+					      ASN1_STRING_length(serial))
+		       : 0;
+}
+
 static int check_anew(const struct ike_trust *trust, const uint8_t *data, size_t size,
 		      const char *name, int64_t realtime, struct ike_holder *ret,
 		      const char **ret_reason)
@@ -242,6 +254,7 @@ static int check_anew(const struct ike_trust *trust, const uint8_t *data, size_t
 	r = check_names(certificate, name, trust->domain, holder.eui64, ret_reason);
 	if (r < 0)
 		return r;
+	holder.issued = read_issue_time(certificate);
 	holder.key = X509_get_pubkey(certificate);
 	if (!holder.key) {
 		*ret_reason = "the key in its certificate cannot be read";

@@ -44,6 +44,7 @@ const char *ike_trust_domain(const struct ike_trust *trust);
 /* What a certificate proves about its holder. */
 struct ike_holder {
 	uint8_t eui64[8]; /* of the AutoTunnel name: the low half of the host id */
+	uint64_t issued;  /* seconds since 1970: common/keys/issue-time.h; 0: long ago */
 	EVP_PKEY *key;    /* its public key */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-manager-internal.h"
+#include "services/keyd/ike-revoked-state.h"
 #include "services/keyd/ike-sa-internal.h"
 
 #define COLLISION_PATIENCE                                                                         \
@@ -231,6 +232,7 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager)
 	ike_actions_deinit(&manager->context.actions);
 	ike_local_free(manager->context.local);
 	ike_psks_free(manager->context.psks);
+	free(manager->context.revoked);
 	ike_cookies_wipe(&manager->context.cookies);
 	free(manager);
 	return NULL;
@@ -363,6 +365,19 @@ void ike_manager_set_local(struct ike_manager *manager, uint64_t now, struct ike
 	manager->context.local = local;
 	ike_peers_update_all(manager);
 	ike_manager_tick(manager, now);
+}
+
+void ike_manager_set_revoked(struct ike_manager *manager, uint64_t now,
+			     const struct revocation_list *revoked)
+{
+	if (ike_revoked_set(&manager->context, revoked) <= 0)
+		return;
+	for (struct ike_sa *sa = manager->sas.first; sa; sa = sa->next)
+		if (ike_revoked_end(sa)) {
+			touch(manager, sa);
+			ike_sa_delete(sa, now);
+		}
+	ike_manager_settle(manager, now);
 }
 
 void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now)

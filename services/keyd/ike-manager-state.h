@@ -70,6 +70,11 @@ void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
  * deleted. The same as before changes nothing; another identity ends what was made with the former
  * one. */
 void ike_manager_set_local(struct ike_manager *manager, uint64_t now, struct ike_local *local);
+/* The account's forgotten hosts: what they prove themselves with is not taken from now on, and what
+ * was made with them ends at once. Copied. To be called before ike_manager_set_local() where both
+ * have changed. */
+void ike_manager_set_revoked(struct ike_manager *manager, uint64_t now,
+			     const struct revocation_list *revoked);
 /* All peers as Tunnel1 shows them now. */
 void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 			   const struct ike_tunnel_peer *peers, size_t n_peers);

@@ -7,6 +7,8 @@
  */
 #include "services/keyd/ike-proof.h"
 
+#include "services/keyd/ike-revoked-state.h"
+
 #include <openssl/crypto.h>
 
 #define PPK_ID_FIXED 2 /* a name that always means the same key */
@@ -187,6 +189,7 @@ static int check_signature(struct ike_sa *sa, const struct ike_chain *chain, str
 	key = holder.key;
 	memcpy(ret->eui64, holder.eui64, sizeof ret->eui64);
 	ret->has_eui64 = true;
+	ret->issued = holder.issued;
 	r = proved_octets(sa, &sa->keys, false, id, &octets, &size);
 	if (r < 0)
 		return r;
@@ -211,9 +214,9 @@ static int check_code(const struct ike_sa *sa, struct ike_octets id, struct ike_
 											   : 0;
 }
 
-int ike_proof_check(struct ike_sa *sa, const struct ike_chain *chain,
-		    const struct ike_octets *instead, struct ike_proved *ret,
-		    const char **ret_reason)
+static int check_method(struct ike_sa *sa, const struct ike_chain *chain,
+			const struct ike_octets *instead, struct ike_proved *ret,
+			const char **ret_reason)
 {
 	const struct ike_payload *id =
 		ike_chain_find(chain, sa->initiator ? IKE_PAYLOAD_IDR : IKE_PAYLOAD_IDI);
@@ -249,6 +252,21 @@ int ike_proof_check(struct ike_sa *sa, const struct ike_chain *chain,
 		return check_code(sa, body, data, ret, ret_reason);
 	}
 	return -EACCES;
+}
+
+int ike_proof_check(struct ike_sa *sa, const struct ike_chain *chain,
+		    const struct ike_octets *instead, struct ike_proved *ret,
+		    const char **ret_reason)
+{
+	int r = check_method(sa, chain, instead, ret, ret_reason);
+
+	/* Only now: before it has proved to be that host, it may be anybody. */
+	if (r >= 0 && ike_revoked_covers(sa->context->revoked, ret->name, ret->issued)) {
+		sa->context->counters.forgotten_peers++;
+		*ret_reason = IKE_REVOKED_REASON;
+		return -EACCES;
+	}
+	return r;
 }
 
 /* Post-quantum preshared keys. */

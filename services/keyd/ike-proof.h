@@ -10,6 +10,7 @@ struct ike_proved {
 	enum ike_proof proof;
 	bool has_eui64;   /* a certificate says which host ids can be its */
 	uint8_t eui64[8]; /* their low half */
+	uint64_t issued;  /* when it got that certificate; 0: long ago, or it has none */
 };
 
 /* How we and a peer of this name prove ourselves to each other. */

@@ -29,6 +29,7 @@ static struct ike_sa *succeed(struct ike_sa *sa, uint64_t now,
 	strcpy(next->peer, sa->peer);
 	memcpy(next->peer_host_id, sa->peer_host_id, sizeof next->peer_host_id);
 	next->authenticated = true;
+	next->peer_issued = sa->peer_issued;
 	/* Of the first one: what began later takes its place. */
 	next->created = sa->created;
 	next->endpoint = sa->endpoint;

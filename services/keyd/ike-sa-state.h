@@ -76,6 +76,7 @@ struct ike_counters {
 	uint64_t received, sent, retransmitted, repeated_responses;
 	uint64_t malformed, unauthentic, unknown_spi, out_of_window, unexpected, wrong_version;
 	uint64_t half_open_dropped, half_open_expired, cookies_sent, refused_peers, not_ready;
+	uint64_t forgotten_peers;
 	uint64_t other_group_wanted, fragments_received, fragments_refused, reassembled;
 	uint64_t rekeyed, children_rekeyed, addresses_updated;
 	uint64_t signatures_made, signatures_checked, key_exchanges; /* work with public keys */
@@ -132,9 +133,10 @@ struct ike_context {
 	struct ike_counters counters;
 	struct ike_preferences preferences;
 	enum ike_ppk_use ppk_use;
-	struct ike_psks *psks;       /* NULL: no peer has one */
-	unsigned int fragment_limit; /* octets of one IKE message that is not in pieces */
-	struct ike_local *local;     /* NULL: signed out */
+	struct ike_psks *psks;           /* NULL: no peer has one */
+	struct revocation_list *revoked; /* hosts that were forgotten; NULL: none */
+	unsigned int fragment_limit;     /* octets of one IKE message that is not in pieces */
+	struct ike_local *local;         /* NULL: signed out */
 	struct ike_lifetimes lifetimes;
 	struct ike_cookies cookies;
 	uint64_t note_refusals_after; /* ms */
@@ -157,6 +159,7 @@ struct ike_sa {
 	char peer[IKE_NAME_LIMIT]; /* expected or proved */
 	uint8_t peer_host_id[16];
 	bool authenticated;
+	uint64_t peer_issued;        /* when the peer got what it proved that with; 0: long ago */
 	enum ike_proof proof;        /* how both prove themselves */
 	bool initial_contact;        /* the peer said so */
 	struct sockaddr_in endpoint; /* where our requests go */

@@ -276,8 +276,12 @@ static const struct tunnel_client_callbacks tunnel_callbacks = {
 static void on_identity_changed(void *userdata)
 {
 	struct keyd *keyd = userdata;
+	struct revocation_list revoked;
 	struct ike_local *local = NULL;
 
+	/* Before anybody is spoken to as this host: who is not to be believed. */
+	if (!keyd->leaving && identity_client_read_revoked(keyd->identity, &revoked))
+		ike_manager_set_revoked(keyd->manager, now_of(keyd), &revoked);
 	keyd->view = identity_client_read(keyd->identity, &local);
 	/* An identity that restarts is the same afterwards: nothing ends because of it. */
 	if (keyd->view != IDENTITY_ABSENT && !keyd->leaving) {

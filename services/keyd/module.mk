@@ -29,7 +29,8 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-psk.c services/keyd/ike-psk.h \
 	services/keyd/ike-reassembly.c services/keyd/ike-reassembly.h \
 	services/keyd/ike-pursue-state.c \
-	services/keyd/ike-rekey-child-state.c services/keyd/ike-rekey-sa-state.c \
+	services/keyd/ike-rekey-child-state.c services/keyd/ike-revoked-state.c services/keyd/ike-revoked-state.h \
+	services/keyd/ike-rekey-sa-state.c \
 	services/keyd/ike-round-trip-state.c services/keyd/ike-round-trip-state.h \
 	services/keyd/ike-sa-internal.h \
 	services/keyd/ike-sa-state.c services/keyd/ike-sa-state.h \
