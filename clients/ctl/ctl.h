@@ -16,7 +16,7 @@ enum ctl_status {
 	CTL_NOT_PERMITTED = 4,
 	CTL_REFUSED = 5, /* wrong password or unknown account */
 	CTL_NAME_TAKEN = 6,
-	CTL_UNCONFIRMED = 7,   /* signed in, but no word from the zone server yet */
+	CTL_UNCONFIRMED = 7, /* signed in, but no word from the zone server yet; or not forgotten */
 	CTL_NOT_REACHABLE = 8, /* netcheck: others cannot reach this host from the internet */
 	CTL_NOT_KNOWN = 9,     /* netcheck: whether they can was not found out in time */
 };
@@ -43,6 +43,7 @@ enum ctl_status ctl_unshare_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_shares_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_sign_in_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_sign_out_command(struct ctl *ctl, int argc, char **argv);
+enum ctl_status ctl_forget_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_set_name_command(struct ctl *ctl, int argc, char **argv);
 
 /* Connects to the system bus; says what to do when that fails. */

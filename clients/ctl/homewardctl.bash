@@ -3,7 +3,7 @@
 
 _homewardctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-	local commands='status netcheck hosts tunnels services watch trace sign-in sign-out set-name share unshare shares help'
+	local commands='status netcheck hosts tunnels services watch trace sign-in sign-out forget set-name share unshare shares help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*) ;;
@@ -26,6 +26,7 @@ _homewardctl() {
 		fi
 		;;
 	sign-in) mapfile -t COMPREPLY < <(compgen -W '--password-fd --no-wait --timeout --json' -- "$current") ;;
+	forget) mapfile -t COMPREPLY < <(compgen -W '--offline --password-fd --json' -- "$current") ;;
 	netcheck) mapfile -t COMPREPLY < <(compgen -W '--no-check --wait --json' -- "$current") ;;
 	trace) mapfile -t COMPREPLY < <(compgen -W '--generation --all --json' -- "$current") ;;
 	tunnels) mapfile -t COMPREPLY < <(compgen -W '--rekey --end --json' -- "$current") ;;

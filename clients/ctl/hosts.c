@@ -39,6 +39,26 @@ static void show_host(const struct ctl *ctl, json_object *host, uint64_t now)
 	}
 }
 
+/* Those that were forgotten, whether or not one of the name was signed in anew. */
+static void show_forgotten(struct ctl *ctl)
+{
+	json_object *identity = NULL;
+	size_t n;
+
+	if (snapshot_read(ctl, CTL_IDENTITY, &identity) != CTL_DONE)
+		return;
+	n = values_count(identity, "revoked");
+	for (size_t i = 0; i < n; i++) {
+		json_object *entry = values_element(identity, "revoked", i);
+		char host[TEXT_SIZE], when[TEXT_SIZE];
+
+		text_clean(values_text(entry, "host"), host);
+		text_relative(values_number(entry, "until"), time(NULL), when);
+		output_row(ctl, i ? "" : "forgotten", "%s, %s", host, when);
+	}
+	json_object_put(identity);
+}
+
 enum ctl_status ctl_hosts_command(struct ctl *ctl, int argc, char **argv)
 {
 	enum ctl_status status = ctl_no_arguments(argc, argv);
@@ -70,6 +90,7 @@ enum ctl_status ctl_hosts_command(struct ctl *ctl, int argc, char **argv)
 		printf("no other host of the account is known (%s: %s)\n",
 		       values_text(state, "state"), reason);
 	}
+	show_forgotten(ctl);
 	json_object_put(state);
 	return CTL_DONE;
 }

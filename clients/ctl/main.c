@@ -22,7 +22,7 @@ static const struct {
 	{ "sign-out", ctl_sign_out_command }, { "set-name", ctl_set_name_command },
 	{ "share", ctl_share_command },       { "unshare", ctl_unshare_command },
 	{ "shares", ctl_shares_command },     { "netcheck", ctl_netcheck_command },
-	{ "tunnels", ctl_tunnels_command },
+	{ "tunnels", ctl_tunnels_command },   { "forget", ctl_forget_command },
 };
 
 static const char help[] =
@@ -50,6 +50,14 @@ static const char help[] =
 	"    --no-wait          do not wait for the zone server's word\n"
 	"    --timeout SECONDS  wait so long for it (60)\n"
 	"  sign-out           forget account and keys\n"
+	"  forget HOST        take another host out of the account, one that was lost, say: its "
+	"keys "
+	"are worth\n"
+	"                     nothing from then on, until somebody signs it in anew; asks for the "
+	"account's\n"
+	"                     password as sign-in does\n"
+	"    --offline          also one that is not in the zone now\n"
+	"    --password-fd N    read the password from this descriptor\n"
 	"  set-name NAME      another name for this host, while it is signed out\n"
 	"  share SERVICE      let the account's other hosts find a service of this host: ssh, smb, "
 	"vnc,\n"
@@ -77,7 +85,8 @@ static const char help[] =
 	"cannot be\n"
 	"reached; 4 not permitted; 5 the zone server refuses the account; 6 the host's name is "
 	"taken;\n"
-	"7 signed in, but the zone server has not confirmed it yet; 8 netcheck: others cannot "
+	"7 signed in, but the zone server has not confirmed it yet, or a host\n"
+	"could not be forgotten; 8 netcheck: others cannot "
 	"reach this "
 	"host;\n"
 	"9 netcheck: it could not be found out.\n";

@@ -2,6 +2,7 @@ bin_PROGRAMS += clients/ctl/homewardctl
 clients_ctl_homewardctl_SOURCES = \
 	clients/ctl/arguments.c clients/ctl/arguments.h \
 	clients/ctl/ctl.h \
+	clients/ctl/forget.c \
 	clients/ctl/hosts.c \
 	clients/ctl/main.c \
 	clients/ctl/netcheck.c \

@@ -50,6 +50,8 @@ static void show_me(const struct view *view)
 		output_row(view->ctl, "name", "%s.%s.%s", host, account, domain);
 	else
 		output_row(view->ctl, "name", "%s (not signed in)", *host ? host : "-");
+	if (!signed_in && values_number(view->identity, "forgotten"))
+		output_row(view->ctl, "forgotten", "%s", values_text(view->identity, "reason"));
 	text_value(values_member(view->identity, "host_id"), text);
 	output_row(view->ctl, "host id", "%s", text);
 	text_value(values_member(view->identity, "tunnel_label"), text);

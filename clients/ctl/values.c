@@ -18,6 +18,7 @@ static const struct {
 	{ "sssu", { "interface", "address", "gateway", "metric" } },
 	{ "ssq", { "gateway", "protocol", "port" } },
 	{ "su", { "protocol", "code" } },
+	{ "st", { "host", "until" } },
 };
 
 void values_key(const char *name, char ret[static VALUES_KEY_SIZE])
