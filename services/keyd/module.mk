@@ -40,7 +40,7 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-verified.c services/keyd/ike-verified.h \
 	services/keyd/ike-window-state.c services/keyd/ike-window-state.h
 libkeyd_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
-libkeyd_core_la_LIBADD = libbase.la $(CRYPTO_LIBS)
+libkeyd_core_la_LIBADD = libkeys.la libbase.la $(CRYPTO_LIBS)
 
 pkglibexec_PROGRAMS += services/keyd/keyd
 services_keyd_keyd_SOURCES = \
