@@ -11,3 +11,10 @@ noinst_PROGRAMS += tests/bench/ike-load
 tests_bench_ike_load_SOURCES = tests/bench/ike-load.c
 tests_bench_ike_load_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_ike_load_LDADD = libkeyd-core.la $(CRYPTO_LIBS)
+
+# tunneld without cryptography, for `./run bench tunnel` alone, which makes it by name. Its own aead.h comes before
+# that of the library, which therefore stays out.
+EXTRA_PROGRAMS = tests/bench/tunneld-nocrypto
+tests_bench_tunneld_nocrypto_SOURCES = tests/bench/aead-none.c $(services_tunneld_tunneld_SOURCES)
+tests_bench_tunneld_nocrypto_CFLAGS = $(services_tunneld_tunneld_CFLAGS)
+tests_bench_tunneld_nocrypto_LDADD = $(services_tunneld_tunneld_LDADD)
