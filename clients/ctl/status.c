@@ -124,24 +124,33 @@ static void show_network(const struct view *view)
 		   values_number(view->mapper, "network_generation"));
 }
 
+/* The words of a list, with commas between. */
+static void join_words(json_object *state, const char *key, char ret[static TEXT_SIZE])
+{
+	*ret = '\0';
+	for (size_t i = 0; i < values_count(state, key); i++) {
+		char word[TEXT_SIZE];
+		size_t used = strlen(ret);
+
+		text_clean(json_object_get_string(values_element(state, key, i)), word);
+		snprintf(ret + used, TEXT_SIZE - used, "%s%s", used ? ", " : "", word);
+	}
+}
+
 /* What makes the data path fast here; the last word is the library that seals. */
 static void show_tunnel(const struct view *view)
 {
-	size_t n = values_count(view->tunnel, "offloads");
-	char words[TEXT_SIZE] = "";
+	char words[TEXT_SIZE];
 
-	if (!n)
+	join_words(view->tunnel, "offloads", words);
+	if (!*words)
 		return;
 	output_heading(view->ctl, "tunnel");
-	for (size_t i = 0; i < n; i++) {
-		char word[TEXT_SIZE];
-		size_t used = strlen(words);
-
-		text_clean(json_object_get_string(values_element(view->tunnel, "offloads", i)),
-			   word);
-		snprintf(words + used, sizeof words - used, "%s%s", used ? ", " : "", word);
-	}
 	output_row(view->ctl, "offloads", "%s", words);
+	join_words(view->tunnel, "offloads_broken", words);
+	if (*words)
+		output_row(view->ctl, "not used", "%s: wrong packets when tried on this kernel",
+			   words);
 }
 
 static void show_mappings(const struct view *view)

@@ -109,17 +109,18 @@ static int get_offloads(sd_bus *bus, const char *path, const char *interface, co
 			sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
 	const struct tunneld *tunneld = userdata;
-	const struct offloads *now = &tunneld->offloads;
+	bool broken = !strcmp(property, "OffloadsBroken");
+	const struct offloads *now = broken ? &tunneld->broken : &tunneld->offloads;
 	const struct {
 		bool on;
 		const char *word;
 	} words[] = {
 		{ now->tso, "tso" },
 		{ now->uso, "uso" },
-		{ now->gro_send && udp_port_segments(tunneld->udp), "udp-segment" },
+		{ now->gro_send && (broken || udp_port_segments(tunneld->udp)), "udp-segment" },
 		{ now->gro_receive, "udp-gro" },
 		{ now->coalesce, "coalesce" },
-		{ true, aead_provider_to_string(now->aead) },
+		{ !broken, aead_provider_to_string(now->aead) },
 	};
 	int r = sd_bus_message_open_container(reply, 'a', "s");
 
@@ -281,6 +282,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Port", "q", get_port, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Datapath", "s", get_datapath, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Offloads", "as", get_offloads, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("OffloadsBroken", "as", get_offloads, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct tunneld, generation),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_SIGNAL_WITH_ARGS("Acquire", SD_BUS_ARGS("o", peer), 0),

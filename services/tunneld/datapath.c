@@ -5,6 +5,7 @@
 #include "services/tunneld/bus.h"
 #include "services/tunneld/datagram-wire.h"
 #include "services/tunneld/datapath-internal.h"
+#include "services/tunneld/offload-proof.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -294,6 +295,7 @@ int datapath_start(struct tunneld *tunneld)
 		log_error("cannot have UDP port %u: %s", tunneld->settings.port, strerror(-r));
 		return r;
 	}
+	offload_proof_run(&tunneld->settings.offloads, &tunneld->broken);
 	datapath_set_offloads(tunneld, &tunneld->settings.offloads);
 	return loop_io_new(tunneld->loop, tun_device_fd(tunneld->device), UV_READABLE,
 			   datapath_on_device_ready, tunneld, &tunneld->device_io);

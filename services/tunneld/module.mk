@@ -33,6 +33,9 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/ike-channel.c services/tunneld/ike-channel.h \
 	services/tunneld/install.c services/tunneld/install.h \
 	services/tunneld/main.c \
+	services/tunneld/offload-proof.c services/tunneld/offload-proof.h \
+	services/tunneld/offload-proof-tun.c services/tunneld/offload-proof-internal.h \
+	services/tunneld/offload-proof-udp.c \
 	services/tunneld/offloads.h \
 	services/tunneld/mapper-client.c services/tunneld/mapper-client.h \
 	services/tunneld/settings.c services/tunneld/settings.h \

@@ -60,6 +60,7 @@ struct tunneld {
 	struct loop_timer *timer;
 	uint64_t timer_due;
 	struct offloads offloads; /* those that are on; changed by datapath_set_offloads() */
+	struct offloads broken;   /* by the proof at start */
 	struct aead_engine *aead;
 	uint8_t *tun_data;          /* a packet from the device */
 	struct coalescer coalescer; /* packets for the device */
