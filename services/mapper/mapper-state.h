@@ -64,6 +64,7 @@ struct mapping_hop {
 	enum trouble trouble;
 	unsigned int result;
 	bool pcp_may_have_it; /* it was asked for by PCP, which did not say no */
+	bool only_asked;      /* the ledger has it for a request that nobody has answered */
 	bool have_nonce;
 	uint8_t nonce[SPEAKER_NONCE_SIZE];
 };

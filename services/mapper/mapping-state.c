@@ -182,6 +182,65 @@ static void choose_nonce(struct mapper_state *state, struct mapping *mapping, un
 		state->counters.mappings_adopted++;
 }
 
+static void enter_in_ledger(struct mapper_state *state, const struct mapping *mapping,
+			    unsigned int hop, uint16_t port, uint64_t expires_at)
+{
+	const struct gateway_place *place = &state->gateways[hop].place;
+	const struct mapping_hop *at = &mapping->hops[hop];
+	struct ledger_entry entry = { .gateway = place->address,
+				      .local = place->seen_as,
+				      .protocol = at->protocol,
+				      .transport = mapping->wish.transport,
+				      .internal_port = at->internal_port,
+				      .external_port = port,
+				      .external = at->external,
+				      .expires_at = expires_at };
+
+	memcpy(entry.nonce, at->nonce, sizeof entry.nonce);
+	memcpy(entry.label, mapping->wish.label, sizeof entry.label);
+	ledger_note(&state->ledger, &entry);
+}
+
+/* Before the gateway answers we may have moved away, or been killed; it has mapped all the same. */
+static void note_request(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
+			 const struct gateway_request *request, uint64_t now)
+{
+	struct mapping_hop *at = &mapping->hops[hop];
+
+	if (in_ledger(state, mapping, hop) && !at->only_asked)
+		return;
+	at->only_asked = true;
+	enter_in_ledger(state, mapping, hop, request->external_port,
+			now + (uint64_t)request->lifetime * 1000);
+}
+
+static void note_in_ledger(struct mapper_state *state, struct mapping *mapping, unsigned int hop)
+{
+	const struct gateway_place *place = &state->gateways[hop].place;
+	struct mapping_hop *at = &mapping->hops[hop];
+
+	at->only_asked = false;
+	enter_in_ledger(state, mapping, hop, at->port, at->expires_at);
+	if (!hop)
+		gateway_memory_note_port(
+			&state->memory, place->address, mapper_state_mac(state),
+			&(struct remembered_port){ .transport = mapping->wish.transport,
+						   .internal_port = at->internal_port,
+						   .external_port = at->port });
+}
+
+/* The gateway says no to what the ledger has for the request alone. */
+static void strike_request(struct mapper_state *state, struct mapping *mapping, unsigned int hop)
+{
+	const struct gateway_place *place = &state->gateways[hop].place;
+	struct mapping_hop *at = &mapping->hops[hop];
+
+	if (at->only_asked)
+		ledger_forget(&state->ledger, place->address, place->seen_as,
+			      mapping->wish.transport, at->internal_port);
+	at->only_asked = false;
+}
+
 void mapping_begin_request(struct mapper_state *state, struct mapping *mapping, unsigned int hop,
 			   enum mapping_protocol protocol, uint32_t id, uint64_t now,
 			   struct gateway_request *ret)
@@ -207,6 +266,7 @@ void mapping_begin_request(struct mapper_state *state, struct mapping *mapping, 
 	at->internal_port = ret->internal_port;
 	at->id = id;
 	at->give_up_at = renews && protocol == PROTOCOL_PCP ? now + RENEWAL_PATIENCE : UINT64_MAX;
+	note_request(state, mapping, hop, ret, now);
 }
 
 /* When it may be asked for again at the earliest. */
@@ -244,31 +304,6 @@ void mapping_renew_later(struct mapper_state *state, struct mapping_hop *at, uin
 	at->give_up_at = UINT64_MAX;
 	at->n_renewals++;
 	schedule_renewal(state, at, at->expires_at - at->granted_at, now);
-}
-
-static void note_in_ledger(struct mapper_state *state, const struct mapping *mapping,
-			   unsigned int hop)
-{
-	const struct gateway_place *place = &state->gateways[hop].place;
-	const struct mapping_hop *at = &mapping->hops[hop];
-	struct ledger_entry entry = { .gateway = place->address,
-				      .local = place->seen_as,
-				      .protocol = at->protocol,
-				      .transport = mapping->wish.transport,
-				      .internal_port = at->internal_port,
-				      .external_port = at->port,
-				      .external = at->external,
-				      .expires_at = at->expires_at };
-
-	memcpy(entry.nonce, at->nonce, sizeof entry.nonce);
-	memcpy(entry.label, mapping->wish.label, sizeof entry.label);
-	ledger_note(&state->ledger, &entry);
-	if (!hop)
-		gateway_memory_note_port(
-			&state->memory, place->address, mapper_state_mac(state),
-			&(struct remembered_port){ .transport = mapping->wish.transport,
-						   .internal_port = at->internal_port,
-						   .external_port = at->port });
 }
 
 /* What is behind this gateway forwards to what it grants. */
@@ -336,6 +371,7 @@ void mapping_fail(struct mapper_state *state, struct mapping *mapping, unsigned 
 	/* What was granted holds until it expires, unless the gateway itself says otherwise. */
 	if (trouble == TROUBLE_SILENT || trouble == TROUBLE_NOT_SUPPORTED)
 		return;
+	strike_request(state, mapping, hop);
 	at->mapped = false;
 	at->expires_at = UINT64_MAX;
 	if (hop + 1 < HOPS_LIMIT)

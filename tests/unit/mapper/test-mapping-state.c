@@ -541,6 +541,39 @@ static void test_leftovers(void **state)
 	end(&script);
 }
 
+/* We are gone before the gateway answers, and it has mapped: what is not wanted when we are back is
+ * deleted, unless the gateway had said no. */
+static void test_leftover_of_a_request(void **state)
+{
+	struct script script;
+	struct mapping *tunnel, *proof;
+	uint8_t nonce[SPEAKER_NONCE_SIZE];
+
+	begin(&script);
+	tunnel = wish(&script, "tunnel", 4500);
+	proof = wish(&script, "proof", 4600);
+	arrive(&script, "192.168.1.10", "192.168.1.1");
+	grant(&script, PROTOCOL_PCP, 4500, "11.0.1.1", 3600);
+	memcpy(nonce, find_asked(&script, PROTOCOL_PCP, GATEWAY_MAP)->request.nonce, sizeof nonce);
+	arrive(&script, "192.168.2.10", "192.168.2.1");
+	mapping_remove(&script.state, proof, script.now);
+	grant(&script, PROTOCOL_PCP, 4500, "11.0.2.1", 3600);
+	arrive(&script, "192.168.1.10", "192.168.1.1");
+	grant(&script, PROTOCOL_PCP, 4500, "11.0.1.1", 3600);
+	assert_mapping(tunnel, "mapped", "11.0.1.1", 4500);
+	at(&script, script.now + 10000);
+	assert_memory_equal(find_asked(&script, PROTOCOL_PCP, GATEWAY_DELETE)->request.nonce, nonce,
+			    sizeof nonce);
+	answer(&script, PROTOCOL_PCP, GATEWAY_DELETE, NULL);
+	assert_int_equal(script.state.ledger.n, 2);
+
+	wish(&script, "refused", 4700);
+	assert_int_equal(script.state.ledger.n, 3);
+	refuse(&script, PROTOCOL_PCP, GATEWAY_MAP, TROUBLE_REFUSED, 2);
+	assert_int_equal(script.state.ledger.n, 2);
+	end(&script);
+}
+
 /* A mapping for ever that a former protocol made is deleted by that protocol. */
 static void test_leftover_of_another_protocol(void **state)
 {
@@ -764,6 +797,7 @@ int main(void)
 		cmocka_unit_test(test_finish),
 		cmocka_unit_test(test_one_nonce_for_one_port),
 		cmocka_unit_test(test_leftovers),
+		cmocka_unit_test(test_leftover_of_a_request),
 		cmocka_unit_test(test_leftover_of_another_protocol),
 		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_nested_inner_address_changes),
