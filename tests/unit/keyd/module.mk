@@ -1,6 +1,7 @@
 if ENABLE_TESTS
 UNIT_TESTS += \
 	tests/unit/keyd/test-ike-auth \
+	tests/unit/keyd/test-ike-captured \
 	tests/unit/keyd/test-ike-conversation \
 	tests/unit/keyd/test-ike-cookie \
 	tests/unit/keyd/test-ike-crypto \
@@ -27,6 +28,12 @@ keyd_test_account = tests/unit/keyd/account.c tests/unit/keyd/account.h
 tests_unit_keyd_test_ike_auth_SOURCES = tests/unit/keyd/test-ike-auth.c $(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_auth_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_auth_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_captured_SOURCES = \
+	tests/unit/keyd/test-ike-captured.c \
+	tests/unit/keyd/captured.h tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_captured_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_captured_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_conversation_SOURCES = \
 	tests/unit/keyd/test-ike-conversation.c \
