@@ -179,16 +179,19 @@ static int finish_key_exchange(struct ike_sa *sa, const struct init_content *con
 	return r;
 }
 
-/* Sends the first request again, changed by what an answer in the clear said. Such answers may be
- * anybody's who sees our requests, so there is an end to it. */
-static void restart(struct ike_sa *sa, uint64_t now)
+/* The answer in the clear is followed after a moment: it may be anybody's who sees our requests,
+ * and the true one, which makes it void, may be under way. What came last counts. */
+static bool hear_hint(struct ike_sa *sa, uint64_t now)
 {
-	sa->n_restarts++;
-	send_request(sa, now);
+	if (sa->n_restarts >= IKE_RESTARTS_MAXIMUM)
+		return false;
+	if (sa->timer == UINT64_MAX)
+		sa->timer = now + (sa->wary ? IKE_HINT_WARY : IKE_HINT_DELAY);
+	return true;
 }
 
 /* The responder wants the request again with its cookie (§2.6). */
-static bool follow_cookie(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
+static bool hear_cookie(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
 {
 	struct ike_notify cookie;
 
@@ -202,15 +205,12 @@ static bool follow_cookie(struct ike_sa *sa, uint64_t now, const struct ike_chai
 	if (sa->cookie.data && sa->cookie.size == cookie.data.size &&
 	    !memcmp(sa->cookie.data, cookie.data.data, cookie.data.size))
 		return true;
-	if (sa->n_restarts >= IKE_RESTARTS_MAXIMUM)
-		return false;
-	if (ike_blob_set(&sa->cookie, cookie.data.data, cookie.data.size) >= 0)
-		restart(sa, now);
-	return true;
+	return hear_hint(sa, now) &&
+	       ike_blob_set(&sa->hinted_cookie, cookie.data.data, cookie.data.size) >= 0;
 }
 
 /* The responder wants a value of another group, which must be one of those we offered (§1.2). */
-static bool follow_group(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
+static bool hear_group(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
 {
 	const struct ike_numbers *groups = &sa->context->preferences.groups;
 	struct ike_notify notify;
@@ -225,11 +225,29 @@ static bool follow_group(struct ike_sa *sa, uint64_t now, const struct ike_chain
 	for (size_t i = 0; i < groups->n; i++)
 		if (groups->items[i] == group)
 			ours = !reader.failed;
-	if (!ours || sa->n_restarts >= IKE_RESTARTS_MAXIMUM)
+	if (!ours)
 		return false;
-	if (group != ike_key_exchange_group(sa->key_exchange) && begin_key_exchange(sa, group) >= 0)
-		restart(sa, now);
+	if (group == ike_key_exchange_group(sa->key_exchange))
+		return true;
+	if (!hear_hint(sa, now))
+		return false;
+	sa->hinted_group = group;
 	return true;
+}
+
+void ike_init_follow(struct ike_sa *sa, uint64_t now)
+{
+	if (sa->hinted_cookie.data) {
+		ike_blob_clear(&sa->cookie);
+		sa->cookie = sa->hinted_cookie;
+		sa->hinted_cookie = (struct ike_blob){};
+	}
+	if (sa->hinted_group)
+		begin_key_exchange(sa, sa->hinted_group);
+	sa->hinted_group = 0;
+	/* There is an end to it. */
+	sa->n_restarts++;
+	send_request(sa, now);
 }
 
 /* An error that nothing authenticates: we go on until the deadline, for the true answer may come,
@@ -257,7 +275,7 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 		return;
 	}
 	if (!ike_chain_find(&chain, IKE_PAYLOAD_SA)) {
-		if (!follow_cookie(sa, now, &chain) && !follow_group(sa, now, &chain))
+		if (!hear_cookie(sa, now, &chain) && !hear_group(sa, now, &chain))
 			note_hint(sa, &chain);
 		return;
 	}
@@ -278,6 +296,7 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 	}
 	sa->key_exchange = ike_key_exchange_free(sa->key_exchange);
 	ike_blob_clear(&sa->cookie);
+	ike_blob_clear(&sa->hinted_cookie);
 	*sa->failure = 0;
 	ike_sa_take_answer(sa, now, ike_requests_find(&sa->requests, 0));
 	if (sa->proof == IKE_PROOF_CERTIFICATE && !sa->peer_takes_sha256)

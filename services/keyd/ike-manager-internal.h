@@ -12,6 +12,7 @@ struct ike_peer {
 	bool present;        /* in the last list */
 	uint64_t not_before; /* ms; of the next negotiation */
 	uint64_t backoff;
+	bool wary;                /* somebody may have answered in its place */
 	uint64_t acquiring_since; /* UINT64_MAX: it is not */
 	uint64_t
 		orphan_at; /* when a pair that is not ours is replaced; UINT64_MAX: there is none */

@@ -301,6 +301,8 @@ static void report_failure(struct ike_manager *manager, uint64_t now, struct ike
 		ike_actions_note(&manager->context.actions, "no keys with %s: %s", sa->peer,
 				 sa->failure);
 	}
+	if (peer && sa->n_restarts)
+		peer->wary = true;
 	if (peer)
 		ike_peers_failed(manager, now, peer, sa->retry_soon, sa->failure);
 }

@@ -129,8 +129,10 @@ static void initiate(struct ike_manager *manager, uint64_t now, struct ike_peer 
 					    peer->shown.host_id, &peer->shown.endpoint);
 
 	peer->not_before = now + SETTLE;
-	if (sa)
-		ike_manager_add_sa(manager, sa);
+	if (!sa)
+		return;
+	sa->wary = peer->wary;
+	ike_manager_add_sa(manager, sa);
 }
 
 /* A pair that no SA of ours made: a former keyd's. Both ends may have lost theirs; the delay
@@ -154,6 +156,7 @@ static void watch_orphan(struct ike_manager *manager, uint64_t now, struct ike_p
 void ike_peers_succeeded(struct ike_manager *manager, uint64_t now, struct ike_peer *peer)
 {
 	peer->backoff = 0;
+	peer->wary = false;
 	peer->not_before = now + SETTLE;
 	peer->orphan_at = UINT64_MAX;
 	ike_peers_update(manager, peer);

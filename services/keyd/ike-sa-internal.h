@@ -88,6 +88,8 @@ bool ike_sa_has_ppk(const struct ike_context *context);
 /* The exchanges. `chain` is what the encrypted payload held. */
 void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *from,
 		       const struct ike_header *header, const uint8_t *data, size_t size);
+/* Sends the first request again, changed as the answers in the clear want it. */
+void ike_init_follow(struct ike_sa *sa, uint64_t now);
 /* Both roles: what proves us is made. 0 or a negative errno. */
 int ike_auth_proved(struct ike_sa *sa, uint64_t now);
 void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);

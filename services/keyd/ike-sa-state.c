@@ -33,6 +33,7 @@ struct ike_sa *ike_sa_free(struct ike_sa *sa)
 		return NULL;
 	ike_key_exchange_free(sa->key_exchange);
 	ike_blob_clear(&sa->cookie);
+	ike_blob_clear(&sa->hinted_cookie);
 	ike_reassembly_free(sa->request_pieces);
 	ike_reassembly_free(sa->response_pieces);
 	ike_blob_clear(&sa->peer_nonce);
@@ -226,6 +227,8 @@ static void tick_timer(struct ike_sa *sa, uint64_t now)
 			sa->timer = now + IKE_REPEAT_LAST;
 		break;
 	case IKE_SA_INIT_SENT:
+		ike_init_follow(sa, now);
+		break;
 	case IKE_SA_AUTH_SENT:
 	case IKE_SA_DELETING:
 	case IKE_SA_CLOSED:

@@ -27,6 +27,10 @@
 
 /* Milliseconds. Repetitions: ike-round-trip-state.h. */
 #define IKE_INIT_DEADLINE 120000
+/* How long the true answer to a first request has to come, when another one asks for a changed
+ * request; the longer one after a negotiation that failed so. */
+#define IKE_HINT_DELAY 100
+#define IKE_HINT_WARY  2000
 #define IKE_AUTH_DEADLINE                                                                          \
 	15000 /* the other side may have lost its half: then from the beginning                    \
 	       */
@@ -173,7 +177,12 @@ struct ike_sa {
 	struct ike_blob peer_nonce;
 	struct ike_blob own_init, peer_init; /* the messages that AUTH signs */
 	struct ike_blob cookie;              /* initiator: what the responder wants to see again */
-	unsigned int n_restarts; /* initiator: first requests changed by unauthenticated answers */
+	/* Initiator: what an unauthenticated answer asks for, until it is followed; and how often
+	 * one was. */
+	struct ike_blob hinted_cookie;
+	uint16_t hinted_group;
+	unsigned int n_restarts;
+	bool wary; /* following one has come to nothing with this peer */
 	bool peer_takes_sha256;
 	bool peer_takes_fragments;
 	bool peer_takes_ppk;         /* both have said that they have one: it is used */

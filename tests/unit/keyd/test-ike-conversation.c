@@ -817,7 +817,7 @@ static void test_cookies_always(void **state)
 
 	ike_manager_set_cookies_from(laptop->manager, 0);
 	want(desktop);
-	world_run_until(world, 200);
+	world_run_until(world, 400);
 	assert_true(world_agrees(world));
 	assert_int_equal(host_counters(laptop)->cookies_sent, 1);
 	assert_int_equal(world->n_sent, 6);
