@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "bus"))
 from fake_account import Account  # noqa: E402
 from fakes import Fake  # noqa: E402
 from homeward_lab import complete, wait_until  # noqa: E402
+from transfer import TCP, hash_of, transfer  # noqa: E402
 
 CHARON = "/usr/sbin/charon-systemd"
 OURS, THEIRS = "fd01:203:405:607:22:69ff:fe8e:342a", "fda1:a2a3:a4a5:a6a7:16:3eff:fe00:1"
@@ -213,6 +214,20 @@ def test_it_initiates(place, ours, ike, esp, proposal, algorithm):
     assert us.child()["Algorithm"] == algorithm
     laptop.ping(OURS, "-i", "0.1", "-I", THEIRS, count=3)
     assert "1 received" in us.ping()
+
+
+@pytest.mark.parametrize("esp", ["aes256gcm16", "chacha20poly1305"])
+def test_bulk_both_ways(place, ours, esp):
+    """Our trains and super-packets are ordinary ESP to it, and its packets one by one are to us."""
+    desktop, laptop, account = place
+    strongswan = StrongSwan(laptop, account, KEYS["ecdsa"](), esp=esp)
+    us = ours()
+    assert "1 received" in us.ping()
+    assert us.child()["Algorithm"] == esp
+    assert transfer(desktop, laptop, THEIRS, TCP, OURS) == (hash_of(1), hash_of(2))
+    counters = desktop.get_property("tunneld", "Counters")
+    assert not any(counters[name] for name in ("BadIcv", "Malformed", "WrongSelector", "TunErrors")), counters
+    assert strongswan.control("--list-sas").stdout.count("INSTALLED") == 1
 
 
 def test_it_asks_for_too_much(place, ours):
