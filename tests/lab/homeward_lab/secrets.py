@@ -17,8 +17,10 @@ import socket
 import struct
 import threading
 
-from cryptography.exceptions import InvalidTag
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -174,11 +176,31 @@ def stored_secrets(octets):
     return {"host's key": der[der.index(b"\x04\x20") + 2:][:32], "TSIG key": tsig}
 
 
+def _candidates(regions, size):
+    """What may be a key of that many octets: no numbers, pointers or text."""
+    for region in regions:
+        for at in range(0, len(region) - size + 1, 4):
+            octets = region[at:at + size]
+            if octets.count(0) <= 2 and not octets.isascii():
+                yield octets
+
+
+def _payloads(kind, octets):
+    """{type: content} of a chain of payloads (RFC 7296 §3.2)."""
+    found, at = {}, 0
+    while kind and at + 4 <= len(octets):
+        size = max(struct.unpack_from("!H", octets, at + 2)[0], 4)
+        found[kind] = octets[at + 4:at + size]
+        kind, at = octets[at], at + size
+    return found
+
+
 class IkeMessages:
-    """The messages of IKE in a capture of the wire, and the keys of theirs that a memory holds: those that open them."""
+    """The messages of IKE in a capture of the wire, and the keys of theirs that a memory holds: those that open them, or
+    that make what is in them. For AES-128-GCM and HMAC-SHA2-256."""
 
     def __init__(self, pcap):
-        self.sealed, self.nonces = [], {}
+        self.sealed, self.first = [], {}
         at = 24
         while at + 16 <= len(pcap):
             size, = struct.unpack_from("<I", pcap, at + 8)
@@ -192,47 +214,68 @@ class IkeMessages:
         length, = struct.unpack_from("!I", message, 24)
         message = message[:length]
         if message[18] == 34:
-            kind, at = message[16], 28
-            while kind and at + 4 <= len(message):
-                size, = struct.unpack_from("!H", message, at + 2)
-                if kind == 40:
-                    self.nonces.setdefault(message[:8], [set(), set()])[bool(message[19] & 0x20)].add(message[at + 4:at + size])
-                kind, at = message[at], at + max(size, 4)
+            self.first.setdefault(message[:8], {})[bool(message[19] & 0x20)] = message
         elif message[16] == 46:
             self.sealed.append(message)
 
+    def _nonces(self, spi):
+        """Of both sides, from the exchange that the SA began with, if both of its messages are there."""
+        messages = self.first.get(spi, {})
+        return [_payloads(messages[side][16], messages[side][28:])[40] for side in (False, True) if side in messages]
+
     def keys_in(self, regions):
-        """{name: octets}: AES-128-GCM keys with their salt, and SK_d, that are in a process's memory."""
+        """{name: octets}: the keys that messages are sealed with."""
         # One of each side of each SA is enough.
         sides = {(message[:16], message[19] & 8): message for message in self.sealed}
         found = {}
-        for region in regions:
-            for at in range(0, len(region) - 19, 4):
-                key = region[at:at + 20]
-                # Numbers, pointers and text are no keys.
-                if key.count(0) > 2 or key.isascii():
+        for key in _candidates(regions, 20):
+            cipher = AESGCM(key[:16])
+            for (spis, initiator), message in sides.items():
+                try:
+                    cipher.decrypt(key[16:] + message[32:40], message[40:], message[:32])
+                except InvalidTag:
                     continue
-                cipher = None
-                for side, message in sides.items():
-                    cipher = cipher or AESGCM(key[:16])
-                    try:
-                        cipher.decrypt(key[16:] + message[32:40], message[40:], message[:32])
-                    except InvalidTag:
-                        continue
-                    found[f"SK_e{'i' if side[1] else 'r'} {side[0].hex()}"] = key[:16]
+                found[f"SK_e{'i' if initiator else 'r'} {spis.hex()}"] = key
         return found
 
     def seeds_in(self, regions, keys):
         """{name: octets}: SK_d of those SAs whose first child's keys (RFC 7296 §2.17) are among `keys`."""
-        pairs = [first + second for ours, theirs in self.nonces.values() for first in ours for second in theirs]
+        pairs = {spi: b"".join(self._nonces(spi)) for spi in self.first}
         found = {}
-        for region in regions:
-            for at in range(0, len(region) - 31, 4):
-                seed = region[at:at + 32]
-                if seed.count(0) > 3 or seed.isascii():
-                    continue
-                for nonces in pairs:
-                    made = hmac.digest(seed, nonces + b"\x01", hashlib.sha256)[:16]
-                    if any(made in key for key in keys):
-                        found[f"SK_d {nonces[:4].hex()}"] = seed
+        for seed in _candidates(regions, 32):
+            for spi, nonces in pairs.items():
+                made = hmac.digest(seed, nonces + b"\x01", hashlib.sha256)[:16]
+                if any(made in key for key in keys):
+                    found[f"SK_d {spi.hex()}"] = seed
         return found
+
+    def authenticators_in(self, regions, keys):
+        """{name: octets}: SK_pi and SK_pr, by which the signatures of IKE_AUTH (RFC 7296 §2.15) come right; keys: what
+        keys_in() found. Both are near SK_ei and SK_er, and are looked for there: a signature takes its time to check."""
+        found = {}
+        for message in self.sealed:
+            key = keys.get(f"SK_e{'i' if message[19] & 8 else 'r'} {message[:16].hex()}")
+            spi, from_initiator = message[:8], not message[19] & 0x20
+            if message[18] != 35 or not key or len(self._nonces(spi)) < 2:
+                continue
+            inner = AESGCM(key[:16]).decrypt(key[16:] + message[32:40], message[40:], message[:32])
+            payloads = _payloads(message[28], inner)
+            who = payloads[35 if from_initiator else 36]
+            public = x509.load_der_x509_certificate(payloads[37][1:]).public_key()
+            signature = payloads[39][5 + payloads[39][4]:]
+            signed = self.first[spi][not from_initiator] + self._nonces(spi)[from_initiator]
+            for candidate in _candidates(self._around(regions, key), 32):
+                try:
+                    public.verify(signature, signed + hmac.digest(candidate, who, hashlib.sha256), ec.ECDSA(hashes.SHA256()))
+                except InvalidSignature:
+                    continue
+                found[f"SK_p{'i' if from_initiator else 'r'} {message[:16].hex()}"] = candidate
+        return found
+
+    @staticmethod
+    def _around(regions, octets):
+        for region in regions:
+            at = region.find(octets)
+            while at >= 0:
+                yield region[max(0, at - 1024) & ~3:at + 1024]
+                at = region.find(octets, at + 1)
