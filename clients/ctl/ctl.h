@@ -32,6 +32,7 @@ struct ctl {
 typedef enum ctl_status (*ctl_command)(struct ctl *ctl, int argc, char **argv);
 
 enum ctl_status ctl_status_command(struct ctl *ctl, int argc, char **argv);
+enum ctl_status ctl_metrics_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_hosts_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_netcheck_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_tunnels_command(struct ctl *ctl, int argc, char **argv);

@@ -3,7 +3,7 @@
 
 _homewardctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-	local commands='status netcheck hosts tunnels services watch trace sign-in sign-out forget set-name share unshare shares help'
+	local commands='status metrics netcheck hosts tunnels services watch trace sign-in sign-out forget set-name share unshare shares help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*) ;;
@@ -15,7 +15,7 @@ _homewardctl() {
 	done
 	COMPREPLY=()
 	case $previous in
-	--password-fd | --timeout | --wait | --generation | --port | --name | --txt | --subtype | --rekey | --end) return ;;
+	--times | --password-fd | --timeout | --wait | --generation | --port | --name | --txt | --subtype | --rekey | --end) return ;;
 	esac
 	case $command in
 	'')
@@ -38,7 +38,8 @@ _homewardctl() {
 		fi
 		;;
 	unshare) mapfile -t COMPREPLY < <(compgen -W '--all --from-lan --json' -- "$current") ;;
-	status | hosts | services | watch | sign-out | shares) mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
+	status) mapfile -t COMPREPLY < <(compgen -W '--live --times --json' -- "$current") ;;
+	hosts | services | watch | sign-out | shares) mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
 	set-name) [[ $current == -* ]] && mapfile -t COMPREPLY < <(compgen -W '--json' -- "$current") ;;
 	esac
 }

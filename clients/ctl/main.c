@@ -22,13 +22,16 @@ static const struct {
 	{ "sign-out", ctl_sign_out_command }, { "set-name", ctl_set_name_command },
 	{ "share", ctl_share_command },       { "unshare", ctl_unshare_command },
 	{ "shares", ctl_shares_command },     { "netcheck", ctl_netcheck_command },
-	{ "tunnels", ctl_tunnels_command },   { "forget", ctl_forget_command },
+	{ "tunnels", ctl_tunnels_command },   { "metrics", ctl_metrics_command },
+	{ "forget", ctl_forget_command },
 };
 
 static const char help[] =
 	"Usage: homewardctl [--json] COMMAND [ARGUMENT...]\n"
 	"\n"
 	"  status             who this host is, its network, mapping, lease, peers and keys\n"
+	"    --live             what goes to and comes from each peer, each second, until Ctrl-C\n"
+	"    --times N          so often, then end\n"
 	"  netcheck           whether others can reach this host from the internet, and what to do "
 	"in the\n"
 	"                     router; asks anew, and works without an account\n"
@@ -38,6 +41,8 @@ static const char help[] =
 	"  tunnels            the keys shared with them: algorithms, age, when they are renewed\n"
 	"    --rekey HOST       renew them now, without a gap\n"
 	"    --end HOST         end them on both sides\n"
+	"  metrics            what the daemons count, as OpenMetrics text, for a textfile "
+	"collector\n"
 	"  services           what the account's other hosts share: ssh, printers, ...\n"
 	"  watch              every change as it happens, until Ctrl-C\n"
 	"  trace              the last network change as a timeline across the daemons\n"

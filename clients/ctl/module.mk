@@ -4,7 +4,9 @@ clients_ctl_homewardctl_SOURCES = \
 	clients/ctl/ctl.h \
 	clients/ctl/forget.c \
 	clients/ctl/hosts.c \
+	clients/ctl/live.c clients/ctl/live.h \
 	clients/ctl/main.c \
+	clients/ctl/metrics.c \
 	clients/ctl/netcheck.c \
 	clients/ctl/output.c clients/ctl/output.h \
 	clients/ctl/password.c clients/ctl/password.h \

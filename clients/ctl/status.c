@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* `homewardctl status`: one screen from one reading of all daemons. */
+#include "clients/ctl/arguments.h"
+#include "clients/ctl/live.h"
 #include "clients/ctl/netcheck-words.h"
 #include "clients/ctl/output.h"
 #include "clients/ctl/shares.h"
@@ -384,11 +386,40 @@ static void show(const struct ctl *ctl, json_object *all)
 	show_daemons(&view, all);
 }
 
+/* *ret_live: a table each second, *ret_times of them, 0 being no end. */
+static enum ctl_status parse(int argc, char **argv, bool *ret_live, uint64_t *ret_times)
+{
+	static const struct option options[] = {
+		{ "live", no_argument, NULL, 'l' },
+		{ "times", required_argument, NULL, 't' },
+		{},
+	};
+	int option;
+
+	*ret_live = false;
+	*ret_times = 0;
+	while ((option = arguments_next(argc, argv, options)) != -1) {
+		if (option == 'l')
+			*ret_live = true;
+		else if (option != 't')
+			return CTL_MISUSE;
+		else if (!arguments_number(optarg, UINT32_MAX, ret_times) || !*ret_times)
+			return ctl_misuse("status: --times \"%s\" is no number of tables", optarg);
+	}
+	if (*ret_times && !*ret_live)
+		return ctl_misuse("status: --times is for --live");
+	return ctl_no_arguments(argc - optind + 1, argv + optind - 1);
+}
+
 enum ctl_status ctl_status_command(struct ctl *ctl, int argc, char **argv)
 {
-	enum ctl_status status = ctl_no_arguments(argc, argv);
+	bool live;
+	uint64_t times;
+	enum ctl_status status = parse(argc, argv, &live, &times);
 	json_object *all;
 
+	if (status == CTL_DONE && live)
+		return live_show(ctl, times);
 	if (status == CTL_DONE)
 		status = ctl_connect(ctl);
 	if (status == CTL_DONE)

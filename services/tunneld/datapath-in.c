@@ -64,15 +64,18 @@ static bool forward_in(struct tunneld *tunneld, struct peer *peer, struct esp_op
 	if (opened->next_header != ESP_NEXT_IPV6 ||
 	    inner_parse(opened->payload, opened->size, &inner) < 0) {
 		tunneld->counters.malformed++;
+		peer->counters.malformed++;
 		return false;
 	}
 	if (!tunneld->have_host_id || memcmp(&inner.source, &peer->host_id, sizeof inner.source) ||
 	    memcmp(&inner.destination, &tunneld->host_id, sizeof inner.destination)) {
 		tunneld->counters.wrong_selector++;
+		peer->counters.wrong_selector++;
 		return false;
 	}
 	if (!inner_combine_ecn(opened->payload, ecn)) {
 		tunneld->counters.congestion_dropped++;
+		peer->counters.congestion_dropped++;
 		return true;
 	}
 	peer->counters.packets_in++;
@@ -130,14 +133,18 @@ static void hear_dummy(struct tunneld *tunneld, struct run *run, const struct es
 	run->arrival.dummy = dummy_read(opened->payload, opened->size, &run->arrival.number);
 }
 
-static void count_refused(struct tunneld *tunneld, int error)
+static void count_refused(struct tunneld *tunneld, struct peer *peer, int error)
 {
-	if (error == -EALREADY)
+	if (error == -EALREADY) {
 		tunneld->counters.replayed++;
-	else if (error == -EBADMSG)
+		peer->counters.replayed++;
+	} else if (error == -EBADMSG) {
 		tunneld->counters.bad_icv++;
-	else
+		peer->counters.bad_icv++;
+	} else {
 		tunneld->counters.malformed++;
+		peer->counters.malformed++;
+	}
 }
 
 static void receive_esp(struct tunneld *tunneld, struct run *run, uint8_t *data, size_t size,
@@ -158,7 +165,7 @@ static void receive_esp(struct tunneld *tunneld, struct run *run, uint8_t *data,
 	}
 	r = esp_open(pair->in, data, size, &opened);
 	if (r < 0) {
-		count_refused(tunneld, r);
+		count_refused(tunneld, pair->peer, r);
 		return;
 	}
 	tunneld->counters.esp_in++;

@@ -108,14 +108,14 @@ static bool is_too_big(const struct peer *peer, size_t size)
 	return size > peer->path_mtu.current;
 }
 
-static void answer_too_big(struct tunneld *tunneld, const struct peer *peer,
-			   struct segmenter *segments)
+static void answer_too_big(struct tunneld *tunneld, struct peer *peer, struct segmenter *segments)
 {
 	uint8_t *first = tunneld->tun_data + DATAPATH_TUN_BUFFER / 2;
 	uint8_t answer[INNER_ERROR_LIMIT];
 	size_t size = segment_next_size(segments), answer_size;
 
 	tunneld->counters.too_big++;
+	peer->counters.too_big++;
 	if (!error_limit_take(&tunneld->error_limit, loop_now(tunneld->loop)))
 		return;
 	segment_next(segments, first);

@@ -87,6 +87,16 @@ static void send_size_probe(struct tunneld *tunneld, struct peer *peer, uint64_t
 		datapath_carry_out(tunneld, peer, peer_size_refused(peer, now));
 }
 
+/* Nothing was heard for so long that whoever sent them is to know. */
+static void refuse_stale(struct tunneld *tunneld, struct peer *peer, uint64_t now)
+{
+	for (const struct held_packet *packet = peer->held.first;
+	     packet && now - packet->since > HOLD_QUEUE_AGE_MSEC; packet = packet->next)
+		datapath_answer_unreachable(tunneld, packet->data, packet->size,
+					    INNER_UNREACHABLE_ADDRESS);
+	peer->counters.held_dropped += hold_queue_expire(&peer->held, now);
+}
+
 static void set_path_mtu(struct tunneld *tunneld, struct peer *peer)
 {
 	timeline_note(&tunneld->timeline, tunneld->generation, "packets to %.*s may have %u octets",
@@ -171,6 +181,8 @@ void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int
 		for (struct held_packet *packet = peer->held.first; packet; packet = packet->next)
 			datapath_answer_unreachable(tunneld, packet->data, packet->size,
 						    INNER_UNREACHABLE_ADDRESS);
+	if (todo & PEER_STALE)
+		refuse_stale(tunneld, peer, now);
 	if (todo & PEER_DROP_HELD)
 		hold_queue_clear(&peer->held);
 	if (todo & (PEER_PROBE | PEER_ANSWER | PEER_SIZE_ANSWER))

@@ -45,11 +45,16 @@ int hold_queue_push(struct hold_queue *queue, uint64_t now, uint32_t probe, cons
 	return n_dropped + hold_queue_expire(queue, now);
 }
 
+bool hold_queue_is_stale(const struct hold_queue *queue, uint64_t now)
+{
+	return queue->first && now - queue->first->since > HOLD_QUEUE_AGE_MSEC;
+}
+
 int hold_queue_expire(struct hold_queue *queue, uint64_t now)
 {
 	int n_expired = 0;
 
-	while (queue->first && now - queue->first->since > HOLD_QUEUE_AGE_MSEC) {
+	while (hold_queue_is_stale(queue, now)) {
 		drop_first(queue);
 		n_expired++;
 	}

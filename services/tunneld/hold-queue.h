@@ -5,6 +5,7 @@
  * Copies of inner packets that cannot be sent yet, or that were sent on a path in doubt. Bounded in
  * packets, octets and age; the oldest give way.
  */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,8 @@ struct hold_queue {
 /* Copies a packet in. Returns how many older ones gave way, or -ENOMEM. */
 int hold_queue_push(struct hold_queue *queue, uint64_t now, uint32_t probe, const uint8_t *data,
 		    size_t size);
+/* Whether the oldest is too old. */
+bool hold_queue_is_stale(const struct hold_queue *queue, uint64_t now);
 /* Frees what is too old; returns how many that were. */
 int hold_queue_expire(struct hold_queue *queue, uint64_t now);
 void hold_queue_clear(struct hold_queue *queue);

@@ -52,7 +52,7 @@ struct proof_stage *proof_stage_free(struct proof_stage *stage)
 	if (!stage)
 		return NULL;
 	if (stage->routes)
-		tun_routes_remove(stage->routes, &stage->peer.sin6_addr);
+		tun_routes_forget(stage->routes, &stage->peer.sin6_addr);
 	tun_routes_free(stage->routes);
 	tun_device_destroy(stage->device);
 	free(stage);

@@ -128,6 +128,7 @@ static void hold(struct peer *peer, uint64_t now, uint32_t probe, const uint8_t 
 	}
 	peer->counters.held++;
 	peer->counters.held_dropped += n_dropped;
+	wake_at(peer, now + HOLD_QUEUE_AGE_MSEC + 1);
 }
 
 /* What was sent since shortly before the last sign of life may be lost: it is held now. */
@@ -543,6 +544,15 @@ static void note_answer(struct peer *peer, uint64_t now)
 		peer->answer_msec = (7 * peer->answer_msec + sample) / 8;
 }
 
+/* The path was changed, by us or by the peer, and works. */
+static void note_handover(struct peer *peer, uint64_t stall)
+{
+	peer->counters.handovers++;
+	peer->counters.stall_msec += stall;
+	if (stall > peer->counters.stall_longest_msec)
+		peer->counters.stall_longest_msec = stall;
+}
+
 /* The path works: what was sent before it did goes out again. */
 static unsigned int accept_proof(struct peer *peer, uint64_t now,
 				 const struct peer_arrival *arrival, bool moved)
@@ -555,6 +565,8 @@ static unsigned int accept_proof(struct peer *peer, uint64_t now,
 	if (peer->doubt_since) {
 		peer->silence = now - peer->doubt_since;
 		todo |= PEER_HEARD;
+		if (peer->path_since || moved)
+			note_handover(peer, peer->silence);
 	}
 	if (peer->held.n_packets) {
 		peer->resend_below = UINT32_MAX;
@@ -786,7 +798,8 @@ unsigned int peer_timer(struct peer *peer, uint64_t now)
 {
 	unsigned int todo = 0;
 
-	peer->counters.held_dropped += hold_queue_expire(&peer->held, now);
+	if (hold_queue_is_stale(&peer->held, now))
+		todo |= PEER_STALE;
 	peer->due = PEER_NEVER;
 	switch (peer->phase) {
 	case PEER_IDLE:
@@ -813,6 +826,8 @@ unsigned int peer_timer(struct peer *peer, uint64_t now)
 		wake_at(peer, due_established(peer));
 		break;
 	}
+	if (peer->held.first)
+		wake_at(peer, peer->held.first->since + HOLD_QUEUE_AGE_MSEC + 1);
 	/* What is due already is in `todo`; never ring twice in one millisecond for it. */
 	if (peer->due <= now)
 		peer->due = now + 1;

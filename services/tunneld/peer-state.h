@@ -69,6 +69,8 @@ enum {
 				       `size_probe`, numbered `size_number` */
 	PEER_SIZE_ANSWER = 1 << 11, /* answer one of the peer's, `size_answer` */
 	PEER_MTU = 1 << 12,         /* path_mtu.current changed */
+	PEER_STALE = 1 << 13, /* tell the senders of held packets that are too old that there is
+				 no way, and forget those */
 };
 
 struct peer;
@@ -98,6 +100,10 @@ struct peer_counters {
 	uint64_t probes_sent, answers_sent, keepalives_sent;
 	uint64_t held, held_dropped, resent;
 	uint64_t endpoint_moves, acquires;
+	/* Changes of a path that it was heard on afterwards, and how long it was not. */
+	uint64_t handovers, stall_msec, stall_longest_msec;
+	/* What was dropped. */
+	uint64_t replayed, bad_icv, malformed, wrong_selector, congestion_dropped, too_big;
 };
 
 struct peer {

@@ -252,11 +252,18 @@ int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
 
 int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer)
 {
-	const struct route closed = { .peer = peer, .type = RTN_UNREACHABLE };
 	const struct route route = { .peer = peer, .type = RTN_UNICAST };
 	int r = change_route(routes, RTM_DELROUTE, 0, &route);
 
-	if (r >= 0 || r == -ESRCH)
+	return r == -ESRCH ? 0 : r;
+}
+
+int tun_routes_forget(struct tun_routes *routes, const struct in6_addr *peer)
+{
+	const struct route closed = { .peer = peer, .type = RTN_UNREACHABLE };
+	int r = tun_routes_remove(routes, peer);
+
+	if (r >= 0)
 		r = change_route(routes, RTM_DELROUTE, 0, &closed);
 	return r == -ESRCH ? 0 : r;
 }
@@ -299,6 +306,6 @@ int tun_routes_purge(struct tun_routes *routes,
 	r = transact(routes, request, on_route, &list);
 	for (size_t i = 0; r >= 0 && i < list.n_addresses; i++)
 		if (!is_wanted(userdata, &list.addresses[i]))
-			r = tun_routes_remove(routes, &list.addresses[i]);
+			r = tun_routes_forget(routes, &list.addresses[i]);
 	return r;
 }

@@ -27,11 +27,13 @@ int tun_routes_set_address(struct tun_routes *routes, const struct in6_addr *add
  * more room than ours, and what a connection was told first it keeps. One that is there is
  * replaced, which connections do not notice. With it goes one that says "unreachable" and comes
  * after any other: when the interface is gone, nothing for the peer leaves this machine. It stays
- * until tun_routes_remove() or tun_routes_purge(), whatever becomes of us. */
+ * until tun_routes_forget() or tun_routes_purge(), whatever becomes of us and of the peer. */
 int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
 		   const struct in6_addr *source, uint32_t mtu, uint32_t most);
 int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer);
-/* Removes every route over the interface for which `is_wanted` says no. */
+/* Both. */
+int tun_routes_forget(struct tun_routes *routes, const struct in6_addr *peer);
+/* Forgets every peer with a route for which `is_wanted` says no. */
 int tun_routes_purge(struct tun_routes *routes,
 		     bool (*is_wanted)(void *userdata, const struct in6_addr *peer),
 		     void *userdata);

@@ -330,6 +330,8 @@ def test_interface_address_and_routes(ends):
     desktop.watcher.change(State=("s", "watching"))
     wait_until(lambda: not desktop.peers(), 10, "peer gone")
     assert routes(desktop.host) == {}
+    # Programs that still send to it do not reach the user's own network.
+    assert laptop.id in desktop.host.run(["ip", "-6", "route", "show", "type", "unreachable"]).stdout
     # Its number is not used again.
     desktop.see(laptop)
     wait_until(desktop.peers, 10)
