@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A host is forgotten: by the others at once, by the zone for good, and it is told so itself."""
 import base64
+import datetime
 import os
 import re
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from homeward_lab.lab import ACCOUNT, DOMAIN, PASSWORD, ZONE_ADDRESS
 
@@ -182,3 +187,58 @@ def test_forget_while_another_is_away(make_lab):
     said = forget(lab, desktop, "tower", "--offline", check=False)
     assert said.returncode == 7 and "\"tower\" is not forgotten" in said.stderr, said.stderr
     assert sorted(revoked(desktop)) == ["laptop", "phone"]
+
+
+def operator(lab, *lines):
+    """What whoever runs the zone can do: they have the account's TSIG key, and not its signing key."""
+    lab.zone.run(["/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", "account", "key", ACCOUNT, "--output",
+                  "/run/account.key"], env=lab.zone.sanitizer_environment("zonectl"))
+    lab.zone.run(["nsupdate", "-k", "/run/account.key"], input=f"server {ZONE_ADDRESS}\nzone {ACCOUNT_DOMAIN}\n" +
+                 "".join(line + "\n" for line in lines) + "send\n", timeout=60)
+
+
+def forged(*hosts):
+    """A list of all of these, by a key of our own; otherwise as the account's."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, ACCOUNT_DOMAIN + " account")])
+    now = datetime.datetime(2099, 1, 1)
+    builder = (x509.CertificateRevocationListBuilder().issuer_name(name).last_update(now)
+               .next_update(datetime.datetime(2100, 1, 1)).add_extension(x509.CRLNumber(99), critical=False))
+    for serial, host in enumerate(hosts, 1):
+        value = bytes([0x30, len(host) + 2, 0x82, len(host)]) + host.encode()
+        builder = builder.add_revoked_certificate(
+            x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+            .add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), value), critical=False).build())
+    signed = builder.sign(ed25519.Ed25519PrivateKey.generate(), None)
+    return base64.b64encode(signed.public_bytes(serialization.Encoding.DER)).decode()
+
+
+def test_a_hostile_zone_takes_nothing_back(make_lab):
+    lab = make_lab()
+    desktop, laptop = lab.desktop, lab.laptop
+    assert "1 received" in lab.ping(desktop, laptop)
+    forget(lab, desktop, "phone", "--offline")
+    first = ask(desktop, tsig_key(desktop), f"_revoked.{ACCOUNT_DOMAIN} CERT")[1].split(" PKIX 0 0 ")[1]
+    laptop.stop_daemon("llq-watcher")
+    forget(lab, desktop, "laptop")
+    desktop.wait_for(lambda: not has_sa(desktop, "laptop"), lab.patience, "no keys")
+    everything = revoked(desktop)
+    assert sorted(everything) == ["laptop", "phone"]
+
+    def shows(text, counter, value):
+        operator(lab, f"update delete _revoked.{ACCOUNT_DOMAIN} CERT", *([text] if text else []))
+        if counter:
+            desktop.wait_for(lambda: desktop.get_property("identity", "Counters")[counter] >= value, lab.patience, counter)
+        assert revoked(desktop) == everything and desktop.get_property("identity", "SignedIn")
+    record = f"update add _revoked.{ACCOUNT_DOMAIN} 10 CERT PKIX 0 0 "
+    shows(record + first, "ListsOld", 1)
+    shows(record + forged("desktop", "laptop"), "ListsRefused", 1)
+    shows(record + "AAAA", "ListsRefused", 2)
+    shows(None, None, None)
+    # Where the zone has the forgotten one in again, it is seen there, and spoken to no more.
+    desktop.wait_for(lambda: lab.sees(desktop, laptop), lab.patience, "the laptop in the zone again")
+    traffic = desktop.popen(["ping", "-6", "-n", "-q", "-i", "0.2", lab.host_id(laptop)])
+    desktop.wait_for(lambda: FORGOTTEN in peers(desktop).get("laptop", {"LastError": ""})["LastError"], lab.patience,
+                     "the reason at the peer")
+    assert not has_sa(desktop, "laptop")
+    traffic.terminate()
+    traffic.wait()

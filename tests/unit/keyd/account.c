@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/unit/keyd/account.h"
 
+#include "common/keys/issue-time.h"
+
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -93,6 +95,19 @@ void test_account_drop(struct test_account *account)
 	EVP_PKEY_free(account->key);
 }
 
+static void set_issued(X509 *certificate, uint64_t issued)
+{
+	static const uint8_t random[ISSUE_SERIAL_RANDOM_SIZE] = { 1, 2, 3 };
+	uint8_t serial[ISSUE_SERIAL_SIZE];
+	BIGNUM *number;
+
+	issue_time_to_serial(issued, random, serial);
+	number = BN_bin2bn(serial, sizeof serial, NULL);
+	must(number);
+	must(BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate)) != NULL);
+	BN_free(number);
+}
+
 void test_host_make(struct test_host *host, const struct test_account *account,
 		    const struct test_host_options *options)
 {
@@ -108,6 +123,8 @@ void test_host_make(struct test_host *host, const struct test_account *account,
 	must(host->key);
 	certificate = begin(host->key, 2, dated ? options->not_before : -86400,
 			    dated ? options->not_after : 86400);
+	if (options->issued)
+		set_issued(certificate, options->issued);
 	name(X509_get_subject_name(certificate), "host");
 	must(X509_set_issuer_name(certificate, X509_get_subject_name(issuer)));
 	add_extension(certificate, issuer, NID_basic_constraints,

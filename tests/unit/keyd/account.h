@@ -42,6 +42,7 @@ struct test_host_options {
 	long not_before, not_after; /* seconds from TEST_REALTIME; both 0: one day around it */
 	bool rsa;                   /* an RSA key instead of P-256 */
 	const uint8_t *seed;        /* 32 octets: an Ed25519 key from them instead of P-256 */
+	uint64_t issued;            /* not 0: said by the serial number */
 };
 
 void test_host_make(struct test_host *host, const struct test_account *account,

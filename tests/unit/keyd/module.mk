@@ -16,6 +16,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-psk \
 	tests/unit/keyd/test-ike-mobike \
 	tests/unit/keyd/test-ike-rekey \
+	tests/unit/keyd/test-ike-revoked \
 	tests/unit/keyd/test-ike-verified \
 	tests/unit/keyd/test-ike-schedules \
 	tests/unit/keyd/test-ike-window
@@ -82,6 +83,13 @@ tests_unit_keyd_test_ike_ppk_SOURCES = \
 	$(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_ppk_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_ppk_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_revoked_SOURCES = \
+	tests/unit/keyd/test-ike-revoked.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_revoked_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_revoked_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_proposal_SOURCES = tests/unit/keyd/test-ike-proposal.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_proposal_CFLAGS = $(keyd_test_cflags)
