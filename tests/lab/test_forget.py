@@ -191,6 +191,7 @@ def test_forget_while_another_is_away(make_lab):
 
 def operator(lab, *lines):
     """What whoever runs the zone can do: they have the account's TSIG key, and not its signing key."""
+    lab.zone.run(["rm", "-f", "/run/account.key"])
     lab.zone.run(["/run/lab/bin/zonectl", "--config", "/etc/homeward/zoned.conf", "account", "key", ACCOUNT, "--output",
                   "/run/account.key"], env=lab.zone.sanitizer_environment("zonectl"))
     lab.zone.run(["nsupdate", "-k", "/run/account.key"], input=f"server {ZONE_ADDRESS}\nzone {ACCOUNT_DOMAIN}\n" +
@@ -231,10 +232,11 @@ def test_a_hostile_zone_takes_nothing_back(make_lab):
         assert revoked(desktop) == everything and desktop.get_property("identity", "SignedIn")
     record = f"update add _revoked.{ACCOUNT_DOMAIN} 10 CERT PKIX 0 0 "
     shows(record + first, "ListsOld", 1)
-    shows(record + forged("desktop", "laptop"), "ListsRefused", 1)
+    shows(record + forged("tablet", "laptop"), "ListsRefused", 1)
     shows(record + "AAAA", "ListsRefused", 2)
     shows(None, None, None)
     # Where the zone has the forgotten one in again, it is seen there, and spoken to no more.
+    laptop.call("registrar", "Refresh")
     desktop.wait_for(lambda: lab.sees(desktop, laptop), lab.patience, "the laptop in the zone again")
     traffic = desktop.popen(["ping", "-6", "-n", "-q", "-i", "0.2", lab.host_id(laptop)])
     desktop.wait_for(lambda: FORGOTTEN in peers(desktop).get("laptop", {"LastError": ""})["LastError"], lab.patience,
@@ -242,3 +244,7 @@ def test_a_hostile_zone_takes_nothing_back(make_lab):
     assert not has_sa(desktop, "laptop")
     traffic.terminate()
     traffic.wait()
+    # It can keep this host out of the zone, but not make it believe that its owner did.
+    shows(record + forged("desktop"), "ListsRefused", desktop.get_property("identity", "Counters")["ListsRefused"] + 1)
+    desktop.wait_for(lambda: desktop.get_property("llq-watcher", "State") != "watching", lab.patience, "the refusal")
+    assert desktop.get_property("identity", "SignedIn") and revoked(desktop) == everything
