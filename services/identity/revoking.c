@@ -273,6 +273,7 @@ static int make_order(const struct identity *identity, const char *host, struct 
 		      const char **ret_message)
 {
 	const struct credentials *credentials = identity->credentials;
+	uint64_t until;
 	int r;
 
 	*ret = (struct forget_order){
@@ -283,7 +284,10 @@ static int make_order(const struct identity *identity, const char *host, struct 
 		.password_msec = identity->config->password_timeout * 1000,
 	};
 	ret->list.number++;
-	r = revocation_list_add(&ret->list, host, ret->now);
+	/* Whose clock is behind that of who forgot it before, or signed it in since, forgets it all
+	 * the same. */
+	until = revocation_list_until(&ret->list, host);
+	r = revocation_list_add(&ret->list, host, until < ret->now ? ret->now : until + 1);
 	if (r == -ENOSPC)
 		*ret_message = "128 hosts were forgotten already, and a list has no room for more: "
 			       "a new password for the account begins an empty one";

@@ -132,6 +132,16 @@ def test_a_list_is_made_and_counts_when_the_zone_has_it(member):
     assert sorted(revoked(member)) == ["laptop", "phone"] and get(member, "Submission") == 0
 
 
+def test_a_clock_that_is_behind_forgets_as_well(member):
+    far = 4000000000
+    show(member, make_list(4, {"laptop": far}))
+    number, made, thread, _ = submitted(member, "laptop", former=[make_list(4, {"laptop": far})])
+    assert read_list(made) == (5, {"laptop": far + 1})
+    as_user(member, "homeward-registrar", "FinishSubmission", "tbs", number, True, "")
+    thread.join()
+    assert revoked(member) == {"laptop": far + 1}
+
+
 def test_what_the_zone_did_not_take_is_not_known(member):
     show(member)
     number, _, thread, answers = submitted(member, "laptop")

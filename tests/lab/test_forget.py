@@ -153,6 +153,14 @@ def test_forget_while_traffic_flows(make_lab):
         assert "1 received" in lab.ping(other, laptop)
         assert "laptop" in revoked(other)
 
+    # Forgotten again, by another host and while it listens: it takes its leave by itself.
+    first = revoked(desktop)["laptop"]
+    forget(lab, tablet, "laptop")
+    laptop.wait_for(("identity", "State", "signed-out"), lab.patience)
+    assert laptop.get_property("identity", "Forgotten") == revoked(tablet)["laptop"] > first
+    desktop.wait_for(lambda: revoked(desktop) == revoked(tablet), lab.patience, "the desktop knows")
+    assert desktop.get_property("identity", "RevocationNumber") == 2
+
 
 def test_forget_while_another_is_away(make_lab):
     """Who was away learns it when it comes back, and keeps it when nobody tells it any more."""

@@ -66,6 +66,12 @@ static int get_octets(sd_bus *bus, const char *path, const char *interface, cons
 	return sd_bus_message_append_array(reply, 'y', "\1\0\2", 3);
 }
 
+static int get_entries(sd_bus *bus, const char *path, const char *interface, const char *property,
+		       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+	return sd_bus_message_append(reply, "a(st)", 2, "one", (uint64_t)1, "", UINT64_MAX);
+}
+
 static int method_set(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 static const sd_bus_vtable item_vtable[] = {
@@ -84,6 +90,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Endpoint", "(sq)", get_endpoint, offsetof(struct shown, endpoint),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Octets", "ay", get_octets, 0, 0),
+	SD_BUS_PROPERTY("Entries", "a(st)", get_entries, 0, 0),
 	SD_BUS_PROPERTY("Counters", "a{st}", get_counters, offsetof(struct shown, counters), 0),
 	SD_BUS_PROPERTY("Timeline", "a(tts)", timeline_property, offsetof(struct shown, timeline),
 			0),
@@ -260,6 +267,27 @@ static uint64_t shown_number(const struct side *side)
 	return neighbour_number(side->neighbour, PATH, INTERFACE, "Number");
 }
 
+static void check_entries(const struct neighbour *neighbour)
+{
+	size_t position = 0;
+	const char *text;
+	uint64_t number;
+
+	assert_true(neighbour_next_entry(neighbour, PATH, INTERFACE, "Entries", &position, &text,
+					 &number));
+	assert_string_equal(text, "one");
+	assert_int_equal(number, 1);
+	assert_true(neighbour_next_entry(neighbour, PATH, INTERFACE, "Entries", &position, &text,
+					 &number));
+	assert_string_equal(text, "");
+	assert_int_equal(number, UINT64_MAX);
+	assert_false(neighbour_next_entry(neighbour, PATH, INTERFACE, "Entries", &position, &text,
+					  &number));
+	position = 0;
+	assert_false(neighbour_next_entry(neighbour, PATH, INTERFACE, "Octets", &position, &text,
+					  &number));
+}
+
 static void check_mirror(bool follow)
 {
 	struct side side = { .follow = follow };
@@ -287,6 +315,7 @@ static void check_mirror(bool follow)
 	octets = neighbour_octets(side.neighbour, PATH, INTERFACE, "Octets", &size);
 	assert_int_equal(size, 3);
 	assert_memory_equal(octets, "\1\0\2", 3);
+	check_entries(side.neighbour);
 
 	/* Objects come and go, a burst of changes ends in the last state. */
 	set_number(&side, 1);
