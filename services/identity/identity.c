@@ -659,7 +659,7 @@ enum key_protection identity_key_protection(const struct identity *identity)
 
 void identity_terminate(struct identity *identity)
 {
-	if (!identity->sign_in && !identity->revoking.forget)
+	if (!identity->sign_in && !identity->revoking.forget && !identity->revoking.saving)
 		daemon_stop(identity->daemon, 0);
 }
 
@@ -705,6 +705,7 @@ struct identity *identity_free(struct identity *identity)
 		return NULL;
 	identity->terminating = true;
 	revoking_stop(identity, "identity ends");
+	identity->revoking.unsaved = false;
 	revoking_deinit(identity);
 	/* Queued work that still runs ends in here, so what it uses goes last. */
 	stop_looking(identity);

@@ -63,8 +63,10 @@ static void on_saved(void *userdata)
 		log_error("cannot keep which hosts were forgotten: %s", strerror(-saving->error));
 	else
 		revoking->stored = saving->data;
-	if (revoking->unsaved && !saving->identity->terminating)
+	if (revoking->unsaved)
 		revoking_save(saving->identity);
+	if (saving->identity->terminating)
+		identity_terminate(saving->identity);
 	free(saving->data);
 	free(saving);
 }
