@@ -4,6 +4,7 @@ import base64
 import datetime
 import os
 import re
+import signal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -92,7 +93,7 @@ def test_forget_while_traffic_flows(make_lab):
 
     # A thief would see to it that it hears nothing more of the zone.
     laptop.stop_daemon("llq-watcher")
-    laptop.stop_daemon("registrar")
+    laptop.stop_daemon("registrar", signal.SIGKILL)  # or it would take its leave of the zone
     traffic = laptop.popen(["ping", "-6", "-n", "-q", "-i", "0.2", lab.host_id(tablet)])
     said = forget(lab, desktop, "laptop")
     assert "laptop is forgotten" in said.stdout
@@ -169,7 +170,7 @@ def test_forget_while_another_is_away(make_lab):
     lab.ping(tablet, laptop)
     tablet.disconnect()
     laptop.stop_daemon("llq-watcher")
-    laptop.stop_daemon("registrar")
+    laptop.stop_daemon("registrar", signal.SIGKILL)  # or it would take its leave of the zone
     forget(lab, desktop, f"laptop.{ACCOUNT_DOMAIN}")
     assert revoked(tablet) == {}
     tablet.move(lab.gateways["D"])
