@@ -115,10 +115,16 @@ void ike_sa_take_answer(struct ike_sa *sa, uint64_t now, struct ike_request *req
 
 static void repeat(struct ike_sa *sa, struct ike_request *request)
 {
+	struct sockaddr_in other;
+
 	request->repeats++;
 	sa->retransmitted++;
 	sa->context->counters.retransmitted++;
 	transmit(sa, &sa->endpoint, &request->message);
+	if (!ike_mobike_find_other(sa, request->repeats, &other))
+		return;
+	request->moved = request->scattered = true;
+	transmit(sa, &other, &request->message);
 }
 
 void ike_sa_tick_requests(struct ike_sa *sa, uint64_t now)
@@ -323,6 +329,8 @@ static void receive_response(struct ike_sa *sa, uint64_t now, const struct socka
 	/* It is authentic: this is where the peer is. */
 	if (sa->state == IKE_SA_AUTH_SENT)
 		sa->endpoint = *from;
+	if (sa->answered.scattered)
+		ike_mobike_answered_from(sa, from);
 	hear_window(sa, &opening.chain);
 	if (header->exchange == IKE_EXCHANGE_AUTH)
 		ike_mobike_hear(sa, &opening.chain);

@@ -13,12 +13,83 @@ void ike_mobike_add_supported(struct ike_builder *builder)
 	ike_builder_add_notify(builder, IKE_NOTIFY_MOBIKE_SUPPORTED, NULL, 0);
 }
 
+static bool says_addresses(const struct ike_chain *chain)
+{
+	struct ike_notify notify;
+
+	return ike_chain_find_notify(chain, IKE_NOTIFY_NO_ADDITIONAL_ADDRESSES, &notify) ||
+	       ike_chain_find_notify(chain, IKE_NOTIFY_ADDITIONAL_IP4_ADDRESS, &notify) ||
+	       ike_chain_find_notify(chain, IKE_NOTIFY_ADDITIONAL_IP6_ADDRESS, &notify);
+}
+
+/* An address of one host on the internet or in a private network. */
+static bool is_usable(struct in_addr address)
+{
+	uint8_t first = ntohl(address.s_addr) >> 24;
+
+	return first && first != 127 && first < 224;
+}
+
+/* What it says takes the place of what it said before (§3.6). IPv6 is not spoken outside of the
+ * tunnel. */
+static void hear_others(struct ike_sa *sa, const struct ike_chain *chain)
+{
+	struct ike_mobike *mobike = &sa->mobike;
+
+	if (!says_addresses(chain))
+		return;
+	mobike->n_others = 0;
+	for (size_t i = 0; i < chain->n_payloads && mobike->n_others < IKE_OTHERS_LIMIT; i++) {
+		struct ike_notify notify;
+		struct in_addr address;
+
+		if (chain->payloads[i].type != IKE_PAYLOAD_NOTIFY ||
+		    ike_notify_read(&chain->payloads[i], &notify) < 0 ||
+		    notify.type != IKE_NOTIFY_ADDITIONAL_IP4_ADDRESS ||
+		    notify.data.size != sizeof address)
+			continue;
+		memcpy(&address, notify.data.data, sizeof address);
+		if (is_usable(address))
+			mobike->others[mobike->n_others++] = address;
+	}
+}
+
 void ike_mobike_hear(struct ike_sa *sa, const struct ike_chain *chain)
 {
 	struct ike_notify notify;
 
 	sa->mobike.supported = ike_chain_find_notify(chain, IKE_NOTIFY_MOBIKE_SUPPORTED, &notify);
 	sa->mobike.first = sa->initiator;
+	hear_others(sa, chain);
+}
+
+bool ike_mobike_find_other(const struct ike_sa *sa, unsigned int repeats, struct sockaddr_in *ret)
+{
+	const struct ike_mobike *mobike = &sa->mobike;
+
+	if (!mobike->supported || !mobike->first || !mobike->n_others ||
+	    sa->state != IKE_SA_ESTABLISHED || repeats < IKE_PATH_PATIENCE)
+		return false;
+	*ret = sa->endpoint;
+	ret->sin_addr = mobike->others[(repeats - IKE_PATH_PATIENCE) % mobike->n_others];
+	return true;
+}
+
+void ike_mobike_answered_from(struct ike_sa *sa, const struct sockaddr_in *from)
+{
+	struct ike_mobike *mobike = &sa->mobike;
+
+	for (unsigned int i = 0; i < mobike->n_others; i++) {
+		if (mobike->others[i].s_addr != from->sin_addr.s_addr ||
+		    from->sin_addr.s_addr == sa->endpoint.sin_addr.s_addr)
+			continue;
+		/* The way back stays known. */
+		mobike->others[i] = sa->endpoint.sin_addr;
+		sa->endpoint = *from;
+		mobike->update_wanted = true;
+		ike_actions_add(&sa->context->actions, IKE_ACTION_CHANGED, sa->id, NULL, 0);
+		return;
+	}
 }
 
 void ike_mobike_moved(struct ike_sa *sa)
@@ -51,15 +122,6 @@ static bool has_unexpected_nat(const struct ike_chain *chain, const struct socka
 	return notify.data.size != NO_NATS_SIZE_IPV4 ||
 	       memcmp(notify.data.data, &from->sin_addr, 4) != 0 ||
 	       memcmp(notify.data.data + 8, &from->sin_port, 2) != 0;
-}
-
-static bool says_addresses(const struct ike_chain *chain)
-{
-	struct ike_notify notify;
-
-	return ike_chain_find_notify(chain, IKE_NOTIFY_NO_ADDITIONAL_ADDRESSES, &notify) ||
-	       ike_chain_find_notify(chain, IKE_NOTIFY_ADDITIONAL_IP4_ADDRESS, &notify) ||
-	       ike_chain_find_notify(chain, IKE_NOTIFY_ADDITIONAL_IP6_ADDRESS, &notify);
 }
 
 /* The peer is where this request came from. Requests may overtake each other: the newest counts. */
@@ -100,10 +162,14 @@ void ike_mobike_request(struct ike_sa *sa, const struct ike_chain *chain,
 	if (ike_chain_find_notify(chain, IKE_NOTIFY_NAT_DETECTION_SOURCE_IP, &notify))
 		ike_sa_add_nat_detection(answer, sa->spi_initiator, sa->spi_responder,
 					 &sa->asked_from);
-	if ((update || says_addresses(chain)) && has_unexpected_nat(chain, &sa->asked_from))
+	if ((update || says_addresses(chain)) && has_unexpected_nat(chain, &sa->asked_from)) {
 		ike_builder_add_notify(answer, IKE_NOTIFY_UNEXPECTED_NAT_DETECTED, NULL, 0);
-	else if (moves)
+	} else if (update && (!is_usable(sa->asked_from.sin_addr) || !sa->asked_from.sin_port)) {
+		ike_builder_add_notify(answer, IKE_NOTIFY_UNACCEPTABLE_ADDRESSES, NULL, 0);
+	} else if (moves) {
+		hear_others(sa, chain);
 		follow(sa);
+	}
 }
 
 /* We. */

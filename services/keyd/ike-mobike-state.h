@@ -16,7 +16,9 @@
 
 struct ike_sa;
 
-#define IKE_COOKIE2_SIZE 16
+#define IKE_COOKIE2_SIZE  16
+#define IKE_OTHERS_LIMIT  4 /* addresses of a peer that we remember besides the one in use */
+#define IKE_PATH_PATIENCE 3 /* repetitions before they are tried */
 
 struct ike_mobike {
 	bool supported; /* by the peer too */
@@ -27,11 +29,20 @@ struct ike_mobike {
 	bool mapped; /* what the peer sees as our address is known, as a hash: */
 	uint8_t mapping[20];
 	unsigned int updates; /* of ours that were answered, and of the peer's */
+	/* Where the peer says that it can be reached besides (§3.4). */
+	struct in_addr others[IKE_OTHERS_LIMIT];
+	unsigned int n_others;
 };
 
 /* In IKE_AUTH. */
 void ike_mobike_add_supported(struct ike_builder *builder);
 void ike_mobike_hear(struct ike_sa *sa, const struct ike_chain *chain);
+/* Where else a request of ours is tried that has no answer, after so many repetitions (§3.10): only
+ * who began the first SA does that. False: nowhere. */
+bool ike_mobike_find_other(const struct ike_sa *sa, unsigned int repeats, struct sockaddr_in *ret);
+/* The answer to such a request came from here: if it is one of those places, the peer is asked
+ * there. */
+void ike_mobike_answered_from(struct ike_sa *sa, const struct sockaddr_in *from);
 /* Our side is elsewhere, or the peer is where sa->endpoint says now. */
 void ike_mobike_moved(struct ike_sa *sa);
 /* A request of the peer: what its answer has to hold, and what follows from it. */

@@ -36,6 +36,8 @@ static struct ike_sa *succeed(struct ike_sa *sa, uint64_t now,
 	next->round_trip = sa->round_trip;
 	next->mobike.supported = sa->mobike.supported;
 	next->mobike.first = sa->mobike.first;
+	memcpy(next->mobike.others, sa->mobike.others, sizeof next->mobike.others);
+	next->mobike.n_others = sa->mobike.n_others;
 	next->peer_takes_fragments = sa->peer_takes_fragments;
 	/* It came into the keys through SK_d, and not again (RFC 8784 §3). */
 	next->peer_takes_ppk = sa->peer_takes_ppk;

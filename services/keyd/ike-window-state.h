@@ -40,6 +40,7 @@ struct ike_request {
 	uint64_t sent;        /* ms; the first time */
 	unsigned int repeats; /* how often it was sent again */
 	bool moved;           /* it went to more than one place */
+	bool scattered;       /* also where the peer may be reached besides */
 	uint64_t due;         /* ms; of the next repetition */
 	uint64_t delay;
 	uint64_t deadline;

@@ -4,7 +4,7 @@ one gateway to that behind another; the IKE SA stays, and packets go on. (strong
 another address, so it replaces the child after each update.)"""
 import pytest
 
-from test_ike_strongswan import (ADDRESS, KEYS, OURS, THEIR_ADDRESS, THEIRS, StrongSwan, ours,  # noqa: F401
+from test_ike_strongswan import (ADDRESS, KEYS, OURS, PEER, THEIR_ADDRESS, THEIRS, StrongSwan, ours,  # noqa: F401
                                  place)
 
 from homeward_lab import answered, wait_until
@@ -78,6 +78,52 @@ def test_it_moves(place, ours, homes):  # noqa: F811
     assert us.host.get_property("keyd", "Counters")["AddressesUpdated"] >= 2
     # It was asked whether it gets what is sent there.
     assert "COOKIE2" in strongswan.log()
+
+
+def test_its_other_address(place, ours, homes):  # noqa: F811
+    """It says in IKE_AUTH that it has two. Where the one in use is reached no more, the other is tried."""
+    desktop, laptop, account = place
+    internet = desktop.gateway
+    desktop.move(homes[0])
+    laptop.batch(["address add 11.0.2.21/16 dev eth0"])
+    strongswan = Mobile(laptop, account, KEYS["ecdsa"](), "%any")
+    us = ours()
+    tell_mapper(us, 2)
+    both_ways(us, strongswan)
+    assert "N(ADD_4_ADDR)" in strongswan.log()
+    spi = us.sa()["SpiInitiator"]
+    internet.run(f"nft add table bridge cut\nnft 'add chain bridge cut forward {{ type filter hook forward priority 0; }}'\n"
+                 f"nft add rule bridge cut forward ip daddr {THEIR_ADDRESS} drop\n"
+                 f"nft add rule bridge cut forward ip saddr {THEIR_ADDRESS} drop")
+    ping = desktop.popen(["ping", "-n", "-i", "0.2", THEIRS], stdout=-3)
+    us.host.wait_for(lambda: us.sa()["Endpoint"][0] == "11.0.2.21")
+    us.host.wait_for(lambda: [peer["Endpoint"][0] for peer in us.host.get_objects("tunneld", PEER).values()] == ["11.0.2.21"])
+    ping.end()
+    desktop.ping(THEIRS, "-i", "0.2")
+    laptop.ping(OURS, "-i", "0.2", "-I", THEIRS)
+    assert us.sa()["SpiInitiator"] == spi and us.host.get_property("keyd", "Counters")["Established"] == 1
+
+
+def test_both_move(place, ours, homes):  # noqa: F811
+    """At once: what leads to the other is where the zone says it is."""
+    desktop, laptop, account = place
+    internet = desktop.gateway
+    desktop.move(homes[0])
+    strongswan = Mobile(laptop, account, KEYS["ecdsa"](), "%any")
+    us = ours()
+    tell_mapper(us, 2)
+    both_ways(us, strongswan)
+    spi = us.sa()["SpiInitiator"]
+    desktop.move(homes[1])
+    laptop.attach_internet(internet, "11.0.2.30")
+    tell_mapper(us, 3)
+    us.fakes[2].change("/org/homeward/Watcher1/host/laptop", "org.homeward.Watcher1.Host",
+                       Endpoint=("(sq)", ("11.0.2.30", 4500)), EndpointGeneration=("t", 2))
+    wait_until(lambda: homes[1].wan_address in strongswan.sas(), 30, "the update there")
+    us.host.wait_for(lambda: us.sa()["Endpoint"][0] == "11.0.2.30")
+    desktop.ping(THEIRS, "-i", "0.2")
+    laptop.ping(OURS, "-i", "0.2", "-I", THEIRS)
+    assert us.sa()["SpiInitiator"] == spi and us.host.get_property("keyd", "Counters")["Established"] == 1
 
 
 def test_nat_forgets(place, ours, make_gateway):  # noqa: F811

@@ -364,6 +364,133 @@ static void test_no_nats_allowed(void **state)
 	}
 }
 
+#define SECOND 0xc6336499 /* laptop's other address */
+
+/* laptop can be reached at both addresses, and the first one is cut. */
+static unsigned int multihomed(struct world *world, struct datagram *datagram)
+{
+	const struct sockaddr_in *first = &world_host(world, 1)->address;
+	bool *cut = world->userdata;
+
+	if (datagram->to.sin_addr.s_addr == htonl(SECOND)) {
+		datagram->to.sin_addr = first->sin_addr;
+		return 1;
+	}
+	if (datagram->from.sin_addr.s_addr == first->sin_addr.s_addr && *cut)
+		datagram->from.sin_addr.s_addr = htonl(SECOND);
+	return datagram->to.sin_addr.s_addr == first->sin_addr.s_addr && *cut ? 0 : 1;
+}
+
+static void say_addresses(struct ike_sa *sa, const uint32_t *addresses, size_t n, uint32_t id)
+{
+	uint8_t request[256], response[256];
+	struct ike_builder builder;
+	struct ike_chain chain;
+	int size;
+
+	ike_builder_begin_inner(&builder, request, sizeof request);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t address = htonl(addresses[i]);
+
+		ike_builder_add_notify(&builder, IKE_NOTIFY_ADDITIONAL_IP4_ADDRESS, &address, 4);
+	}
+	ike_builder_add_notify(&builder, IKE_NOTIFY_ADDITIONAL_IP6_ADDRESS, "sixteen octets..", 16);
+	size = ike_builder_finish(&builder);
+	assert_int_equal(ike_chain_read(builder.first, request, size, &chain), 0);
+	sa->asked_from = sa->endpoint;
+	sa->asked_id = id;
+	ike_builder_begin_inner(&builder, response, sizeof response);
+	ike_mobike_request(sa, &chain, &builder);
+}
+
+/* Where the peer is reached no more, its other addresses are tried; an answer leads to an update,
+ * and only its proof moves the tunnel (§3.10). */
+static void test_other_address(void **state)
+{
+	const uint32_t others[] = { 0x7f000001, 0xc6336477, SECOND, 0xe0000001, 0 };
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0);
+	struct ike_sa *sa = current_sa(desktop);
+	uint32_t spi = host_pair(desktop)->child.spi_in;
+	bool cut = false;
+
+	say_addresses(sa, others, ARRAY_SIZE(others), 50);
+	/* What is no address of a host is not kept. */
+	assert_int_equal(sa->mobike.n_others, 2);
+	sa->mobike.update_wanted = false;
+	world->network = multihomed;
+	world->userdata = &cut;
+	cut = true;
+	desktop->silent = true;
+	host_show(desktop);
+	host_run(desktop);
+	world_run_until(world, 20000);
+	assert_int_equal(ntohl(sa->endpoint.sin_addr.s_addr), SECOND);
+	assert_int_equal(ntohl(desktop->peer_endpoint.sin_addr.s_addr), SECOND);
+	assert_int_equal(desktop->n_moved, 1);
+	assert_int_equal(host_pair(desktop)->child.spi_in, spi);
+	assert_int_equal(host_counters(desktop)->dead_peers, 0);
+	/* It may say that there are others now, or none. */
+	say_addresses(sa, others + 2, 1, 51);
+	assert_int_equal(sa->mobike.n_others, 1);
+	assert_int_equal(ntohl(sa->mobike.others[0].s_addr), SECOND);
+}
+
+/* An update from what cannot be an address is refused (§3.5). */
+static void test_unacceptable_address(void **state)
+{
+	struct world *world = *state;
+	struct ike_sa *sa = current_sa(world_host(world, 1));
+	const struct sockaddr_in before = sa->endpoint;
+	const uint32_t wrong[] = { 0, 0x7f000001, 0xe0000001, 0xffffffff };
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		uint8_t request[64], response[64];
+		struct ike_builder builder;
+		struct ike_notify notify;
+		struct ike_chain chain;
+		int size;
+
+		ike_builder_begin_inner(&builder, request, sizeof request);
+		ike_builder_add_notify(&builder, IKE_NOTIFY_UPDATE_SA_ADDRESSES, NULL, 0);
+		size = ike_builder_finish(&builder);
+		assert_int_equal(ike_chain_read(builder.first, request, size, &chain), 0);
+		sa->asked_from = before;
+		sa->asked_from.sin_addr.s_addr = htonl(wrong[i]);
+		sa->asked_id = 100 + i;
+		ike_builder_begin_inner(&builder, response, sizeof response);
+		ike_mobike_request(sa, &chain, &builder);
+		size = ike_builder_finish(&builder);
+		assert_int_equal(ike_chain_read(builder.first, response, size, &chain), 0);
+		assert_true(
+			ike_chain_find_notify(&chain, IKE_NOTIFY_UNACCEPTABLE_ADDRESSES, &notify));
+		assert_true(same(&sa->endpoint, &before));
+	}
+}
+
+/* The peer refuses our new address: it is said, and the tunnel stays where it was. */
+static void test_refused_address(void **state)
+{
+	struct world *world = *state;
+	struct ike_sa *sa = current_sa(world_host(world, 0));
+	uint8_t response[128];
+	struct ike_builder builder;
+	struct ike_chain chain;
+	int size;
+
+	sa->answered = (struct ike_request){ .purpose = IKE_PURPOSE_UPDATE, .has_cookie = true };
+	ike_builder_begin_inner(&builder, response, sizeof response);
+	ike_builder_add_notify(&builder, IKE_NOTIFY_UNACCEPTABLE_ADDRESSES, NULL, 0);
+	ike_builder_add_notify(&builder, IKE_NOTIFY_COOKIE2, sa->answered.cookie, 16);
+	size = ike_builder_finish(&builder);
+	assert_int_equal(ike_chain_read(builder.first, response, size, &chain), 0);
+	assert_true(ike_mobike_response(sa, world->now, &chain));
+	host_run(world_host(world, 0));
+	assert_non_null(strstr(sa->trouble, "UNACCEPTABLE_ADDRESSES"));
+	assert_int_equal(world_host(world, 0)->n_moved, 0);
+	assert_int_equal(sa->state, IKE_SA_ESTABLISHED);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -379,6 +506,9 @@ int main(void)
 		test(test_nat_mapping_changes),
 		test(test_wrong_cookie),
 		test(test_no_nats_allowed),
+		test(test_other_address),
+		test(test_unacceptable_address),
+		test(test_refused_address),
 	};
 
 	return cmocka_run_group_tests_name("ike-mobike", tests, NULL, NULL);
