@@ -255,18 +255,34 @@ static unsigned int count_datagrams(const struct world *world)
 	return n;
 }
 
-/* Where the walk is given up: `drop_at` is the step whose datagram is lost, STEPS: none. */
-static void walk_once(struct world *world, struct walk *walk, unsigned int drop_at)
+enum move {
+	REKEY_CHILD,
+	REKEY_SA,
+	DELETE_CHILD,
+	DELETE_SA,
+	NOTHING,
+};
+
+static void begin(struct host *host, enum move move);
+
+/* `drop_at` is the step whose datagram is lost, STEPS: none. `later` is what laptop begins: that is
+ * a choice too, at each step until it is taken. */
+static void walk_once(struct world *world, struct walk *walk, unsigned int drop_at, enum move later)
 {
 	unsigned int step = 0, n;
 
-	while ((n = count_datagrams(world)) && step < STEPS) {
+	while ((n = count_datagrams(world) + (later != NOTHING)) && step < STEPS) {
 		if (step >= walk->n_steps) {
 			walk->choices[step] = 0;
 			walk->n_steps = step + 1;
 		}
 		walk->options[step] = n;
-		world_deliver(world, walk->choices[step], step == drop_at);
+		if (walk->choices[step] == count_datagrams(world)) {
+			begin(world_host(world, 1), later);
+			later = NOTHING;
+		} else {
+			world_deliver(world, walk->choices[step], step == drop_at);
+		}
 		step++;
 	}
 	walk->n_steps = step;
@@ -284,16 +300,13 @@ static bool walk_next(struct walk *walk)
 	return true;
 }
 
-enum move {
-	REKEY_CHILD,
-	REKEY_SA,
-	DELETE_CHILD,
-};
-
+/* What there is nothing for any more is not begun. */
 static void begin(struct host *host, enum move move)
 {
 	struct ike_sa *sa = (struct ike_sa *)current_sa(host);
 
+	if (!sa || (!ike_child_main(sa) && move != REKEY_SA && move != DELETE_SA))
+		return;
 	switch (move) {
 	case REKEY_CHILD:
 		rekey_child(host);
@@ -304,6 +317,12 @@ static void begin(struct host *host, enum move move)
 	case DELETE_CHILD:
 		ike_child_close(sa, (struct ike_child *)ike_child_main(sa));
 		host_pursue(host, sa);
+		break;
+	case DELETE_SA:
+		ike_manager_terminate(host->manager, host->world->now, sa->id);
+		host_run(host);
+		break;
+	case NOTHING:
 		break;
 	}
 }
@@ -317,8 +336,15 @@ static uint64_t schedules(uint64_t wanted)
 	return many ? strtoull(many, NULL, 10) : wanted;
 }
 
-/* All orders of what follows when the hosts begin these at once; the number of orders. */
-static unsigned int walk_all(enum move first, enum move second, uint64_t seed, unsigned int drop_at)
+static bool deletes(enum move move)
+{
+	return move == DELETE_CHILD || move == DELETE_SA;
+}
+
+/* All orders of what follows when the hosts begin these, laptop at once or at any step (`later`);
+ * the number of orders. */
+static unsigned int walk_from(enum move first, enum move second, bool later, uint64_t seed,
+			      unsigned int drop_at)
 {
 	struct walk walk = {};
 	unsigned int n = 0;
@@ -327,9 +353,10 @@ static unsigned int walk_all(enum move first, enum move second, uint64_t seed, u
 		struct world *world = established_world(seed);
 
 		begin(world_host(world, 0), first);
-		begin(world_host(world, 1), second);
-		walk_once(world, &walk, drop_at);
-		if (drop_at == STEPS && first != DELETE_CHILD && second != DELETE_CHILD)
+		if (!later)
+			begin(world_host(world, 1), second);
+		walk_once(world, &walk, drop_at, later ? second : NOTHING);
+		if (drop_at == STEPS && !deletes(first) && !deletes(second))
 			assert_true(world_agrees(world) || host_pairs(world_host(world, 0)) > 1 ||
 				    host_pairs(world_host(world, 1)) > 1);
 		/* Both may have taken the last child: then there is something to send again. */
@@ -337,7 +364,7 @@ static unsigned int walk_all(enum move first, enum move second, uint64_t seed, u
 		for (unsigned int at = 1; at < 100 && !world_quiet(world); at++)
 			world_run_until(world, 1000 + 1000 * at);
 		world_run_until(world, 200000);
-		if (first == DELETE_CHILD || second == DELETE_CHILD)
+		if (deletes(first) || deletes(second))
 			for (int i = 0; i < WORLD_HOSTS; i++)
 				world_host(world, i)->without_pair = false;
 		assert_settled(world);
@@ -345,6 +372,34 @@ static unsigned int walk_all(enum move first, enum move second, uint64_t seed, u
 		n++;
 	} while (n < schedules(UINT_MAX) && walk_next(&walk));
 	return n;
+}
+
+static unsigned int walk_all(enum move first, enum move second, uint64_t seed, unsigned int drop_at)
+{
+	return walk_from(first, second, false, seed, drop_at);
+}
+
+/* Each move of one side with each of the other, which begins at any moment of the first one's
+ * course: every interleaving of their messages. HOMEWARD_MODEL says with how many sets of nonces;
+ * they decide who wins. */
+static void test_every_interleaving(void **state)
+{
+	static const char *const names[] = { "rekey of the child", "rekey of the IKE SA",
+					     "delete of the child", "delete of the IKE SA" };
+	const char *seeds = getenv("HOMEWARD_MODEL");
+	uint64_t n_seeds = seeds ? strtoull(seeds, NULL, 10) : 1;
+	unsigned int total = 0;
+
+	for (enum move first = REKEY_CHILD; first <= DELETE_SA; first++)
+		for (enum move second = REKEY_CHILD; second <= DELETE_SA; second++) {
+			unsigned int n = 0;
+
+			for (uint64_t seed = 0; seed < n_seeds; seed++)
+				n += walk_from(first, second, true, seed, STEPS);
+			print_message("%s, %s: %u\n", names[first], names[second], n);
+			total += n;
+		}
+	print_message("%u orders\n", total);
 }
 
 static void test_orders_of_children(void **state)
@@ -552,6 +607,7 @@ int main(void)
 		cmocka_unit_test(test_orders_of_both),
 		cmocka_unit_test(test_orders_of_deletes),
 		cmocka_unit_test(test_orders_with_loss),
+		cmocka_unit_test(test_every_interleaving),
 		cmocka_unit_test(test_random_schedules),
 	};
 
