@@ -14,10 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROOT_PATH       HOMEWARD_OBJECT_ROOT "/Key1"
-#define IKE_PREFIX      ROOT_PATH "/ike_sa"
-#define CHILD_PREFIX    ROOT_PATH "/child_sa"
-#define PATH_SIZE       64
+#define ROOT_PATH    HOMEWARD_OBJECT_ROOT "/Key1"
+#define IKE_PREFIX   ROOT_PATH "/ike_sa"
+#define CHILD_PREFIX ROOT_PATH "/child_sa"
+#define PATH_SIZE    64
+/* ms that an announcement waits: an SA is made in a few steps, of which the last is of interest. */
+#define ANNOUNCE_DELAY  10
 #define ROOT_INTERFACE  "org.homeward.Key1"
 #define IKE_INTERFACE   "org.homeward.Key1.IkeSa"
 #define CHILD_INTERFACE "org.homeward.Key1.ChildSa"
@@ -66,6 +68,12 @@ struct child_object {
 	struct shown_child child;
 };
 
+/* An SA that is other than it is shown. */
+struct news {
+	UT_hash_handle hh; /* by the number */
+	uint64_t id;
+};
+
 struct bus {
 	struct keyd *keyd;
 	sd_bus *connection;
@@ -76,6 +84,9 @@ struct bus {
 	struct caller_check *callers;
 	struct sa_object *objects; /* hash tables */
 	struct child_object *children;
+	struct news *news; /* a hash table, in the order in which they came */
+	struct loop_timer *timer;
+	bool announcing;
 };
 
 static void ike_path(uint64_t id, char ret[PATH_SIZE])
@@ -311,9 +322,12 @@ static const sd_bus_vtable child_vtable[] = {
 	SD_BUS_VTABLE_END,
 };
 
+static void announce_all(struct bus *bus);
+
 static int find_ike_object(sd_bus *connection, const char *path, const char *interface,
 			   void *userdata, void **ret_found, sd_bus_error *ret_error)
 {
+	announce_all(userdata);
 	*ret_found = find_object(userdata, read_path(path, IKE_PREFIX));
 	return *ret_found != NULL;
 }
@@ -321,6 +335,7 @@ static int find_ike_object(sd_bus *connection, const char *path, const char *int
 static int find_child_object(sd_bus *connection, const char *path, const char *interface,
 			     void *userdata, void **ret_found, sd_bus_error *ret_error)
 {
+	announce_all(userdata);
 	*ret_found = find_child(userdata, read_path(path, CHILD_PREFIX));
 	return *ret_found != NULL;
 }
@@ -335,9 +350,13 @@ static int make_nodes(unsigned int n, char ***ret)
 static int list_ike_nodes(sd_bus *connection, const char *prefix, void *userdata, char ***ret_nodes,
 			  sd_bus_error *ret_error)
 {
-	const struct bus *bus = userdata;
-	int r = make_nodes(HASH_COUNT(bus->objects), ret_nodes);
-	char **node = *ret_nodes;
+	struct bus *bus = userdata;
+	char **node;
+	int r;
+
+	announce_all(bus);
+	r = make_nodes(HASH_COUNT(bus->objects), ret_nodes);
+	node = *ret_nodes;
 
 	for (struct sa_object *object = bus->objects; r >= 0 && object; object = object->hh.next) {
 		*node = malloc(PATH_SIZE);
@@ -351,9 +370,13 @@ static int list_ike_nodes(sd_bus *connection, const char *prefix, void *userdata
 static int list_child_nodes(sd_bus *connection, const char *prefix, void *userdata,
 			    char ***ret_nodes, sd_bus_error *ret_error)
 {
-	const struct bus *bus = userdata;
-	int r = make_nodes(HASH_COUNT(bus->children), ret_nodes);
-	char **node = *ret_nodes;
+	struct bus *bus = userdata;
+	char **node;
+	int r;
+
+	announce_all(bus);
+	r = make_nodes(HASH_COUNT(bus->children), ret_nodes);
+	node = *ret_nodes;
 
 	for (struct child_object *object = bus->children; r >= 0 && object;
 	     object = object->hh.next) {
@@ -582,7 +605,7 @@ static void announce_changes(struct sa_object *object, const struct ike_sa *sa)
 			"Authentication", "Ppk", "Established", "NextRekey", "LastError", NULL);
 }
 
-void bus_announce_sa(struct bus *bus, uint64_t id)
+static void announce(struct bus *bus, uint64_t id)
 {
 	const struct ike_sa *sa = ike_manager_find(keyd_manager(bus->keyd), id);
 	struct sa_object *object = find_object(bus, id);
@@ -600,6 +623,48 @@ void bus_announce_sa(struct bus *bus, uint64_t id)
 		show_children(object, sa);
 }
 
+/* Also before anybody reads an object: nobody sees one as it was. */
+static void announce_all(struct bus *bus)
+{
+	struct news *news;
+
+	/* To announce is to read. */
+	if (bus->announcing)
+		return;
+	bus->announcing = true;
+	while ((news = bus->news)) {
+		uint64_t id = news->id;
+
+		HASH_DEL(bus->news, news);
+		free(news);
+		announce(bus, id);
+	}
+	bus->announcing = false;
+}
+
+static void on_timer(void *userdata)
+{
+	announce_all(userdata);
+}
+
+void bus_announce_sa(struct bus *bus, uint64_t id)
+{
+	struct news *news;
+
+	HASH_FIND(hh, bus->news, &id, sizeof id, news);
+	if (news)
+		return;
+	if (!bus->news)
+		loop_timer_set_delay(bus->timer, ANNOUNCE_DELAY);
+	news = calloc(1, sizeof *news);
+	if (!news)
+		return;
+	news->id = id;
+	HASH_ADD(hh, bus->news, id, sizeof news->id, news);
+	if (!hash_has(&news->hh))
+		free(news);
+}
+
 void bus_announce_state(struct bus *bus)
 {
 	const char *state = keyd_state(bus->keyd), *reason = keyd_reason(bus->keyd);
@@ -612,7 +677,7 @@ void bus_announce_state(struct bus *bus)
 				       "Reason", NULL);
 }
 
-int bus_new(struct keyd *keyd, sd_bus *connection, struct bus **ret)
+int bus_new(struct keyd *keyd, struct loop *loop, sd_bus *connection, struct bus **ret)
 {
 	struct bus *bus = calloc(1, sizeof *bus);
 	int r;
@@ -623,8 +688,10 @@ int bus_new(struct keyd *keyd, sd_bus *connection, struct bus **ret)
 	bus->connection = connection;
 	bus->state = "starting";
 	bus->reason = "starting";
-	r = caller_check_new(connection, "org.homeward.key.manage-tunnels", "renew or end tunnels",
-			     &bus->callers);
+	r = loop_timer_new(loop, on_timer, bus, &bus->timer);
+	if (r >= 0)
+		r = caller_check_new(connection, "org.homeward.key.manage-tunnels",
+				     "renew or end tunnels", &bus->callers);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(connection, &bus->slot, ROOT_PATH, ROOT_INTERFACE,
 					     root_vtable, bus);
@@ -653,9 +720,15 @@ struct bus *bus_free(struct bus *bus)
 {
 	struct sa_object *object, *next_object;
 	struct child_object *child, *next_child;
+	struct news *news, *next_news;
 
 	if (!bus)
 		return NULL;
+	loop_timer_free(bus->timer);
+	HASH_ITER (hh, bus->news, news, next_news) {
+		HASH_DEL(bus->news, news);
+		free(news);
+	}
 	HASH_ITER (hh, bus->children, child, next_child) {
 		HASH_DEL(bus->children, child);
 		free(child);

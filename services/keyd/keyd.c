@@ -418,7 +418,7 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 	if (r >= 0)
 		r = loop_timer_new(keyd->loop, on_peers_timer, keyd, &keyd->peers_timer);
 	if (r >= 0)
-		r = bus_new(keyd, daemon_bus(keyd->daemon), &keyd->bus);
+		r = bus_new(keyd, keyd->loop, daemon_bus(keyd->daemon), &keyd->bus);
 	if (r >= 0)
 		r = identity_client_new(daemon_bus(keyd->daemon), on_identity_changed, on_signed,
 					keyd, &keyd->identity);

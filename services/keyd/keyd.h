@@ -43,11 +43,11 @@ int keyd_rekey_child(struct keyd *keyd, uint64_t child);
 int keyd_terminate(struct keyd *keyd, uint64_t sa);
 
 /* bus.c */
-int bus_new(struct keyd *keyd, sd_bus *connection, struct bus **ret);
+int bus_new(struct keyd *keyd, struct loop *loop, sd_bus *connection, struct bus **ret);
 struct bus *bus_free(struct bus *bus);
 /* keyd_state() may be another. */
 void bus_announce_state(struct bus *bus);
-/* The SA with this number is new, other, or gone. */
+/* The SA with this number is new, other, or gone: it is announced soon, and shown from now on. */
 void bus_announce_sa(struct bus *bus, uint64_t sa);
 
 DEFINE_CLEANUP(struct keyd *, keyd_free)

@@ -183,18 +183,13 @@ static int on_installed(sd_bus_message *reply, void *userdata, sd_bus_error *ret
 	return 0;
 }
 
-/* A floating slot needs a callback to be called at all. */
-static int on_ignored(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-	return 0;
-}
-
 static int call_install(struct tunnel_client *client, const struct ike_action *action)
 {
 	const struct ike_child *child = &action->child;
 	char host_id[INET6_ADDRSTRLEN], address[INET_ADDRSTRLEN];
 	cleanup(freep) struct installing *installing = malloc(sizeof *installing);
-	cleanup(secret_freep) struct secret *keys = NULL;
+	/* The action's, which wipes them: pages of their own would be mapped for a moment only. */
+	const struct secret keys = { .size = action->size, .data = action->data };
 	cleanup(close_fdp) int fd = -1;
 	sd_bus_slot *slot;
 	int r;
@@ -204,10 +199,7 @@ static int call_install(struct tunnel_client *client, const struct ike_action *a
 	*installing = (struct installing){ client, action->sa, child->spi_in };
 	inet_ntop(AF_INET6, action->host_id, host_id, sizeof host_id);
 	inet_ntop(AF_INET, &action->endpoint.sin_addr, address, sizeof address);
-	r = secret_new_copy(action->data, action->size, &keys);
-	if (r < 0)
-		return r;
-	fd = secret_to_memfd(keys);
+	fd = secret_to_memfd(&keys);
 	if (fd < 0)
 		return fd;
 	r = neighbour_call(client->neighbour, &slot, PATH, INTERFACE, "InstallSa", on_installed,
@@ -217,11 +209,10 @@ static int call_install(struct tunnel_client *client, const struct ike_action *a
 			   (int)child->initiator, fd);
 	if (r < 0)
 		return r;
-	/* Calls arrive in their order. */
+	/* Calls arrive in their order. What needs no answer has no callback: then there is none. */
 	if (action->limit_octets || action->limit_packets)
-		neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "LimitSa", on_ignored,
-			       NULL, "utt", child->spi_in, action->limit_octets,
-			       action->limit_packets);
+		neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "LimitSa", NULL, NULL,
+			       "utt", child->spi_in, action->limit_octets, action->limit_packets);
 	sd_bus_slot_set_destroy_callback(slot, free);
 	sd_bus_slot_set_floating(slot, true);
 	sd_bus_slot_unref(slot);
@@ -240,7 +231,7 @@ void tunnel_client_install(struct tunnel_client *client, const struct ike_action
 
 void tunnel_client_remove(struct tunnel_client *client, uint32_t spi_in)
 {
-	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "RemoveSa", on_ignored, NULL, "u",
+	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "RemoveSa", NULL, NULL, "u",
 		       spi_in);
 }
 
@@ -250,19 +241,19 @@ void tunnel_client_move(struct tunnel_client *client, uint32_t spi_in,
 	char address[INET_ADDRSTRLEN];
 
 	inet_ntop(AF_INET, &endpoint->sin_addr, address, sizeof address);
-	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "MoveSa", on_ignored, NULL,
-		       "u(sq)", spi_in, address, ntohs(endpoint->sin_port));
+	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "MoveSa", NULL, NULL, "u(sq)",
+		       spi_in, address, ntohs(endpoint->sin_port));
 }
 
 void tunnel_client_retire(struct tunnel_client *client, uint32_t spi_in)
 {
-	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "RetireSa", on_ignored, NULL, "u",
+	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "RetireSa", NULL, NULL, "u",
 		       spi_in);
 }
 
 void tunnel_client_acquire_failed(struct tunnel_client *client, const char *peer_path,
 				  const char *reason)
 {
-	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "AcquireFailed", on_ignored, NULL,
-		       "os", peer_path, reason);
+	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "AcquireFailed", NULL, NULL, "os",
+		       peer_path, reason);
 }

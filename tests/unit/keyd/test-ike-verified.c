@@ -53,7 +53,7 @@ static bool is_known(struct fixture *fixture, unsigned int certificate, const ch
 	if (!ike_verified_find(fixture->verified, (const uint8_t *)&certificate, sizeof certificate,
 			       name, realtime, &holder))
 		return false;
-	assert_ptr_equal(holder.key, fixture->holder.key);
+	assert_int_equal(EVP_PKEY_eq(holder.key, fixture->holder.key), 1);
 	assert_memory_equal(holder.eui64, "12345678", 8);
 	EVP_PKEY_free(holder.key);
 	return true;
@@ -68,6 +68,21 @@ static void test_the_same_octets_and_name(void **state)
 	assert_true(is_known(fixture, 1, NAME, TEST_REALTIME));
 	assert_false(is_known(fixture, 2, NAME, TEST_REALTIME));
 	assert_false(is_known(fixture, 1, "other." TEST_DOMAIN, TEST_REALTIME));
+	assert_true(is_known(fixture, 1, NAME, TEST_REALTIME));
+}
+
+static void test_another_kind_of_key(void **state)
+{
+	struct fixture *fixture = *state;
+	EVP_PKEY *usual = fixture->holder.key;
+
+	add(fixture, 1);
+	fixture->holder.key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	assert_non_null(fixture->holder.key);
+	add(fixture, 2);
+	assert_true(is_known(fixture, 2, NAME, TEST_REALTIME));
+	EVP_PKEY_free(fixture->holder.key);
+	fixture->holder.key = usual;
 	assert_true(is_known(fixture, 1, NAME, TEST_REALTIME));
 }
 
@@ -151,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_same_octets_and_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_another_kind_of_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_only_while_valid, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounded, set_up, tear_down),
 		cmocka_unit_test(test_certificates),
