@@ -23,9 +23,8 @@ struct entry {
 	int64_t not_before, not_after;
 	/* A key of the usual kind is kept as its point, and made again in a fiftieth of the time
 	 * that its use takes: OpenSSL's takes 2 KiB. Otherwise the key itself. */
-	EVP_PKEY *key;
+	struct ike_holder holder; /* the key NULL: it is the point */
 	uint8_t point[POINT_SIZE];
-	uint8_t eui64[8];
 	char name[];
 };
 
@@ -42,7 +41,7 @@ int ike_verified_new(struct ike_verified **ret)
 
 static void free_entry(struct entry *entry)
 {
-	EVP_PKEY_free(entry->key);
+	EVP_PKEY_free(entry->holder.key);
 	free(entry);
 }
 
@@ -97,8 +96,8 @@ static bool keep_key(struct ike_verified *verified, struct entry *entry, EVP_PKE
 		return verified->model;
 	}
 	ERR_clear_error();
-	entry->key = EVP_PKEY_up_ref(key) == 1 ? key : NULL;
-	return entry->key;
+	entry->holder.key = EVP_PKEY_up_ref(key) == 1 ? key : NULL;
+	return entry->holder.key;
 }
 
 /* A new key or a reference; NULL without memory. */
@@ -106,8 +105,8 @@ static EVP_PKEY *make_key(const struct ike_verified *verified, const struct entr
 {
 	cleanup(EVP_PKEY_freep) EVP_PKEY *key = NULL;
 
-	if (entry->key)
-		return EVP_PKEY_up_ref(entry->key) == 1 ? entry->key : NULL;
+	if (entry->holder.key)
+		return EVP_PKEY_up_ref(entry->holder.key) == 1 ? entry->holder.key : NULL;
 	key = EVP_PKEY_new();
 	if (!key || EVP_PKEY_copy_parameters(key, verified->model) != 1 ||
 	    EVP_PKEY_set1_encoded_public_key(key, entry->point, sizeof entry->point) != 1) {
@@ -135,8 +134,8 @@ bool ike_verified_find(struct ike_verified *verified, const uint8_t *certificate
 	HASH_DEL(verified->entries, entry);
 	if (!append(verified, entry))
 		return false;
+	*ret = entry->holder;
 	ret->key = make_key(verified, entry);
-	memcpy(ret->eui64, entry->eui64, sizeof ret->eui64);
 	return ret->key;
 }
 
@@ -148,6 +147,8 @@ void ike_verified_add(struct ike_verified *verified, const uint8_t *certificate,
 
 	if (!entry)
 		return;
+	entry->holder = *holder;
+	entry->holder.key = NULL;
 	if (ike_sha256(certificate, size, entry->digest) < 0 ||
 	    !keep_key(verified, entry, holder->key)) {
 		free_entry(entry);
@@ -155,7 +156,6 @@ void ike_verified_add(struct ike_verified *verified, const uint8_t *certificate,
 	}
 	entry->not_before = not_before;
 	entry->not_after = not_after;
-	memcpy(entry->eui64, holder->eui64, sizeof entry->eui64);
 	strcpy(entry->name, name);
 	former = find_entry(verified, entry->digest);
 	if (former)

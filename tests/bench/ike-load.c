@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HOSTS_LIMIT   4096
+#define HOSTS_LIMIT   16384
 #define AT_ONCE_LIMIT 64
 #define LINE_LIMIT    8192
 #define PATIENCE      10000 /* ms for one handshake */

@@ -31,7 +31,8 @@ DOMAIN, PASSWORD = "alice.members.example.org", "correct horse battery staple"
 OUR_ADDRESS, THEIR_ADDRESS, LOAD_ADDRESS = "11.0.1.10", "11.0.2.20", "11.0.3.30"
 CHARON = "/usr/sbin/charon-systemd"
 LOAD = os.path.join(TOP, "build/tests/bench/ike-load")
-HOSTS, AT_ONCE, ROUNDS = 250, 8, 3
+HOSTS, HOSTS_LIMIT, AT_ONCE, ROUNDS = 250, 16000, 8, 3
+FAILURES_BORNE = 0.01
 STRONGSWAN_CONF = """charon-systemd {
   load = random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints hmac kdf gcm aes sha1 sha2 curve25519 kernel-libipsec kernel-netlink socket-default vici
   port_nat_t = 4500
@@ -118,14 +119,17 @@ def resident(pids):
 
 class Responder:
     """Who is negotiated with: its processes, and the hosts that do."""
+    failed = 0
 
     def load(self, source, count, at_once):
         path = f"/run/lab/hosts-{self.name}"
         if not os.path.exists(source.path(path)):
             source.write(path, self.hosts)
-        result = source.run([LOAD, path, self.address, "4500", str(count), str(at_once)], timeout=600)
+        result = source.run([LOAD, path, self.address, "4500", str(count), str(at_once)], timeout=3600)
         figures = json.loads(result.stdout)
-        if figures["failed"]:
+        # On a machine that is busy otherwise one may not be through after ten seconds; it is told.
+        self.failed += figures["failed"]
+        if figures["failed"] > FAILURES_BORNE * count:
             raise SystemExit(f"{self.name}: {figures['failed']} handshakes failed: {figures['failure']}")
         return figures
 
@@ -133,7 +137,7 @@ class Responder:
 class Keyd(Responder):
     name, address = "keyd", OUR_ADDRESS
 
-    def __init__(self, internet):
+    def __init__(self, internet, n_hosts):
         host = self.host = Host("desktop")
         host.wait_ready()
         host.attach_internet(internet, self.address)
@@ -153,7 +157,7 @@ class Keyd(Responder):
         host.wait_for(("keyd", "State", "ready"))
         account = KnownAccount(bytes(host.get_property("identity", "AccountCertificate")))
         self.hosts = list_hosts(account, f"{host.get_property('identity', 'HostName')}.{DOMAIN}",
-                                host.get_property("identity", "HostId"), HOSTS)
+                                host.get_property("identity", "HostId"), n_hosts)
 
     def pids(self):
         """All that work for a handshake."""
@@ -175,7 +179,7 @@ class Keyd(Responder):
 class Charon(Responder):
     name, address = "charon", THEIR_ADDRESS
 
-    def __init__(self, internet):
+    def __init__(self, internet, n_hosts):
         host = self.host = Host("laptop", bus=False)
         host.wait_ready()
         host.attach_internet(internet, self.address)
@@ -195,7 +199,7 @@ class Charon(Responder):
         self.process = host.popen([CHARON], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: host.run(["swanctl", "--load-all", "--uri", VICI], env=environment,
                                     check=False).returncode == 0, 20, "charon")
-        self.hosts = list_hosts(account, name, host_id, HOSTS)
+        self.hosts = list_hosts(account, name, host_id, n_hosts)
 
     def pids(self):
         return [self.process.inner_pid]
@@ -232,10 +236,10 @@ def measure(options):
     responders = []
     try:
         for kind in Keyd, Charon:
-            responders.append(kind(internet))
+            responders.append(kind(internet, max(HOSTS, options.pairs)))
         # Memory first: each host has one pair afterwards, and later handshakes replace it.
         for responder in responders:
-            result[responder.name] = {"memory_octets": memory(responder, source, 20, min(options.pairs, HOSTS))}
+            result[responder.name] = {"memory_octets": memory(responder, source, 20, options.pairs)}
         rates = {responder.name: [] for responder in responders}
         times = {responder.name: [] for responder in responders}
         for _ in range(ROUNDS):
@@ -248,6 +252,7 @@ def measure(options):
             for key in "p50_ms", "p99_ms":
                 figures[key] = round(statistics.median(one[key] for one in times[name]), 3)
             figures["memory_octets"] = round(figures["memory_octets"])
+            figures["failed"] = sum(responder.failed for responder in responders if responder.name == name)
     finally:
         for thing in [*responders, source, internet]:
             thing.close()
@@ -255,7 +260,7 @@ def measure(options):
     return {"rate_vs_charon": round(ours["per_core"] / theirs["per_core"], 2),
             "time_vs_charon": round(ours["p50_ms"] / theirs["p50_ms"], 2),
             "memory_vs_charon": round(ours["memory_octets"] / theirs["memory_octets"], 2),
-            "machine": f"{os.cpu_count()} processors, {platform.machine()}, Linux {platform.release()}", **result}
+            "pairs": options.pairs, "machine": f"{os.cpu_count()} processors, {platform.machine()}, Linux {platform.release()}", **result}
 
 
 def main():
@@ -263,10 +268,12 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one object")
     parser.add_argument("--handshakes", type=int, default=500, help="of each round (500)")
-    parser.add_argument("--pairs", type=int, default=220, help=f"SA pairs that are held for the memory, at most {HOSTS}")
+    parser.add_argument("--pairs", type=int, default=220, help="SA pairs that are held (220), up to 16000")
     options = parser.parse_args()
     if not os.path.exists(CHARON):
         raise SystemExit("charon-systemd is not installed")
+    if not 20 < options.pairs <= HOSTS_LIMIT:
+        parser.error(f"--pairs is from 21 to {HOSTS_LIMIT}")
     result = measure(options)
     if options.json:
         print(json.dumps(result))

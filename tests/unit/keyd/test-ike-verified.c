@@ -25,6 +25,7 @@ static int set_up(void **state)
 	fixture->holder.key = EVP_EC_gen("P-256");
 	assert_non_null(fixture->holder.key);
 	memcpy(fixture->holder.eui64, "12345678", 8);
+	fixture->holder.issued = BEFORE;
 	*state = fixture;
 	return 0;
 }
@@ -55,6 +56,8 @@ static bool is_known(struct fixture *fixture, unsigned int certificate, const ch
 		return false;
 	assert_int_equal(EVP_PKEY_eq(holder.key, fixture->holder.key), 1);
 	assert_memory_equal(holder.eui64, "12345678", 8);
+	/* By this a host that was forgotten is refused. */
+	assert_int_equal(holder.issued, BEFORE);
 	EVP_PKEY_free(holder.key);
 	return true;
 }
