@@ -17,8 +17,9 @@ enum ctl_status {
 	CTL_REFUSED = 5, /* wrong password or unknown account */
 	CTL_NAME_TAKEN = 6,
 	CTL_UNCONFIRMED = 7, /* signed in, but no word from the zone server yet; or not forgotten */
-	CTL_NOT_REACHABLE = 8, /* netcheck: others cannot reach this host from the internet */
-	CTL_NOT_KNOWN = 9,     /* netcheck: whether they can was not found out in time */
+	CTL_NOT_REACHABLE = 8, /* netcheck: others cannot reach this host from the internet; why:
+				  the host is not reached */
+	CTL_NOT_KNOWN = 9,     /* netcheck, why: that was not found out in time */
 };
 
 struct ctl {
@@ -35,6 +36,7 @@ enum ctl_status ctl_status_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_metrics_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_hosts_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_netcheck_command(struct ctl *ctl, int argc, char **argv);
+enum ctl_status ctl_why_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_tunnels_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_services_command(struct ctl *ctl, int argc, char **argv);
 enum ctl_status ctl_watch_command(struct ctl *ctl, int argc, char **argv);

@@ -3,7 +3,7 @@
 
 _homewardctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-	local commands='status metrics netcheck hosts tunnels services watch trace sign-in sign-out forget set-name share unshare shares help'
+	local commands='status metrics netcheck hosts tunnels why services watch trace sign-in sign-out forget set-name share unshare shares help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-*) ;;
@@ -29,6 +29,13 @@ _homewardctl() {
 	forget) mapfile -t COMPREPLY < <(compgen -W '--offline --password-fd --json' -- "$current") ;;
 	netcheck) mapfile -t COMPREPLY < <(compgen -W '--no-check --wait --json' -- "$current") ;;
 	trace) mapfile -t COMPREPLY < <(compgen -W '--generation --all --json' -- "$current") ;;
+	why)
+		if [[ $current == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W '--wait --json' -- "$current")
+		else
+			mapfile -t COMPREPLY < <(compgen -W "$(homewardctl hosts 2>/dev/null | sed -n 's/^\([a-z0-9-]*\)\..*/\1/p')" -- "$current")
+		fi
+		;;
 	tunnels) mapfile -t COMPREPLY < <(compgen -W '--rekey --end --json' -- "$current") ;;
 	share)
 		if [[ $current == -* ]]; then

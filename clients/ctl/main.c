@@ -23,7 +23,7 @@ static const struct {
 	{ "share", ctl_share_command },       { "unshare", ctl_unshare_command },
 	{ "shares", ctl_shares_command },     { "netcheck", ctl_netcheck_command },
 	{ "tunnels", ctl_tunnels_command },   { "metrics", ctl_metrics_command },
-	{ "forget", ctl_forget_command },
+	{ "forget", ctl_forget_command },     { "why", ctl_why_command },
 };
 
 static const char help[] =
@@ -41,6 +41,10 @@ static const char help[] =
 	"  tunnels            the keys shared with them: algorithms, age, when they are renewed\n"
 	"    --rekey HOST       renew them now, without a gap\n"
 	"    --end HOST         end them on both sides\n"
+	"  why HOST           whether another host is reached, where it stops, and what to do "
+	"about "
+	"it\n"
+	"    --wait SECONDS     try so long for it at most (15)\n"
 	"  metrics            what the daemons count, as OpenMetrics text, for a textfile "
 	"collector\n"
 	"  services           what the account's other hosts share: ssh, printers, ...\n"
@@ -90,11 +94,11 @@ static const char help[] =
 	"cannot be\n"
 	"reached; 4 not permitted; 5 the zone server refuses the account; 6 the host's name is "
 	"taken;\n"
-	"7 signed in, but the zone server has not confirmed it yet, or a host\n"
-	"could not be forgotten; 8 netcheck: others cannot "
-	"reach this "
-	"host;\n"
-	"9 netcheck: it could not be found out.\n";
+	"7 signed in, but the zone server has not confirmed it yet, or a host could not be "
+	"forgotten;\n"
+	"8 netcheck: others cannot reach this host, why: the host is not reached; 9 netcheck, why: "
+	"it\n"
+	"could not be found out.\n";
 
 __attribute__((format(printf, 1, 0))) static void print_complaint(const char *format,
 								  va_list arguments)

@@ -19,7 +19,8 @@ clients_ctl_homewardctl_SOURCES = \
 	clients/ctl/trace.c \
 	clients/ctl/tunnels.c \
 	clients/ctl/verdict.c clients/ctl/verdict.h \
-	clients/ctl/watch.c
+	clients/ctl/watch.c \
+	clients/ctl/why.c
 clients_ctl_homewardctl_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
 clients_ctl_homewardctl_LDADD = libctl-core.la libbase.la $(JSONC_LIBS) $(SYSTEMD_LIBS)
 
@@ -32,7 +33,8 @@ libctl_core_la_SOURCES = \
 	clients/ctl/service-types.c clients/ctl/service-types.h \
 	clients/ctl/text.c clients/ctl/text.h \
 	clients/ctl/timelines.c clients/ctl/timelines.h \
-	clients/ctl/values.c clients/ctl/values.h
+	clients/ctl/values.c clients/ctl/values.h \
+	clients/ctl/why-words.c clients/ctl/why-words.h
 libctl_core_la_CFLAGS = $(AM_CFLAGS) $(JSONC_CFLAGS) $(SYSTEMD_CFLAGS)
 libctl_core_la_LIBADD = $(JSONC_LIBS) $(SYSTEMD_LIBS)
 

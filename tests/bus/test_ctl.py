@@ -103,7 +103,7 @@ def complaint(host, *arguments, status, **options):
 
 def test_help_and_version(host):
     text = ctl(host, "help").stdout
-    for word in "status", "hosts", "services", "watch", "trace", "sign-in", "sign-out", "set-name", "--json", "Exit status":
+    for word in "status", "hosts", "services", "watch", "why", "trace", "sign-in", "sign-out", "set-name", "--json", "Exit status":
         assert word in text
     assert ctl(host, "--help").stdout == text
     assert ctl(host, "share", "--help").stdout == text
@@ -495,7 +495,7 @@ def test_only_root_may_change(identity):
 
 @pytest.mark.parametrize("line, wanted", [
     ("homewardctl s", {"status", "services", "sign-in", "sign-out", "set-name", "share", "shares"}),
-    ("homewardctl --j", {"--json"}),
+    ("homewardctl --j", {"--json"}), ("homewardctl w", {"watch", "why"}), ("homewardctl why --", {"--wait", "--json"}),
     ("homewardctl --json tr", {"trace"}), ("homewardctl trace --g", {"--generation"}),
     ("homewardctl sign-in --", {"--password-fd", "--no-wait", "--timeout", "--json"}),
     ("homewardctl trace --generation ", set()), ("homewardctl help ", set())])
