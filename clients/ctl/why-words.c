@@ -318,6 +318,20 @@ static bool look_at_unknown(struct walk *walk, const char *host)
 		"\"homewardctl status\".");
 }
 
+static bool is_in_zone(const struct walk *walk)
+{
+	return walk->host &&
+	       (values_flag(walk->host, "live") || values_number(walk->host, "not_heard_since"));
+}
+
+static bool tell_not_published(struct walk *walk)
+{
+	verdict(walk, WHY_NOT_REACHED, "not-published",
+		"%s does not publish where it is: it is off, signed out, or its lease ended.",
+		walk->name);
+	return advise(walk, "Look on %s with \"homewardctl status\".", walk->name);
+}
+
 static bool look_at_host(struct walk *walk, const char *host)
 {
 	uint64_t not_heard = values_number(walk->host, "not_heard_since");
@@ -327,15 +341,10 @@ static bool look_at_host(struct walk *walk, const char *host)
 		return look_at_unknown(walk, host);
 	text_clean(values_text(walk->host ? walk->host : walk->peer, "host_id"), id);
 	text_relative(not_heard, walk->now, when);
-	if (!walk->host || (!values_flag(walk->host, "live") && !not_heard)) {
+	if (!is_in_zone(walk)) {
 		step(walk, "host", WHY_BAD, "%s (%s) is not in the zone any more", walk->name, id);
-		if (walk->peer && !strcmp(values_text(walk->peer, "state"), "established"))
-			return false;
-		verdict(walk, WHY_NOT_REACHED, "not-published",
-			"%s does not publish where it is: it is off, signed out, or its lease "
-			"ended.",
-			walk->name);
-		return advise(walk, "Look on %s with \"homewardctl status\".", walk->name);
+		/* With keys that there are still, it may be reached all the same. */
+		return !has_state(walk->peer, "established") && tell_not_published(walk);
 	}
 	step(walk, "host", WHY_GOOD, "%s is %s%s%s", walk->name, id,
 	     not_heard ? "; the server was last heard " : "", not_heard ? when : "");
@@ -547,6 +556,8 @@ static bool judge_trial(struct walk *walk, const struct netcheck_report *ours)
 						  : explain_failure(walk, error);
 	if (!trial->over)
 		return verdict(walk, WHY_NOT_KNOWN, "trying", "%s is being tried.", walk->name);
+	if (!is_in_zone(walk))
+		return tell_not_published(walk);
 	if (has_state(walk->peer, "established")) {
 		uint64_t received = values_number(walk->peer, "last_received");
 
