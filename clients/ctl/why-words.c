@@ -264,12 +264,10 @@ static bool look_at_server(struct walk *walk)
 static bool is_revoked(struct walk *walk, const char *host)
 {
 	for (size_t i = 0; i < values_count(walk->identity, "revoked"); i++) {
-		json_object *entry = values_element(walk->identity, "revoked", i);
-		const char *name = values_text(entry, "name");
+		const char *name =
+			values_text(values_element(walk->identity, "revoked", i), "host");
 
-		if (json_object_is_type(entry, json_type_array))
-			name = json_object_get_string(json_object_array_get_idx(entry, 0));
-		if (name && is_label(walk, name, host))
+		if (*name && is_label(walk, name, host))
 			return true;
 	}
 	return false;
