@@ -70,7 +70,8 @@ static void show_sa(const struct ctl *ctl, json_object *state, json_object *sa, 
 		output_row(ctl, "keys", "%s, as %s", text, values_text(sa, "role"));
 	}
 	if (!strcmp(phase, "established"))
-		output_row(ctl, "proved by", "%s%s", describe_proof(sa),
+		output_row(ctl, "proved by", "%s%s%s", describe_proof(sa),
+			   values_flag(sa, "resumed") ? " (resumed)" : "",
 			   values_flag(sa, "ppk") ? ", and the account's post-quantum key" : "");
 	if (repeated)
 		output_row(ctl, "sent again", "%" PRIu64 " message%s", repeated,

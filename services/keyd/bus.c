@@ -30,7 +30,7 @@ struct shown_ike {
 	char host_id[INET6_ADDRSTRLEN];
 	char proposal[64];
 	const char *authentication;
-	int ppk; /* a boolean */
+	int ppk, resumed; /* booleans */
 	uint64_t spi_initiator, spi_responder;
 	struct sockaddr_in endpoint;
 	uint64_t established; /* seconds of CLOCK_REALTIME */
@@ -162,6 +162,11 @@ static const struct counter_description counter_descriptions[] = {
 	COUNTER("SignaturesMade", signatures_made),
 	COUNTER("SignaturesChecked", signatures_checked),
 	COUNTER("KeyExchanges", key_exchanges),
+	COUNTER("Resumed", resumed),
+	COUNTER("ResumptionsRefused", resumptions_refused),
+	COUNTER("TicketsGiven", tickets_given),
+	COUNTER("TicketsKept", tickets_kept),
+	COUNTER("TicketsRefused", tickets_refused),
 	COUNTER("NegotiationsBegun", negotiations_begun),
 	COUNTER("NegotiationsFailed", negotiations_failed),
 	COUNTER("Established", established),
@@ -300,6 +305,7 @@ static const sd_bus_vtable ike_vtable[] = {
 	SD_BUS_PROPERTY("Proposal", "s", bus_property_text, IKE(proposal), CHANGES),
 	SD_BUS_PROPERTY("Authentication", "s", get_text, IKE(authentication), CHANGES),
 	SD_BUS_PROPERTY("Ppk", "b", NULL, IKE(ppk), CHANGES),
+	SD_BUS_PROPERTY("Resumed", "b", NULL, IKE(resumed), CHANGES),
 	SD_BUS_PROPERTY("Established", "t", NULL, IKE(established), CHANGES),
 	SD_BUS_PROPERTY("NextRekey", "t", NULL, IKE(next_rekey), CHANGES),
 	SD_BUS_PROPERTY("Retransmissions", "t", NULL, IKE(retransmissions), 0),
@@ -435,6 +441,7 @@ static void fill_ike(struct sa_object *object, const struct ike_sa *sa)
 		ike_suite_name(&sa->suite, shown->proposal, sizeof shown->proposal);
 	shown->authentication = sa->proof == IKE_PROOF_PSK ? "psk" : "certificate";
 	shown->ppk = sa->peer_takes_ppk;
+	shown->resumed = sa->resumed;
 	shown->spi_initiator = sa->spi_initiator;
 	shown->spi_responder = sa->spi_responder;
 	shown->endpoint = sa->endpoint;
@@ -599,10 +606,11 @@ static void announce_changes(struct sa_object *object, const struct ike_sa *sa)
 	fill_ike(object, sa);
 	ike_path(object->id, path);
 	if (memcmp(&former, &object->ike, sizeof former))
-		sd_bus_emit_properties_changed(
-			object->bus->connection, path, IKE_INTERFACE, "Peer", "HostId", "State",
-			"Role", "SpiInitiator", "SpiResponder", "Endpoint", "Proposal",
-			"Authentication", "Ppk", "Established", "NextRekey", "LastError", NULL);
+		sd_bus_emit_properties_changed(object->bus->connection, path, IKE_INTERFACE, "Peer",
+					       "HostId", "State", "Role", "SpiInitiator",
+					       "SpiResponder", "Endpoint", "Proposal",
+					       "Authentication", "Ppk", "Resumed", "Established",
+					       "NextRekey", "LastError", NULL);
 }
 
 static void announce(struct bus *bus, uint64_t id)

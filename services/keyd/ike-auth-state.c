@@ -6,6 +6,7 @@
  */
 #include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-proof.h"
+#include "services/keyd/ike-resume.h"
 
 #include <stdio.h>
 
@@ -22,6 +23,11 @@ static bool find_peer_host_id(struct ike_sa *sa, const struct ike_selectors *off
 {
 	const struct ike_context *context = sa->context;
 
+	/* A resumed session is between these two host ids. */
+	if (sa->session) {
+		memcpy(ret, sa->session->host_id, 16);
+		return ike_selectors_cover(offered, ret);
+	}
 	for (size_t i = 0; proved->has_eui64 && i < offered->n_items; i++) {
 		const struct ike_selector *selector = &offered->items[i];
 
@@ -107,9 +113,9 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 	if (!reason &&
 	    ike_proof_check(sa, chain, instead.data ? &instead : NULL, &proved, &reason) >= 0)
 		reason = !strcmp(proved.name, local->name) ? "it has our own name"
-			 : proved.proof == IKE_PROOF_CERTIFICATE && !sa->peer_takes_sha256
-				 ? "it takes no signatures with SHA-256"
-				 : NULL;
+			 : !ike_proof_signs(sa, proved.proof) || sa->peer_takes_sha256
+				 ? NULL
+				 : "it takes no signatures with SHA-256";
 	if (reason) {
 		if (now >= sa->context->note_refusals_after) {
 			sa->context->note_refusals_after = now + IKE_REFUSAL_NOTES;
@@ -126,7 +132,13 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 		refuse(sa, now, IKE_NOTIFY_AUTHENTICATION_FAILED);
 		return;
 	}
+	if (!ike_resume_spend(sa)) {
+		refuse(sa, now, IKE_NOTIFY_AUTHENTICATION_FAILED);
+		return;
+	}
 	strcpy(sa->peer, proved.name);
+	sa->proof_expires = proved.expires;
+	ike_resume_hear_wish(sa, chain);
 	sa->proof = proved.proof;
 	sa->authenticated = true;
 	sa->peer_issued = proved.issued;
@@ -159,6 +171,7 @@ static int send_auth_request(struct ike_sa *sa, uint64_t now)
 	ike_sa_add_window(&inner);
 	ike_mobike_add_supported(&inner);
 	ike_proof_add_ppk_id(sa, &inner);
+	ike_resume_add_wish(sa, &inner);
 	if (!context->surroundings->has_other(context->userdata, sa))
 		ike_builder_add_notify(&inner, IKE_NOTIFY_INITIAL_CONTACT, NULL, 0);
 	child = ike_child_add(sa, true);
@@ -193,7 +206,9 @@ static void send_auth_answer(struct ike_sa *sa)
 		ike_builder_add_selector(&inner, IKE_PAYLOAD_TSI, sa->peer_host_id);
 		ike_builder_add_selector(&inner, IKE_PAYLOAD_TSR, sa->context->local->host_id);
 	}
+	ike_resume_add_ticket(sa, NULL, &inner);
 	ike_proof_forget(sa);
+	ike_resume_end(sa);
 	if (ike_sa_answer_sealed(sa, IKE_EXCHANGE_AUTH, &inner) < 0)
 		ike_sa_fail(sa, "cannot write the answer");
 }
@@ -292,7 +307,8 @@ void ike_auth_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *
 	const char *reason;
 
 	if (refused && !ike_chain_find(chain, IKE_PAYLOAD_AUTH)) {
-		sa->retry_soon = error.type == IKE_NOTIFY_TEMPORARY_FAILURE;
+		/* The ticket is spent, but certificates may still do. */
+		sa->retry_soon = error.type == IKE_NOTIFY_TEMPORARY_FAILURE || sa->session;
 		ike_sa_fail(sa, "it refused with %s", ike_notify_name(error.type));
 		return;
 	}
@@ -312,6 +328,9 @@ void ike_auth_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *
 	}
 	sa->authenticated = true;
 	sa->peer_issued = proved.issued;
+	sa->proof_expires = proved.expires;
+	ike_resume_end(sa);
+	ike_resume_keep(sa, chain);
 	reason = refused ? ike_notify_name(error.type) : accept_child(sa, chain);
 	if (reason)
 		reject(sa, now, reason);

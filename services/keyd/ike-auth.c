@@ -260,6 +260,7 @@ static int check_anew(const struct ike_trust *trust, const uint8_t *data, size_t
 		*ret_reason = "the key in its certificate cannot be read";
 		return -EACCES;
 	}
+	holder.expires = read_time(X509_get0_notAfter(certificate));
 	remember(trust, certificate, data, size, name, &holder);
 	*ret = holder;
 	return 0;

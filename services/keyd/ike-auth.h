@@ -46,6 +46,7 @@ struct ike_holder {
 	uint8_t eui64[8]; /* of the AutoTunnel name: the low half of the host id */
 	uint64_t issued;  /* seconds since 1970: common/keys/issue-time.h; 0: long ago */
 	EVP_PKEY *key;    /* its public key */
+	int64_t expires;  /* the same; from when on the certificate is worth nothing */
 };
 
 /*

@@ -164,6 +164,25 @@ int ike_keys_rekey(uint16_t former_prf, const struct ike_keys *former,
 	return r;
 }
 
+int ike_keys_resume(const struct ike_suite *suite, const uint8_t *former_d,
+		    struct ike_octets nonce_initiator, struct ike_octets nonce_responder,
+		    uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret)
+{
+	const struct ike_octets data[] = { { (const uint8_t *)"Resumption", 10 },
+					   nonce_initiator,
+					   nonce_responder };
+	size_t size = ike_prf_size(suite->prf);
+	uint8_t seed[IKE_PRF_LIMIT];
+	int r;
+
+	r = ike_prf(suite->prf, former_d, size, data, ARRAY_SIZE(data), seed);
+	if (r >= 0)
+		r = expand(suite, (struct ike_octets){ seed, size }, nonce_initiator,
+			   nonce_responder, spi_initiator, spi_responder, ret);
+	OPENSSL_cleanse(seed, sizeof seed);
+	return r;
+}
+
 int ike_keys_mix_ppk(const struct ike_suite *suite, struct ike_keys *keys, struct ike_octets ppk)
 {
 	struct ike_keys mixed = *keys;

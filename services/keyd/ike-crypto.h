@@ -42,6 +42,10 @@ int ike_prf_plus(uint16_t prf, const void *key, size_t key_size, const struct ik
 int ike_keys_derive(const struct ike_suite *suite, struct ike_octets nonce_initiator,
 		    struct ike_octets nonce_responder, struct ike_octets shared,
 		    uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret);
+/* Those of an SA that resumes one whose SK_d was this (RFC 5723 §5.1). */
+int ike_keys_resume(const struct ike_suite *suite, const uint8_t *former_d,
+		    struct ike_octets nonce_initiator, struct ike_octets nonce_responder,
+		    uint64_t spi_initiator, uint64_t spi_responder, struct ike_keys *ret);
 /* Lets a post-quantum preshared key into what authenticates, and into all keys that follow from
  * these (RFC 8784 §3). The encryption of the IKE SA itself stays as it is. */
 int ike_keys_mix_ppk(const struct ike_suite *suite, struct ike_keys *keys, struct ike_octets ppk);

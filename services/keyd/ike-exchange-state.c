@@ -5,7 +5,7 @@
  * answered, and their answers find who asked; the peer's requests are each looked at once and
  * answered again with the same octets. What exchange does what is a table.
  */
-#include "services/keyd/ike-sa-internal.h"
+#include "services/keyd/ike-resume.h"
 
 struct exchange {
 	enum ike_exchange type;
@@ -73,7 +73,9 @@ int ike_sa_request(struct ike_sa *sa, uint64_t now, uint8_t exchange, const uint
 		   size_t size, uint64_t deadline)
 {
 	/* IKE_SA_INIT that is sent anew, with a cookie, has its number again (§2.2). */
-	uint32_t id = exchange == IKE_EXCHANGE_SA_INIT ? 0 : sa->requests.next_id;
+	uint32_t id = exchange == IKE_EXCHANGE_SA_INIT || exchange == IKE_EXCHANGE_SESSION_RESUME
+			      ? 0
+			      : sa->requests.next_id;
 	struct ike_request *request = ike_requests_add(&sa->requests, id, message, size);
 
 	if (!request)
@@ -462,11 +464,17 @@ void ike_sa_receive(struct ike_sa *sa, uint64_t now, const struct sockaddr_in *f
 		sa->context->counters.malformed++;
 		return;
 	}
-	if (header->exchange == IKE_EXCHANGE_SA_INIT) {
-		if (header->flags & IKE_FLAG_RESPONSE && sa->state == IKE_SA_INIT_SENT)
-			ike_init_response(sa, now, from, header, data, size);
-		else
+	if (header->exchange == IKE_EXCHANGE_SA_INIT ||
+	    header->exchange == IKE_EXCHANGE_SESSION_RESUME) {
+		bool resuming = header->exchange == IKE_EXCHANGE_SESSION_RESUME;
+
+		if (!(header->flags & IKE_FLAG_RESPONSE) || sa->state != IKE_SA_INIT_SENT ||
+		    resuming != (sa->session != NULL))
 			sa->context->counters.out_of_window++;
+		else if (resuming)
+			ike_resume_response(sa, now, header, data, size);
+		else
+			ike_init_response(sa, now, from, header, data, size);
 		return;
 	}
 	/* Without keys nothing else can be read. */

@@ -2,6 +2,7 @@
 
 /* INFORMATIONAL (RFC 7296 §1.4): deletes, and the question whether the other side is there. */
 #include "services/keyd/ike-create-child.h"
+#include "services/keyd/ike-resume.h"
 
 /* The peer closes one child; its inbound half is our outbound one. */
 static void end_child(struct ike_sa *sa, uint32_t spi, struct ike_builder *answer)
@@ -49,10 +50,17 @@ static bool is_useless(const struct ike_sa *sa)
 	       !sa->ours && !sa->theirs && !sa->child_wanted;
 }
 
+static void add_answers(struct ike_sa *sa, const struct ike_chain *chain,
+			struct ike_builder *answer)
+{
+	ike_mobike_request(sa, chain, answer);
+	ike_resume_add_ticket(sa, chain, answer);
+}
+
 void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain)
 {
 	unsigned int n_children = ike_child_count(sa);
-	uint8_t buffer[512];
+	uint8_t buffer[512 + IKE_TICKET_LIMIT];
 	struct ike_builder answer;
 	struct ike_notify error;
 	bool ended = false;
@@ -68,7 +76,7 @@ void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike
 	if (ended)
 		ike_builder_begin_inner(&answer, buffer, sizeof buffer);
 	else
-		ike_mobike_request(sa, chain, &answer);
+		add_answers(sa, chain, &answer);
 	ike_sa_answer_sealed(sa, IKE_EXCHANGE_INFORMATIONAL, &answer);
 	if (ended) {
 		sa->context->counters.deleted++;
@@ -92,6 +100,9 @@ void ike_informational_response(struct ike_sa *sa, uint64_t now, const struct ik
 	case IKE_PURPOSE_PROBE:
 	case IKE_PURPOSE_UPDATE:
 	case IKE_PURPOSE_CHECK:
+		break;
+	case IKE_PURPOSE_TICKET:
+		ike_resume_keep(sa, chain);
 		break;
 	case IKE_PURPOSE_DELETE_CHILD:
 		child = ike_child_find(sa, sa->answered.subject);
@@ -144,6 +155,16 @@ int ike_informational_delete_child(struct ike_sa *sa, uint64_t now, const struct
 	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
 	ike_builder_add_delete_esp(&inner, child->spi_in);
 	return request(sa, now, IKE_PURPOSE_DELETE_CHILD, child->id, &inner, IKE_LIVENESS_DEADLINE);
+}
+
+void ike_informational_ticket(struct ike_sa *sa, uint64_t now)
+{
+	uint8_t buffer[64];
+	struct ike_builder inner;
+
+	ike_builder_begin_inner(&inner, buffer, sizeof buffer);
+	ike_resume_add_wish(sa, &inner);
+	request(sa, now, IKE_PURPOSE_TICKET, 0, &inner, IKE_LIVENESS_DEADLINE);
 }
 
 void ike_informational_probe(struct ike_sa *sa, uint64_t now)

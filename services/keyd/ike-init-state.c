@@ -2,7 +2,9 @@
 
 /* IKE_SA_INIT (RFC 7296 §1.2): two messages in the clear that agree on keys with somebody unknown.
  */
+#include "services/keyd/ike-init.h"
 #include "services/keyd/ike-proof.h"
+#include "services/keyd/ike-resume.h"
 
 #include <stdio.h>
 
@@ -95,6 +97,13 @@ static int begin_key_exchange(struct ike_sa *sa, uint16_t group)
 	return 0;
 }
 
+int ike_init_begin(struct ike_sa *sa, uint64_t now)
+{
+	int r = begin_key_exchange(sa, sa->context->preferences.groups.items[0]);
+
+	return r < 0 ? r : send_request(sa, now);
+}
+
 struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const char *peer,
 			       const uint8_t host_id[16], const struct sockaddr_in *endpoint)
 {
@@ -107,8 +116,8 @@ struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const 
 	sa->endpoint = *endpoint;
 	sa->proof = ike_proof_of(context, peer);
 	sa->state = IKE_SA_INIT_SENT;
-	if (begin_key_exchange(sa, context->preferences.groups.items[0]) < 0 ||
-	    send_request(sa, now) < 0)
+	ike_resume_prepare(sa, now);
+	if ((sa->session ? ike_resume_send(sa, now) : ike_init_begin(sa, now)) < 0)
 		return NULL;
 	context->counters.negotiations_begun++;
 	return steal_ptr(sa);
@@ -307,10 +316,9 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 		ike_sa_fail(sa, "out of memory");
 }
 
-/* An answer that leaves nothing behind here. */
-static void refuse(struct ike_context *context, const struct sockaddr_in *to,
-		   const struct ike_header *request, enum ike_notify_type type, const void *data,
-		   size_t size)
+void ike_init_refuse(struct ike_context *context, const struct sockaddr_in *to,
+		     const struct ike_header *request, enum ike_notify_type type, const void *data,
+		     size_t size)
 {
 	struct ike_header header = *request;
 	uint8_t message[64];
@@ -349,7 +357,7 @@ bool ike_sa_has_cookie(struct ike_context *context, uint64_t now, const struct s
 	if (ike_cookie_make(&context->cookies, &context->random, now, from, header->spi_initiator,
 			    nonce, wanted) >= 0) {
 		context->counters.cookies_sent++;
-		refuse(context, from, header, IKE_NOTIFY_COOKIE, wanted, sizeof wanted);
+		ike_init_refuse(context, from, header, IKE_NOTIFY_COOKIE, wanted, sizeof wanted);
 	}
 	return false;
 }
@@ -415,12 +423,12 @@ static void refuse_offer(struct ike_context *context, const struct sockaddr_in *
 
 	if (refusal == IKE_NOTIFY_INVALID_KE_PAYLOAD) {
 		context->counters.other_group_wanted++;
-		refuse(context, from, header, refusal, wanted, sizeof wanted);
+		ike_init_refuse(context, from, header, refusal, wanted, sizeof wanted);
 		return;
 	}
 	context->counters.refused_peers++;
-	refuse(context, from, header, refusal, &unsupported,
-	       refusal == IKE_NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD);
+	ike_init_refuse(context, from, header, refusal, &unsupported,
+			refusal == IKE_NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD);
 }
 
 /* The SA that follows from a request that suits us, and the answer. */

@@ -233,6 +233,7 @@ struct ike_manager *ike_manager_free(struct ike_manager *manager)
 	ike_local_free(manager->context.local);
 	ike_psks_free(manager->context.psks);
 	free(manager->context.revoked);
+	ike_tickets_free(manager->context.tickets);
 	ike_cookies_wipe(&manager->context.cookies);
 	free(manager);
 	return NULL;
@@ -273,6 +274,17 @@ void ike_manager_set_psks(struct ike_manager *manager, struct ike_psks *psks)
 {
 	ike_psks_free(manager->context.psks);
 	manager->context.psks = psks;
+}
+
+int ike_manager_set_resumption(struct ike_manager *manager, bool use)
+{
+	manager->context.tickets = ike_tickets_free(manager->context.tickets);
+	return use ? ike_tickets_new(&manager->context.tickets) : 0;
+}
+
+struct ike_tickets *ike_manager_tickets(struct ike_manager *manager)
+{
+	return manager->context.tickets;
 }
 
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime)
@@ -363,6 +375,9 @@ void ike_manager_set_local(struct ike_manager *manager, uint64_t now, struct ike
 		return;
 	}
 	ike_manager_terminate_all(manager, now);
+	/* What was kept is another identity's; the first one may have loaded its own. */
+	if (manager->context.local && manager->context.tickets)
+		ike_tickets_clear(manager->context.tickets);
 	ike_local_free(manager->context.local);
 	manager->context.local = local;
 	ike_peers_update_all(manager);
@@ -412,8 +427,9 @@ void ike_manager_network_changed(struct ike_manager *manager, uint64_t now)
 
 static bool is_first_request(const struct ike_header *header)
 {
-	return header->exchange == IKE_EXCHANGE_SA_INIT && !header->spi_responder &&
-	       header->message_id == 0 && header->spi_initiator &&
+	return (header->exchange == IKE_EXCHANGE_SA_INIT ||
+		header->exchange == IKE_EXCHANGE_SESSION_RESUME) &&
+	       !header->spi_responder && header->message_id == 0 && header->spi_initiator &&
 	       (header->flags & IKE_FLAG_INITIATOR) && !(header->flags & IKE_FLAG_RESPONSE);
 }
 
@@ -428,7 +444,8 @@ static struct ike_sa *find_by_spi(const struct ike_manager *manager,
 	    sa->spi_initiator != header->spi_initiator)
 		return NULL;
 	if (sa->spi_responder == header->spi_responder ||
-	    (sa->state == IKE_SA_INIT_SENT && header->exchange == IKE_EXCHANGE_SA_INIT))
+	    (sa->state == IKE_SA_INIT_SENT && (header->exchange == IKE_EXCHANGE_SA_INIT ||
+					       header->exchange == IKE_EXCHANGE_SESSION_RESUME)))
 		return sa;
 	return NULL;
 }
@@ -530,6 +547,9 @@ int ike_manager_terminate(struct ike_manager *manager, uint64_t now, uint64_t id
 	if (!sa)
 		return -ENOENT;
 	touch(manager, sa);
+	/* Who ends it wants nothing of it to stay. */
+	if (manager->context.tickets)
+		ike_tickets_drop(manager->context.tickets, sa->peer);
 	ike_sa_delete(sa, now);
 	ike_manager_settle(manager, now);
 	return 0;

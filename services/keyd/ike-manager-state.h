@@ -63,6 +63,10 @@ void ike_manager_set_lifetimes(struct ike_manager *manager, const struct ike_lif
 void ike_manager_set_ppk_use(struct ike_manager *manager, enum ike_ppk_use use);
 /* Takes `psks`, which may be NULL: the peers that prove themselves by them, from now on. */
 void ike_manager_set_psks(struct ike_manager *manager, struct ike_psks *psks);
+/* Whether SAs that were lost are resumed (RFC 5723); not at first. 0 or -ENOMEM. */
+int ike_manager_set_resumption(struct ike_manager *manager, bool use);
+/* What is kept for that, to be saved and loaded; NULL: nothing is. Borrowed. */
+struct ike_tickets *ike_manager_tickets(struct ike_manager *manager);
 /* Seconds of the clock on the wall, for certificates. */
 void ike_manager_set_realtime(struct ike_manager *manager, int64_t realtime);
 

@@ -32,6 +32,11 @@ enum ike_proof ike_proof_of(const struct ike_context *context, const char *peer)
 	return ike_psks_find(context->psks, peer).size ? IKE_PROOF_PSK : IKE_PROOF_CERTIFICATE;
 }
 
+bool ike_proof_signs(const struct ike_sa *sa, enum ike_proof proof)
+{
+	return proof == IKE_PROOF_CERTIFICATE && !sa->session;
+}
+
 /* The octets that one side proves to have seen; `id` is the body of its ID payload. */
 static int proved_octets(const struct ike_sa *sa, const struct ike_keys *keys, bool own,
 			 struct ike_octets id, uint8_t **ret, size_t *ret_size)
@@ -51,9 +56,13 @@ static int make_code(const struct ike_sa *sa, const struct ike_keys *keys, bool 
 	const struct ike_octets pad = { (const uint8_t *)PSK_PAD, sizeof PSK_PAD - 1 };
 	uint8_t key[IKE_PRF_LIMIT], *octets = NULL;
 	struct ike_octets data;
-	int r;
+	int r = 0;
 
-	r = ike_prf(sa->suite.prf, psk.data, psk.size, &pad, 1, key);
+	/* Who resumes an SA shows that it has its secret (RFC 5723 §5.1). */
+	if (sa->session)
+		memcpy(key, own == sa->initiator ? keys->pi : keys->pr, keys->prf_size);
+	else
+		r = ike_prf(sa->suite.prf, psk.data, psk.size, &pad, 1, key);
 	if (r >= 0)
 		r = proved_octets(sa, keys, own, id, &octets, &data.size);
 	if (r >= 0) {
@@ -96,7 +105,7 @@ int ike_proof_begin(struct ike_sa *sa, uint64_t now)
 	int r;
 
 	sa->auth_began = now;
-	if (sa->proof == IKE_PROOF_CERTIFICATE) {
+	if (ike_proof_signs(sa, sa->proof)) {
 		ike_sa_set_state(sa, IKE_SA_SIGNING, now + IKE_INTERNAL_LIMIT);
 		return ask_signature(sa, &sa->keys);
 	}
@@ -125,7 +134,7 @@ int ike_proof_signed(struct ike_sa *sa, uint64_t now, const uint8_t *signature, 
 void ike_proof_write(struct ike_sa *sa, struct ike_builder *inner)
 {
 	const struct ike_local *local = sa->context->local;
-	bool signs = sa->proof == IKE_PROOF_CERTIFICATE;
+	bool signs = ike_proof_signs(sa, sa->proof);
 	uint8_t wanted[IKE_CERTREQ_HASH_SIZE];
 
 	ike_builder_add_id(inner, sa->initiator ? IKE_PAYLOAD_IDI : IKE_PAYLOAD_IDR, local->name);
@@ -190,6 +199,7 @@ static int check_signature(struct ike_sa *sa, const struct ike_chain *chain, str
 	memcpy(ret->eui64, holder.eui64, sizeof ret->eui64);
 	ret->has_eui64 = true;
 	ret->issued = holder.issued;
+	ret->expires = holder.expires;
 	r = proved_octets(sa, &sa->keys, false, id, &octets, &size);
 	if (r < 0)
 		return r;
@@ -209,7 +219,8 @@ static int check_code(const struct ike_sa *sa, struct ike_octets id, struct ike_
 
 	if (r < 0)
 		return r;
-	*ret_reason = "it has another preshared key than ours";
+	*ret_reason = sa->session ? "it does not know what it wants to resume"
+				  : "it has another preshared key than ours";
 	return auth.size != sa->keys.prf_size || CRYPTO_memcmp(auth.data, code, auth.size) ? -EACCES
 											   : 0;
 }
@@ -232,6 +243,15 @@ static int check_method(struct ike_sa *sa, const struct ike_chain *chain,
 	body = (struct ike_octets){ id->data, id->size };
 	if (instead)
 		data = *instead;
+	if (sa->session) {
+		ret->proof = sa->session->proof;
+		ret->issued = sa->session->issued;
+		ret->expires = sa->proof_expires;
+		*ret_reason = "it resumes what another host had";
+		return method == IKE_METHOD_SHARED_KEY && !strcmp(ret->name, sa->session->peer)
+			       ? check_code(sa, body, data, ret, ret_reason)
+			       : -EACCES;
+	}
 	ret->proof = ike_proof_of(sa->context, ret->name);
 	switch (ret->proof) {
 	case IKE_PROOF_CERTIFICATE:
@@ -283,7 +303,7 @@ int ike_proof_mix_ppk(struct ike_sa *sa)
 	const struct ike_local *local = sa->context->local;
 	bool optional = sa->initiator && sa->context->ppk_use == IKE_PPK_PREFERRED;
 
-	if (!sa->peer_takes_ppk)
+	if (!sa->peer_takes_ppk || sa->session)
 		return 0;
 	if (optional) {
 		sa->bare_keys = malloc(sizeof *sa->bare_keys);
@@ -316,7 +336,7 @@ void ike_proof_add_ppk_id(struct ike_sa *sa, struct ike_builder *inner)
 	uint8_t id[1 + IKE_NAME_LIMIT];
 	struct writer writer = writer_init(id, sizeof id);
 
-	if (!sa->peer_takes_ppk)
+	if (!sa->peer_takes_ppk || sa->session)
 		return;
 	/* An answer says that the key is in use, and nothing else (RFC 8784 §3). */
 	if (sa->initiator) {
@@ -333,6 +353,9 @@ const char *ike_proof_take_ppk(struct ike_sa *sa, const struct ike_chain *chain,
 	bool required = sa->context->ppk_use == IKE_PPK_REQUIRED;
 	struct ike_notify id, bare;
 
+	/* It came into the keys before, or not. */
+	if (sa->session)
+		return NULL;
 	if (!sa->peer_takes_ppk)
 		return required ? "it uses no post-quantum preshared key, and we require one"
 				: NULL;
@@ -352,7 +375,8 @@ const char *ike_proof_hear_ppk(struct ike_sa *sa, const struct ike_chain *chain)
 {
 	struct ike_notify id;
 
-	if (!sa->peer_takes_ppk || ike_chain_find_notify(chain, IKE_NOTIFY_PPK_IDENTITY, &id))
+	if (!sa->peer_takes_ppk || sa->session ||
+	    ike_chain_find_notify(chain, IKE_NOTIFY_PPK_IDENTITY, &id))
 		return NULL;
 	if (!sa->bare_keys)
 		return "it does not use the post-quantum preshared key";

@@ -11,10 +11,13 @@ struct ike_proved {
 	bool has_eui64;   /* a certificate says which host ids can be its */
 	uint8_t eui64[8]; /* their low half */
 	uint64_t issued;  /* when it got that certificate; 0: long ago, or it has none */
+	int64_t expires;  /* s; from when on it is worth nothing; 0: it has none */
 };
 
 /* How we and a peer of this name prove ourselves to each other. */
 enum ike_proof ike_proof_of(const struct ike_context *context, const char *peer);
+/* Whether that is done with signatures in this SA. */
+bool ike_proof_signs(const struct ike_sa *sa, enum ike_proof proof);
 /* Makes ours, or has it signed; then ike_auth_proved() is called, perhaps at once. 0 or a negative
  * errno. */
 int ike_proof_begin(struct ike_sa *sa, uint64_t now);

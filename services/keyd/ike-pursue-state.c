@@ -89,6 +89,16 @@ static bool probe(struct ike_sa *sa, uint64_t now)
 	return true;
 }
 
+/* The last thing of all: it serves another time. */
+static bool ask_for_ticket(struct ike_sa *sa, uint64_t now)
+{
+	if (!sa->ticket_wanted || sa->superseded || ike_requests_waiting(&sa->requests))
+		return false;
+	sa->ticket_wanted = false;
+	ike_informational_ticket(sa, now);
+	return true;
+}
+
 void ike_sa_pursue(struct ike_sa *sa, uint64_t now)
 {
 	if (sa->state == IKE_SA_DELETING && sa->delete_wanted &&
@@ -96,7 +106,7 @@ void ike_sa_pursue(struct ike_sa *sa, uint64_t now)
 		ike_informational_delete(sa, now);
 	while (sa->state == IKE_SA_ESTABLISHED && ike_requests_have_room(&sa->requests))
 		if (!ike_mobike_pursue(sa, now) && !send_delete(sa, now) && !create(sa, now) &&
-		    !probe(sa, now))
+		    !probe(sa, now) && !ask_for_ticket(sa, now))
 			break;
 }
 

@@ -42,6 +42,9 @@ static struct ike_sa *succeed(struct ike_sa *sa, uint64_t now,
 	/* It came into the keys through SK_d, and not again (RFC 8784 §3). */
 	next->peer_takes_ppk = sa->peer_takes_ppk;
 	next->proof = sa->proof;
+	next->proof_expires = sa->proof_expires;
+	next->resumed = sa->resumed;
+	next->ticket_wanted = sa->ticket_wanted;
 	next->fragment_limit = sa->fragment_limit;
 	next->state = IKE_SA_ESTABLISHED;
 	next->timer = now + IKE_LIVENESS_SILENCE;

@@ -12,6 +12,7 @@ enum ike_purpose {
 	IKE_PURPOSE_DELETE_SA,
 	IKE_PURPOSE_UPDATE, /* of addresses */
 	IKE_PURPOSE_CHECK,  /* whether the peer is where we think */
+	IKE_PURPOSE_TICKET, /* a ticket is asked for */
 };
 
 struct ike_sa *ike_sa_new(struct ike_context *context, uint64_t now, bool initiator);
@@ -100,6 +101,8 @@ void ike_informational_request(struct ike_sa *sa, uint64_t now, const struct ike
 void ike_informational_response(struct ike_sa *sa, uint64_t now, const struct ike_chain *chain);
 /* Sends the delete of the IKE SA. */
 void ike_informational_delete(struct ike_sa *sa, uint64_t now);
+/* Asks for a ticket. */
+void ike_informational_ticket(struct ike_sa *sa, uint64_t now);
 /* Asks whether the peer is there. */
 void ike_informational_probe(struct ike_sa *sa, uint64_t now);
 /* 0 or a negative errno. */

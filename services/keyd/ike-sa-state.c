@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-proof.h"
+#include "services/keyd/ike-resume.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,6 +41,7 @@ struct ike_sa *ike_sa_free(struct ike_sa *sa)
 	ike_blob_clear(&sa->own_init);
 	ike_blob_clear(&sa->peer_init);
 	ike_proof_forget(sa);
+	ike_resume_free(sa);
 	ike_negotiation_free(sa->ours);
 	ike_negotiation_free(sa->theirs);
 	ike_negotiation_free(sa->rival);
@@ -227,7 +229,10 @@ static void tick_timer(struct ike_sa *sa, uint64_t now)
 			sa->timer = now + IKE_REPEAT_LAST;
 		break;
 	case IKE_SA_INIT_SENT:
-		ike_init_follow(sa, now);
+		if (sa->session)
+			ike_resume_give_up(sa, now);
+		else
+			ike_init_follow(sa, now);
 		break;
 	case IKE_SA_AUTH_SENT:
 	case IKE_SA_DELETING:

@@ -23,6 +23,7 @@
 #include "services/keyd/ike-round-trip-state.h"
 #include "services/keyd/ike-sas-state.h"
 #include "services/keyd/ike-spis-state.h"
+#include "services/keyd/ike-tickets-state.h"
 #include "services/keyd/ike-window-state.h"
 
 /* Milliseconds. Repetitions: ike-round-trip-state.h. */
@@ -84,6 +85,7 @@ struct ike_counters {
 	uint64_t other_group_wanted, fragments_received, fragments_refused, reassembled;
 	uint64_t rekeyed, children_rekeyed, addresses_updated;
 	uint64_t signatures_made, signatures_checked, key_exchanges; /* work with public keys */
+	uint64_t resumed, resumptions_refused, tickets_given, tickets_kept, tickets_refused;
 	uint64_t negotiations_begun, negotiations_failed, established, deleted, dead_peers;
 };
 
@@ -137,6 +139,7 @@ struct ike_context {
 	struct ike_counters counters;
 	struct ike_preferences preferences;
 	enum ike_ppk_use ppk_use;
+	struct ike_tickets *tickets;     /* NULL: nothing is resumed */
 	struct ike_psks *psks;           /* NULL: no peer has one */
 	struct revocation_list *revoked; /* hosts that were forgotten; NULL: none */
 	unsigned int fragment_limit;     /* octets of one IKE message that is not in pieces */
@@ -193,6 +196,13 @@ struct ike_sa {
 	 * long as the responder may not use it (RFC 8784 §3). */
 	struct ike_blob bare_proof;
 	struct ike_keys *bare_keys;
+	struct ike_session
+		*session;       /* what is resumed (ike-resume-state.c), until both are proved */
+	struct ike_blob ticket; /* that stands for it */
+	bool resumed;
+	bool peer_wants_ticket; /* responder: it said so in IKE_AUTH */
+	bool ticket_wanted;     /* of the peer, which gives them */
+	int64_t proof_expires;  /* s; of the peer's certificate; 0: none */
 	uint16_t child_error;   /* responder: the notification instead of a child */
 	uint8_t child_proposal; /* number of the chosen one */
 

@@ -3,6 +3,7 @@
 /* Who begins an SA with us, before it is known who that is: what it may take of us (RFC 7296 §2.6).
  */
 #include "services/keyd/ike-manager-internal.h"
+#include "services/keyd/ike-resume.h"
 
 static bool is_stranger(const struct ike_sa *sa)
 {
@@ -61,7 +62,9 @@ void ike_strangers_receive(struct ike_manager *manager, uint64_t now,
 	wary = count(manager, NULL, &sa) >= manager->cookies_from;
 	if (wary && !ike_sa_has_cookie(&manager->context, now, from, header, data, size))
 		return;
-	sa = ike_sa_respond(&manager->context, now, from, header, data, size);
+	sa = header->exchange == IKE_EXCHANGE_SESSION_RESUME
+		     ? ike_resume_respond(&manager->context, now, from, header, data, size)
+		     : ike_sa_respond(&manager->context, now, from, header, data, size);
 	if (!sa)
 		return;
 	make_room(manager, now, wary ? from : NULL);

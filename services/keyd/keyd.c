@@ -5,6 +5,7 @@
 #include "services/keyd/identity-client.h"
 #include "services/keyd/ike-channel.h"
 #include "services/keyd/psk-file.h"
+#include "services/keyd/ticket-store.h"
 #include "services/keyd/tunnel-client.h"
 
 #include <openssl/rand.h>
@@ -23,6 +24,7 @@ struct keyd {
 	struct loop_timer *peers_timer;
 	uint64_t peers_shown; /* ms; when the manager was told last */
 	struct ike_manager *manager;
+	struct ticket_store *tickets; /* NULL: nothing is resumed */
 	struct tunnel_client *tunnel;
 	struct identity_client *identity;
 	struct bus *bus;
@@ -100,6 +102,8 @@ static void settle(struct keyd *keyd)
 		ike_action_free(action);
 	}
 	keyd->carrying_out = false;
+	if (keyd->tickets)
+		ticket_store_look(keyd->tickets);
 	bus_announce_state(keyd->bus);
 	loop_timer_set(keyd->timer, ike_manager_due(keyd->manager));
 	if (keyd->leaving && !ike_manager_busy(keyd->manager))
@@ -286,6 +290,9 @@ static void on_identity_changed(void *userdata)
 	/* An identity that restarts is the same afterwards: nothing ends because of it. */
 	if (keyd->view != IDENTITY_ABSENT && !keyd->leaving) {
 		keyd->signed_in = keyd->view == IDENTITY_SIGNED_IN;
+		/* First, for the manager may begin at once. */
+		if (keyd->tickets)
+			ticket_store_open(keyd->tickets, local);
 		ike_manager_set_local(keyd->manager, now_of(keyd), local);
 	}
 	settle(keyd);
@@ -412,7 +419,12 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 	ike_manager_set_psks(keyd->manager, psks);
 	psks = NULL;
 	keyd->loop = daemon_loop(keyd->daemon);
-	r = loop_timer_new(keyd->loop, on_timer, keyd, &keyd->timer);
+	r = ike_manager_set_resumption(keyd->manager, config->resumption);
+	if (r >= 0 && config->resumption)
+		r = ticket_store_new(keyd->loop, keyd->manager, &random, config->runtime_folder,
+				     &keyd->tickets);
+	if (r >= 0)
+		r = loop_timer_new(keyd->loop, on_timer, keyd, &keyd->timer);
 	if (r >= 0)
 		r = loop_timer_new(keyd->loop, on_channel_timer, keyd, &keyd->channel_timer);
 	if (r >= 0)
@@ -439,6 +451,7 @@ struct keyd *keyd_free(struct keyd *keyd)
 {
 	if (!keyd)
 		return NULL;
+	ticket_store_free(keyd->tickets);
 	ike_channel_free(keyd->channel);
 	tunnel_client_free(keyd->tunnel);
 	identity_client_free(keyd->identity);

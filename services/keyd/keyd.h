@@ -20,7 +20,9 @@ struct keyd_config {
 		uint32_t jitter;     /* per cent */
 		uint32_t mebibytes, packets;
 	} rekey;
-	int ppk_use;    /* enum ike_ppk_use */
+	int ppk_use;     /* enum ike_ppk_use */
+	bool resumption; /* whether SAs that were lost are resumed */
+	char *runtime_folder;
 	char *psk_file; /* NULL: no preshared keys; see psk-file.h */
 };
 

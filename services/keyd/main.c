@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define LIST "one or more, best first, each once, of "
 
@@ -50,6 +51,14 @@ static const struct config_key keys[] = {
 	  .type = CONFIG_CHOICE,
 	  .offset = offsetof(struct keyd_config, ppk_use),
 	  .choices = ppk_uses },
+	{ .section = "resumption",
+	  .key = "use",
+	  .type = CONFIG_BOOLEAN,
+	  .offset = offsetof(struct keyd_config, resumption) },
+	{ .section = "paths",
+	  .key = "runtime",
+	  .type = CONFIG_STRING,
+	  .offset = offsetof(struct keyd_config, runtime_folder) },
 	{ .section = "psk",
 	  .key = "file",
 	  .type = CONFIG_STRING,
@@ -64,6 +73,7 @@ int main(int argc, char **argv)
 	struct keyd_config config = {
 		.cookies_from = IKE_HALF_OPEN_EASY,
 		.datagram_size = IKE_DATAGRAM_SIZE,
+		.resumption = true,
 		.rekey = { .ike = 4 * 3600, .child = 3600, .jitter = 10, .mebibytes = 65536 },
 	};
 	const char *path;
@@ -75,13 +85,14 @@ int main(int argc, char **argv)
 	if (r <= 0)
 		return r < 0;
 	ike_preferences_init(&config.preferences);
-	r = config_read(path, keys, &config, &complaint);
-	if (r < 0) {
+	config.runtime_folder = strdup(RUNSTATEDIR "/homeward/keyd");
+	r = config.runtime_folder ? config_read(path, keys, &config, &complaint) : -ENOMEM;
+	if (r < 0)
 		log_error("%s", complaint ? complaint : "out of memory");
-		return 1;
-	}
-	r = keyd_new(&config, &keyd);
+	else
+		r = keyd_new(&config, &keyd);
 	free(config.psk_file);
+	free(config.runtime_folder);
 	if (r < 0)
 		return 1;
 	return keyd_run(keyd);

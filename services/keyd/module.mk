@@ -13,7 +13,7 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-exchange-state.c \
 	services/keyd/ike-fragment-state.c \
 	services/keyd/ike-informational-state.c \
-	services/keyd/ike-init-state.c \
+	services/keyd/ike-init-state.c services/keyd/ike-init.h \
 	services/keyd/ike-key-exchange.c services/keyd/ike-key-exchange.h \
 	services/keyd/ike-lifetimes-state.c services/keyd/ike-lifetimes-state.h \
 	services/keyd/ike-local.c \
@@ -31,6 +31,9 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-pursue-state.c \
 	services/keyd/ike-rekey-child-state.c services/keyd/ike-revoked-state.c services/keyd/ike-revoked-state.h \
 	services/keyd/ike-rekey-sa-state.c \
+	services/keyd/ike-resume-state.c services/keyd/ike-resume.h \
+	services/keyd/ike-session-wire.c services/keyd/ike-session-wire.h \
+	services/keyd/ike-tickets-state.c services/keyd/ike-tickets-state.h \
 	services/keyd/ike-round-trip-state.c services/keyd/ike-round-trip-state.h \
 	services/keyd/ike-sa-internal.h \
 	services/keyd/ike-sa-state.c services/keyd/ike-sa-state.h \
@@ -50,6 +53,7 @@ services_keyd_keyd_SOURCES = \
 	services/keyd/keyd.c services/keyd/keyd.h \
 	services/keyd/main.c \
 	services/keyd/psk-file.c services/keyd/psk-file.h \
+	services/keyd/ticket-store.c services/keyd/ticket-store.h \
 	services/keyd/tunnel-client.c services/keyd/tunnel-client.h
 services_keyd_keyd_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(CRYPTO_CFLAGS)
 services_keyd_keyd_LDADD = libkeyd-core.la libkeys.la libloop.la $(CRYPTO_LIBS)

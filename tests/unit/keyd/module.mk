@@ -17,6 +17,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-mobike \
 	tests/unit/keyd/test-ike-rekey \
 	tests/unit/keyd/test-ike-revoked \
+	tests/unit/keyd/test-ike-resume \
 	tests/unit/keyd/test-ike-verified \
 	tests/unit/keyd/test-ike-schedules \
 	tests/unit/keyd/test-ike-window
@@ -101,6 +102,13 @@ tests_unit_keyd_test_ike_psk_SOURCES = \
 	$(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_psk_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_psk_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_resume_SOURCES = \
+	tests/unit/keyd/test-ike-resume.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_resume_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_resume_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_mobike_SOURCES = \
 	tests/unit/keyd/test-ike-mobike.c \

@@ -42,6 +42,12 @@ void host_sign_in(struct host *host, const struct test_host *identity)
 	ike_manager_set_local(host->manager, host->world->now, local);
 }
 
+int host_keep_tickets(struct host *host)
+{
+	host->keeps_tickets = true;
+	return ike_manager_set_resumption(host->manager, true);
+}
+
 void host_give_psks(struct host *host, const char *text)
 {
 	struct ike_psks *psks = NULL;
@@ -68,15 +74,28 @@ void host_start(struct host *host)
 			ike_manager_set_cookies_from(host->manager, 0);
 	}
 	ike_manager_set_realtime(host->manager, TEST_REALTIME);
+	if (host->keeps_tickets)
+		must(host_keep_tickets(host) == 0);
 	host_give_psks(host, host->psks);
 	host_sign_in(host, &host->identity);
 }
 
 void host_restart(struct host *host)
 {
+	static const uint8_t secret[32] = "of the machine";
+	const struct ike_random random = { fill, host };
+	struct ike_blob saved = {};
+
+	if (host->keeps_tickets)
+		must(ike_tickets_save(ike_manager_tickets(host->manager), &random, secret,
+				      &saved) == 0);
 	ike_manager_free(host->manager);
 	host->life++;
 	host_start(host);
+	if (host->keeps_tickets)
+		must(ike_tickets_load(ike_manager_tickets(host->manager), TEST_REALTIME, secret,
+				      (struct ike_octets){ saved.data, saved.size }) == 0);
+	ike_blob_clear(&saved);
 	host_show(host);
 	host_run(host);
 }

@@ -48,6 +48,7 @@ struct host {
 	struct test_host identity;
 	uint8_t ppk[IKE_PPK_SIZE];
 	bool has_ppk;
+	bool keeps_tickets;
 	const char *psks; /* as in the file; NULL: none */
 	char name[IKE_NAME_LIMIT];
 	uint8_t host_id[16];
@@ -108,6 +109,9 @@ void host_start(struct host *host);
 /* A new, forgetful keyd on the host. */
 void host_restart(struct host *host);
 void host_sign_in(struct host *host, const struct test_host *identity);
+/* From now on tickets are kept (RFC 5723), over restarts too; forgets those there are. 0 or
+ * -ENOMEM. */
+int host_keep_tickets(struct host *host);
 /* Preshared keys, as they stand in the file; NULL: none. `text` must stay. */
 void host_give_psks(struct host *host, const char *text);
 /* Tells the manager what its tunnel shows now. */
