@@ -15,6 +15,7 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-proposal \
 	tests/unit/keyd/test-ike-psk \
 	tests/unit/keyd/test-ike-mobike \
+	tests/unit/keyd/test-ike-payloads \
 	tests/unit/keyd/test-ike-rekey \
 	tests/unit/keyd/test-ike-revoked \
 	tests/unit/keyd/test-ike-resume \
@@ -109,6 +110,13 @@ tests_unit_keyd_test_ike_resume_SOURCES = \
 	$(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_resume_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_resume_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_payloads_SOURCES = \
+	tests/unit/keyd/test-ike-payloads.c \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_payloads_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_payloads_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_mobike_SOURCES = \
 	tests/unit/keyd/test-ike-mobike.c \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Resumption of IKE SAs that were lost (RFC 5723). */
-#include "services/keyd/ike-sa-state.h"
+#include "services/keyd/ike-revoked-state.h"
 #include "tests/unit/keyd/test.h"
 #include "tests/unit/keyd/world.h"
 
@@ -360,9 +360,10 @@ static void test_refused(void **state)
 /* Too late, or after the certificate's end; another policy than before. */
 static void test_no_more(void **state)
 {
-	for (int why = 0; why < 4; why++) {
+	for (int why = 0; why < 5; why++) {
 		struct world *world;
 		struct host *desktop, *laptop;
+		struct revocation_list list = {};
 		struct ike_preferences preferences;
 
 		set_up((void **)&world);
@@ -384,6 +385,11 @@ static void test_no_more(void **state)
 			host_give_psks(laptop, "desktop." TEST_DOMAIN
 					       " 0x000102030405060708090a0b0c0d0e0f");
 			break;
+		case 4:
+			assert_int_equal(revocation_list_add(&list, "desktop", 1), 0);
+			ike_manager_set_revoked(laptop->manager, world->now, &list);
+			host_run(laptop);
+			break;
 		case 3:
 			ike_manager_set_ppk_use(laptop->manager, IKE_PPK_REQUIRED);
 			break;
@@ -392,7 +398,7 @@ static void test_no_more(void **state)
 		world_run_until(world, 3500);
 		assert_int_equal(host_counters(laptop)->tickets_refused, 1);
 		assert_int_equal(host_counters(laptop)->resumed, 0);
-		assert_true(why == 2 || why == 3 || find_sa(desktop));
+		assert_true(why >= 2 || find_sa(desktop));
 		world_free(world);
 	}
 }
