@@ -85,6 +85,7 @@ struct peer *peer_new(const struct in6_addr *host_id, const char *name, uint64_t
 	peer->host_id = *host_id;
 	snprintf(peer->name, sizeof peer->name, "%s", name);
 	peer->network = network;
+	peer->mapped = true;
 	path_mtu_init(&peer->path_mtu, PATH_MTU_LEAST);
 	peer->endpoint.sin_family = AF_INET;
 	peer->dns_endpoint.sin_family = AF_INET;
@@ -729,6 +730,12 @@ static struct sa_pair *newest_pair(const struct peer *peer)
 	return peer->pairs;
 }
 
+/* Only who is behind a NAT sends keepalives (RFC 3948 §4). */
+static bool keeps_alive(const struct peer *peer)
+{
+	return peer->network && peer->mapped;
+}
+
 static unsigned int time_sizes(struct peer *peer, uint64_t now)
 {
 	unsigned int todo = 0;
@@ -765,7 +772,7 @@ static unsigned int time_established(struct peer *peer, uint64_t now)
 		peer->answer_number = 0;
 		todo |= peer->network ? PEER_ANSWER : 0;
 	}
-	if (peer->network && now - peer->last_sent >= PEER_KEEPALIVE_MSEC)
+	if (keeps_alive(peer) && now - peer->last_sent >= PEER_KEEPALIVE_MSEC)
 		todo |= PEER_KEEPALIVE;
 	return todo;
 }
@@ -786,7 +793,7 @@ static uint64_t due_established(const struct peer *peer)
 		due = peer->path_mtu.due;
 	if (peer->network && peer->next_probe < due)
 		due = peer->next_probe;
-	if (peer->network && peer->last_sent + PEER_KEEPALIVE_MSEC < due)
+	if (keeps_alive(peer) && peer->last_sent + PEER_KEEPALIVE_MSEC < due)
 		due = peer->last_sent + PEER_KEEPALIVE_MSEC;
 	for (const struct sa_pair *pair = peer->pairs; pair; pair = pair->next)
 		if (pair->ends_at < due)

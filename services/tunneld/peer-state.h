@@ -131,8 +131,9 @@ struct peer {
 	uint64_t settle_until; /* a responder's pair without a former one: hold until then; 0 */
 	uint64_t handshake_realtime; /* s; when the newest pair was installed, set by the caller */
 
-	struct path_mtu path_mtu;          /* without probes unless its limit is raised */
-	bool network;                      /* our side has one */
+	struct path_mtu path_mtu; /* without probes unless its limit is raised */
+	bool network;             /* our side has one */
+	bool mapped;              /* and a NAT in it, which forgets us when we say nothing */
 	uint64_t last_sent, last_received; /* 0: never */
 	uint64_t last_data_sent;
 	uint64_t first_unanswered; /* oldest packet since which nothing came; 0: none */

@@ -88,6 +88,16 @@ void tunneld_set_route(struct tunneld *tunneld, const struct peer *peer)
 		log_warning("cannot set the route to %s: %s", peer->name, strerror(-r));
 }
 
+/* Whether an address needs somebody to translate it on its way to the internet: private (RFC 1918),
+ * shared (RFC 6598) and link-local ones (RFC 3927). One that is not known counts. */
+static bool is_translated(struct in_addr address)
+{
+	uint32_t a = ntohl(address.s_addr);
+
+	return !a || a >> 24 == 10 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 || a >> 22 == 0x191 ||
+	       a >> 16 == 0xa9fe;
+}
+
 struct peer *tunneld_want_peer(struct tunneld *tunneld, const struct in6_addr *host_id,
 			       const char *name)
 {
@@ -101,6 +111,7 @@ struct peer *tunneld_want_peer(struct tunneld *tunneld, const struct in6_addr *h
 	if (peer_table_add(&tunneld->peers, peer) < 0)
 		return peer_free(peer);
 	peer->userdata = tunneld->loop;
+	peer->mapped = is_translated(tunneld->local_address);
 	path_mtu_init(&peer->path_mtu, tunneld->settings.mtu);
 	if (tunneld->have_host_id)
 		tunneld_set_route(tunneld, peer);
@@ -221,9 +232,11 @@ void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in
 		timeline_note(&tunneld->timeline, generation, "moved to %s", text);
 	else if (moved)
 		timeline_note(&tunneld->timeline, generation, "no network");
-	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next)
+	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next) {
+		peer->mapped = is_translated(address);
 		datapath_carry_out(tunneld, peer,
 				   peer_network_changed(peer, now, tunneld->network));
+	}
 	bus_emit_changed(tunneld, "Generation", NULL);
 	tunneld_update_phase(tunneld);
 }

@@ -12,6 +12,11 @@ tests_bench_ike_load_SOURCES = tests/bench/ike-load.c
 tests_bench_ike_load_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS)
 tests_bench_ike_load_LDADD = libkeyd-core.la $(CRYPTO_LIBS)
 
+# The flow of `./run bench roam`.
+noinst_PROGRAMS += tests/bench/flow
+tests_bench_flow_SOURCES = tests/bench/flow.c
+tests_bench_flow_CFLAGS = $(AM_CFLAGS)
+
 # tunneld without cryptography, for `./run bench tunnel` alone, which makes it by name. Its own aead.h comes before
 # that of the library, which therefore stays out.
 EXTRA_PROGRAMS = tests/bench/tunneld-nocrypto

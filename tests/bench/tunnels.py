@@ -21,7 +21,7 @@ from homeward_lab import Host, Namespace, wait_until  # noqa: E402
 from homeward_lab.namespace import link  # noqa: E402
 
 WIRES = ("veth", "nic", "nat")
-FAR_ADDRESS = "10.99.0.2"
+FAR_ADDRESS = "11.99.0.2"
 _MASQUERADE = """table ip nat {
   chain post { type nat hook postrouting priority 100; policy accept;
     oifname "wan" masquerade
@@ -39,13 +39,14 @@ def sealed(octets):
 
 
 class Wire:
-    """near can reach far at FAR_ADDRESS; far sees near at `near_address`."""
+    """near can reach far at `far_address`; far sees near at `near_address`."""
 
     def __init__(self, kind, bus=False):
         self.kind = kind
         self.near, self.far = (Host(name, bus=bus) for name in ("near", "far"))
         self.gateway = None
-        self.near_address = "10.99.0.1"
+        self.far_address = FAR_ADDRESS
+        self.near_address = "11.99.0.1"
         self.local_address = "192.168.99.10" if kind == "nat" else self.near_address
         for host in self.near, self.far:
             host.wait_ready()
@@ -164,8 +165,8 @@ class Homeward(Tunnel):
 
     def up(self):
         wire = self.wire
-        addresses = (wire.local_address, FAR_ADDRESS)
-        outside = (wire.near_address, FAR_ADDRESS)
+        addresses = (wire.local_address, wire.far_address)
+        outside = (wire.near_address, wire.far_address)
         names = [f"{host.name}.alice.members.example.org" for host in (self.near, self.far)]
         keymats = [os.urandom(self.keymat_size) for _ in range(2)]
         self.fakes = []
@@ -214,14 +215,14 @@ class WireguardGo(Tunnel):
             host.write("/run/lab/wg.key", keys[i], 0o600)
             host.run(["wg", "set", "wg0", "listen-port", "51820", "private-key", "/run/lab/wg.key", "peer", public[1 - i],
                       "allowed-ips", f"{self.inner[1 - i]}/128"] +
-                     (["endpoint", f"{FAR_ADDRESS}:51820"] if i == 0 else []))
+                     (["endpoint", f"{self.wire.far_address}:51820"] if i == 0 else []))
         self.address_device("wg0")
 
 
 class StrongSwan(Tunnel):
     """charon with kernel-libipsec: ESP in UDP in user space, as Debian has it."""
     name = "strongswan"
-    mobike = "no"
+    mobike, dead_peer_detection = "no", "0s"
     conf = """charon-systemd {
   load = random nonce openssl aes sha1 sha2 hmac kdf gcm pem pkcs1 pubkey x509 curve25519 kernel-libipsec kernel-netlink socket-default vici
   install_virtual_ip = no
@@ -238,6 +239,7 @@ class StrongSwan(Tunnel):
    proposals = aes128gcm16-prfsha256-curve25519
    encap = yes
    mobike = %(mobike)s
+   dpd_delay = %(dpd)s
    remote_addrs = %(remote)s
    local  { auth = psk
             id = %(here)s }
@@ -260,8 +262,9 @@ secrets { ike-1 { id-1 = near
                 os.makedirs(host.path(f"/run/lab/swanctl/{folder}"))
             host.write("/run/lab/strongswan.conf", self.conf)
             host.write("/run/lab/swanctl/swanctl.conf", self.swanctl % {
-                "remote": FAR_ADDRESS if i == 0 else "%any", "here": ("near", "far")[i], "there": ("far", "near")[i],
-                "inside": self.inner[i], "outside": self.inner[1 - i], "mobike": self.mobike})
+                "remote": self.wire.far_address if i == 0 else "%any", "here": ("near", "far")[i], "there": ("far", "near")[i],
+                "inside": self.inner[i], "outside": self.inner[1 - i], "mobike": self.mobike,
+                "dpd": self.dead_peer_detection})
             host.batch([f"address add {self.inner[i]}/128 dev lo nodad"])
             self.spawn(host, ["/usr/sbin/charon-systemd"], environment)
 
@@ -287,7 +290,8 @@ class OpenVpn(Tunnel):
                   "--mssfix 0 --sndbuf 2097152 --rcvbuf 2097152 --txqueuelen 1000 --verb 1 --cert /run/lab/crt --key "
                   "/run/lab/key --peer-fingerprint").split()
         self.spawn(self.far, ["openvpn", *common, prints[0], "--tls-server", "--dh", "none", "--lport", "1194", "--float"])
-        self.spawn(self.near, ["openvpn", *common, prints[1], "--tls-client", "--lport", "1194", "--remote", FAR_ADDRESS, "1194"])
+        self.spawn(self.near, ["openvpn", *common, prints[1], "--tls-client", "--lport", "1194", "--remote",
+                               self.wire.far_address, "1194"])
         self.address_device("ovpn0", mtu=1420)
 
 
@@ -317,7 +321,7 @@ firewall:
             self.far.write(f"/run/lab/n/{file}", self.near.read(f"/run/lab/n/{file}"))
         for i, host in enumerate((self.near, self.far)):
             host.write("/run/lab/n/conf.yml", self.conf % {
-                "name": host.name, "map": f'"192.168.77.2": ["{FAR_ADDRESS}:4242"]' if i == 0 else "",
+                "name": host.name, "map": f'"192.168.77.2": ["{self.wire.far_address}:4242"]' if i == 0 else "",
                 "lighthouse": "false" if i == 0 else "true", "hosts": '"192.168.77.2"' if i == 0 else ""})
             self.spawn(host, ["nebula", "-config", "/run/lab/n/conf.yml"])
 
@@ -336,7 +340,7 @@ class Tinc(Tunnel):
                        "Interface = tinc0\nDeviceType = tun\nMode = router\nAddressFamily = ipv4\n"
                        "UDPRcvBuf = 2097152\nUDPSndBuf = 2097152\nReplayWindow = 64\n")
             host.write("/run/lab/tinc/tinc-up", "#!/bin/sh\nip link set $INTERFACE mtu 1400 up\n", 0o755)
-            texts[host.name] = ((f"Address = {FAR_ADDRESS}\n" if i == 1 else "") + f"Subnet = {self.inner[i]}/128\n"
+            texts[host.name] = ((f"Address = {self.wire.far_address}\n" if i == 1 else "") + f"Subnet = {self.inner[i]}/128\n"
                                 "Cipher = aes-128-cbc\nDigest = sha256\nCompression = 0\n" +
                                 host.run(["openssl", "rsa", "-in", "/run/lab/tinc/rsa_key.priv", "-RSAPublicKey_out"]).stdout)
         for host in self.far, self.near:
@@ -356,7 +360,7 @@ class Fastd(Tunnel):
             host.write("/run/lab/fastd.key", f'secret "{secret[-1]}";\n')
             public.append(host.run(["fastd", "--config", "/run/lab/fastd.key", "--show-key", "--machine-readable"]).stdout.strip())
         for i, host in enumerate((self.near, self.far)):
-            remote = f"remote {FAR_ADDRESS}:10000;" if i == 0 else ""
+            remote = f"remote {self.wire.far_address}:10000;" if i == 0 else ""
             host.write("/run/lab/fastd.conf", 'log level warn;\nmode tun;\ninterface "fastd0";\nmtu 1400;\n'
                        f'method "aes128-gcm";\nbind 0.0.0.0:10000;\nsecret "{secret[i]}";\n'
                        f'peer "other" {{ key "{public[1 - i]}"; {remote} }}\n')

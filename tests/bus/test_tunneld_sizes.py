@@ -122,8 +122,11 @@ def fits(octets):
 
 
 def wait_size(end, other, octets):
-    wait_until(lambda: end.peer(other)["PathMtu"] in fits(octets), 60,
-               f"{end.name}: PathMtu to {other.name} for {octets}")
+    def found():
+        # Without anything that flows a search rests.
+        end.ping(other, check=False)
+        return end.peer(other)["PathMtu"] in fits(octets)
+    wait_until(found, 60, f"{end.name}: PathMtu to {other.name} for {octets}")
 
 
 @pytest.mark.parametrize("silent", (False, True), ids=("icmp", "silent"))

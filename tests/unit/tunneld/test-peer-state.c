@@ -746,6 +746,10 @@ static void test_keepalive_when_nothing_else_was_sent(void **state)
 	peer_sent(peer, PEER_KEEPALIVE_MSEC, false);
 	assert_false(peer_timer(peer, PEER_KEEPALIVE_MSEC + 1) & PEER_KEEPALIVE);
 	assert_int_equal(peer->due, 2 * PEER_KEEPALIVE_MSEC);
+	/* Without a NAT there is nothing to keep, and nothing to wake up for. */
+	peer->mapped = false;
+	assert_false(peer_timer(peer, 3 * PEER_KEEPALIVE_MSEC) & PEER_KEEPALIVE);
+	assert_true(peer->due == PEER_NEVER);
 	peer_free(peer);
 }
 
