@@ -31,7 +31,8 @@ def datagram(source, target, payload):
 def kind_of(payload):
     if len(payload) >= 32 and payload[:4] == NON_ESP and payload[21] == 0x20:
         return "ike"
-    if len(payload) >= 32 and payload[:4] != NON_ESP:
+    # STUN goes through the same port, and its servers answer whoever asks (RFC 8489 §5).
+    if len(payload) >= 32 and payload[:4] != NON_ESP and payload[4:8] != b"\x21\x12\xa4\x42":
         return "esp"
     return None
 

@@ -41,11 +41,16 @@ def forget(lab):
     """Ends what was negotiated, on both sides. Traffic may begin anew at any time, so again until it is so."""
     def nothing():
         for host in lab.hosts.values():
-            for path in host.get_objects("keyd", IKE):
+            for path in established(host):
                 with contextlib.suppress(Exception):
                     host.call("keyd", "Terminate", path=path, interface=IKE)
-        return not any(host.get_objects("keyd", IKE) for host in lab.hosts.values())
+        return not any(established(host) or host.get_objects("keyd", CHILD) for host in lab.hosts.values())
     wait_until(nothing, lab.patience, "no IKE SA", every=0.3)
+
+
+def established(host):
+    """Of all IKE SAs; others are only beginning, or end and still repeat their last words."""
+    return {path: sa for path, sa in host.get_objects("keyd", IKE).items() if sa["State"] == "established"}
 
 
 def counters(host, daemon="keyd"):
@@ -65,9 +70,8 @@ def insists(lab):
 
 
 def the_sa(host):
-    sas = [sa for sa in host.get_objects("keyd", IKE).values() if sa["State"] == "established"]
-    assert len(sas) == 1, sas
-    return sas[0]
+    sa, = established(host).values()
+    return sa
 
 
 def picture(lab):
@@ -80,7 +84,7 @@ def picture(lab):
 
 def settled(lab):
     """One IKE SA and one child on each side; then their picture."""
-    wait_until(lambda: all(len(host.get_objects("keyd", IKE)) == 1 and len(host.get_objects("keyd", CHILD)) == 1
+    wait_until(lambda: all(len(established(host)) == 1 and len(host.get_objects("keyd", CHILD)) == 1
                            for host in lab.hosts.values()), lab.patience, "one SA", every=0.2)
     return picture(lab)
 
