@@ -246,7 +246,8 @@ static int check_method(struct ike_sa *sa, const struct ike_chain *chain,
 	if (sa->session) {
 		ret->proof = sa->session->proof;
 		ret->issued = sa->session->issued;
-		ret->expires = sa->proof_expires;
+		/* However often it is resumed: its certificate does not last longer. */
+		ret->expires = sa->session->proof_expires;
 		*ret_reason = "it resumes what another host had";
 		return method == IKE_METHOD_SHARED_KEY && !strcmp(ret->name, sa->session->peer)
 			       ? check_code(sa, body, data, ret, ret_reason)

@@ -309,6 +309,7 @@ static void describe(const struct ike_sa *sa, uint32_t lifetime, struct ike_sess
 		.ppk = sa->peer_takes_ppk,
 		.issued = sa->peer_issued,
 		.ends = sa->context->realtime + lifetime,
+		.proof_expires = sa->proof_expires,
 	};
 	strcpy(ret->peer, sa->peer);
 	memcpy(ret->host_id, sa->peer_host_id, sizeof ret->host_id);

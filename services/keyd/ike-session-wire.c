@@ -5,7 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 
-#define VERSION      1
+#define VERSION      2
 #define TAG_SIZE     (IKE_SEAL_OVERHEAD - IKE_SEAL_NONCE)
 #define CLEAR_SIZE   (1 + IKE_TICKET_KEY_ID)
 #define FLAG_PPK     0x01
@@ -47,6 +47,7 @@ void ike_session_write(struct writer *writer, const struct ike_session *session)
 	writer_u8(writer, session->ppk ? FLAG_PPK : 0);
 	writer_u64(writer, session->issued);
 	writer_u64(writer, session->ends);
+	writer_u64(writer, session->proof_expires);
 	writer_copy(writer, session->host_id, sizeof session->host_id);
 	writer_u8(writer, size);
 	writer_copy(writer, session->peer, size);
@@ -72,6 +73,7 @@ int ike_session_read(struct reader *reader, struct ike_session *ret)
 	flags = reader_u8(reader);
 	session.issued = reader_u64(reader);
 	session.ends = reader_u64(reader);
+	session.proof_expires = reader_u64(reader);
 	reader_copy(reader, session.host_id, sizeof session.host_id);
 	size = reader_u8(reader);
 	reader_copy(reader, session.peer, size);

@@ -25,6 +25,7 @@ struct ike_session {
 	bool ppk;                 /* the post-quantum preshared key is in SK_d */
 	uint64_t issued;          /* s; when the peer got what it proved that with; 0: long ago */
 	int64_t ends;             /* s; it cannot be resumed from then on */
+	int64_t proof_expires;    /* s; of the peer's certificate; 0: none */
 };
 
 /* Whether both keep the same algorithms that `preferences` allow. */

@@ -8,7 +8,7 @@
 
 #define KEY_LIFETIME 3600 /* s; then a new one seals, and the old one opens what has not ended */
 #define KEYS_LIMIT   16
-#define SAVED_MAGIC  "homeward resumption 1\n"
+#define SAVED_MAGIC  "homeward resumption 2\n"
 
 struct ticket_key {
 	uint8_t id[IKE_TICKET_KEY_ID];

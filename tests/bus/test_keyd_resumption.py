@@ -133,7 +133,7 @@ def test_the_file(tunnel):
     status = os.stat(desktop.host.path(STATE))
     assert stat.S_IMODE(status.st_mode) == 0o600 and status.st_uid == USERS["homeward-key"]
     octets = kept_octets(desktop)
-    assert octets.startswith(b"homeward resumption 1\n")
+    assert octets.startswith(b"homeward resumption 2\n")
     assert PPK not in octets and b"laptop" not in octets
     # Another account's key: what is there cannot be read, and a negotiation begins anew.
     desktop.ppk = bytes(32)

@@ -83,6 +83,7 @@ static struct ike_session sample(void)
 		.ppk = true,
 		.issued = 1234,
 		.ends = TEST_REALTIME + 100,
+		.proof_expires = TEST_REALTIME + 200,
 	};
 
 	memset(session.d, 7, 32);
@@ -296,14 +297,18 @@ static void test_restart(void **state)
 		}
 }
 
-/* Again and again: each time there is a new ticket. */
+/* Again and again: each time there is a new ticket, and never one for longer than the certificate
+ * that began it. */
 static void test_restarts(void **state)
 {
 	struct world *world = *state;
 	struct host *desktop = world_host(world, 0);
 	uint8_t keys[5][ESP_KEYMAT_LIMIT];
+	int64_t expires;
 
 	connect_hosts(world, 0);
+	expires = find_sa(desktop)->proof_expires;
+	assert_true(expires > TEST_REALTIME);
 	for (int i = 0; i < 5; i++) {
 		memcpy(keys[i], host_pair(desktop)->keys, sizeof keys[i]);
 		for (int j = 0; j < i; j++)
@@ -318,6 +323,8 @@ static void test_restarts(void **state)
 		assert_true(world_agrees(world));
 		assert_true(find_sa(desktop)->resumed);
 		assert_true(find_sa(world_host(world, 1))->resumed);
+		for (int j = 0; j < WORLD_HOSTS; j++)
+			assert_int_equal(find_sa(world_host(world, j))->proof_expires, expires);
 	}
 }
 
