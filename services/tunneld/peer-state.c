@@ -593,10 +593,14 @@ static bool follow_endpoint(struct peer *peer, uint64_t now, const struct peer_a
 
 	if (endpoint_equal(&arrival->source, &peer->endpoint))
 		peer->last_heard_there = now;
-	/* Late packets of a former pair say where the peer was. */
-	if (!arrival->newest || arrival->pair->order < peer->mover_order)
+	/* Late packets of a former pair say where the peer was. When the newer one has been silent
+	 * for a while they are not late: of two pairs made at once each side may send on another,
+	 * and one of them goes again. */
+	if (!arrival->newest ||
+	    (arrival->pair->order < peer->mover_order && now - peer->mover_heard < STRAY_MSEC))
 		return false;
 	peer->mover_order = arrival->pair->order;
+	peer->mover_heard = now;
 	if (endpoint_equal(&arrival->source, &peer->endpoint) ||
 	    is_other_port_of_live(peer, now, &arrival->source, silence))
 		return false;

@@ -126,8 +126,9 @@ struct peer {
 	struct sa_pair *pairs;   /* newest first */
 	struct sa_pair *current; /* to send on; NULL unless established */
 	uint64_t last_order;
-	uint64_t mover_order; /* the newest pair that was heard: older ones do not move the endpoint
-			       */
+	uint64_t mover_order;  /* of the pair that moves the endpoint: the newest that was heard.
+				  Older ones do not while it is */
+	uint64_t mover_heard;  /* when something came over it last */
 	uint64_t settle_until; /* a responder's pair without a former one: hold until then; 0 */
 	uint64_t handshake_realtime; /* s; when the newest pair was installed, set by the caller */
 

@@ -275,6 +275,28 @@ static void test_late_packet_of_former_pair_moves_nothing(void **state)
 	peer_free(peer);
 }
 
+/* Each side made a pair, and the peer sends on the one that is the older here: at first beside the
+ * newer one, later alone, for ours is gone. */
+static void test_other_pair_moves_when_newer_is_silent(void **state)
+{
+	struct peer *peer = make_established(0);
+	struct sa_pair *older = peer->current, *newer;
+	struct sockaddr_in moved = at("198.51.100.7", 1024), again = at("192.0.2.1", 4500);
+
+	install(peer, 100, false);
+	newer = peer->pairs;
+	hear_from(peer, 110, newer, peer->endpoint, true);
+	assert_false(hear_from(peer, 1109, older, moved, true) & PEER_MOVED);
+	assert_true(hear_from(peer, 1110, older, moved, true) & PEER_MOVED);
+	assert_true(endpoint_equal(&peer->endpoint, &moved));
+	hear_from(peer, 2000, newer, moved, true);
+	peer_remove_pair(peer, 5000, newer);
+	sa_pair_free(newer);
+	assert_true(hear_from(peer, 5001, older, again, true) & PEER_MOVED);
+	assert_true(endpoint_equal(&peer->endpoint, &again));
+	peer_free(peer);
+}
+
 static void test_initiator_switches_at_once(void **state)
 {
 	struct peer *peer = make_established(0);
@@ -830,6 +852,7 @@ int main(void)
 		cmocka_unit_test(test_other_port_waits_for_silence),
 		cmocka_unit_test(test_other_port_longer_for_the_responder),
 		cmocka_unit_test(test_late_packet_of_former_pair_moves_nothing),
+		cmocka_unit_test(test_other_pair_moves_when_newer_is_silent),
 		cmocka_unit_test(test_initiator_switches_at_once),
 		cmocka_unit_test(test_responder_switches_on_proof),
 		cmocka_unit_test(test_responder_switches_in_doubt),
