@@ -91,7 +91,7 @@ static void send_size_probe(struct tunneld *tunneld, struct peer *peer, uint64_t
 static void refuse_stale(struct tunneld *tunneld, struct peer *peer, uint64_t now)
 {
 	for (const struct held_packet *packet = peer->held.first;
-	     packet && now - packet->since > HOLD_QUEUE_AGE_MSEC; packet = packet->next)
+	     packet && now > packet->since + HOLD_QUEUE_AGE_MSEC; packet = packet->next)
 		datapath_answer_unreachable(tunneld, packet->data, packet->size,
 					    INNER_UNREACHABLE_ADDRESS);
 	peer->counters.held_dropped += hold_queue_expire(&peer->held, now);
@@ -135,6 +135,9 @@ static bool resend(struct tunneld *tunneld, struct peer *peer, uint64_t now)
 	struct held_packet *packet = NULL;
 	unsigned int n = 0;
 
+	/* Now there is room for all that may be held, so nothing is sent within the loop: a failure
+	 * would put other packets into the queue, for which those at hand might give way. */
+	udp_port_flush(tunneld->udp);
 	while ((packet = peer_next_resend(peer, packet))) {
 		datapath_send(tunneld, peer, ESP_NEXT_IPV6, packet->data, packet->size,
 			      packet->data[1] >> 4 & 3);

@@ -47,7 +47,7 @@ int hold_queue_push(struct hold_queue *queue, uint64_t now, uint32_t probe, cons
 
 bool hold_queue_is_stale(const struct hold_queue *queue, uint64_t now)
 {
-	return queue->first && now - queue->first->since > HOLD_QUEUE_AGE_MSEC;
+	return queue->first && now > queue->first->since + HOLD_QUEUE_AGE_MSEC;
 }
 
 int hold_queue_expire(struct hold_queue *queue, uint64_t now)

@@ -59,6 +59,18 @@ static void test_bound_in_age(void **state)
 	hold_queue_clear(&queue);
 }
 
+/* Who asks may have looked at the clock before the packet came. */
+static void test_later_packet_is_not_stale(void **state)
+{
+	struct hold_queue queue = {};
+
+	hold_queue_push(&queue, 1001, 0, (const uint8_t *)"x", 1);
+	assert_false(hold_queue_is_stale(&queue, 1000));
+	assert_int_equal(hold_queue_expire(&queue, 1000), 0);
+	assert_int_equal(queue.n_packets, 1);
+	hold_queue_clear(&queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -66,6 +78,7 @@ int main(void)
 		cmocka_unit_test(test_bound_in_packets),
 		cmocka_unit_test(test_bound_in_octets),
 		cmocka_unit_test(test_bound_in_age),
+		cmocka_unit_test(test_later_packet_is_not_stale),
 	};
 
 	return cmocka_run_group_tests_name("tunneld/hold-queue", tests, NULL, NULL);
