@@ -20,6 +20,8 @@
  * by this number of a routing protocol, which is nobody's, and after any other route. */
 #define CLOSED_PROTOCOL 104
 #define CLOSED_METRIC   0xfffffffe
+/* Enough for as many peers as there may be, each with two routes. */
+#define PURGE_ROUNDS 256
 
 struct tun_routes {
 	struct mnl_socket *socket;
@@ -268,44 +270,69 @@ int tun_routes_forget(struct tun_routes *routes, const struct in6_addr *peer)
 	return r == -ESRCH ? 0 : r;
 }
 
+/* Peers with a route that nobody wants, some of them. */
+struct unwanted {
+	int index;
+	bool (*is_wanted)(void *userdata, const struct in6_addr *peer);
+	void *userdata;
+	struct in6_addr peers[256];
+	size_t n_peers;
+};
+
 static int on_route(const struct nlmsghdr *message, void *userdata)
 {
 	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
-	struct address_list *list = userdata;
-	const struct nlattr *attribute, *destination = NULL;
+	struct unwanted *unwanted = userdata;
+	const struct nlattr *attribute;
+	struct in6_addr destination;
 	bool closed =
 		header->rtm_type == RTN_UNREACHABLE && header->rtm_protocol == CLOSED_PROTOCOL;
-	bool ours = closed;
+	bool ours = closed, known = false;
 
 	if (message->nlmsg_type != RTM_NEWROUTE || header->rtm_table != RT_TABLE_MAIN ||
 	    (header->rtm_type != RTN_UNICAST && !closed) || header->rtm_dst_len != 128)
 		return MNL_CB_OK;
 	mnl_attr_for_each (attribute, message, sizeof *header) {
 		if (mnl_attr_get_type(attribute) == RTA_OIF && !closed)
-			ours = (int)mnl_attr_get_u32(attribute) == list->index;
+			ours = (int)mnl_attr_get_u32(attribute) == unwanted->index;
 		if (mnl_attr_get_type(attribute) == RTA_DST &&
-		    mnl_attr_get_payload_len(attribute) == sizeof(struct in6_addr))
-			destination = attribute;
+		    mnl_attr_get_payload_len(attribute) == sizeof destination) {
+			memcpy(&destination, mnl_attr_get_payload(attribute), sizeof destination);
+			known = true;
+		}
 	}
-	if (ours && destination && list->n_addresses < ARRAY_SIZE(list->addresses))
-		memcpy(&list->addresses[list->n_addresses++], mnl_attr_get_payload(destination),
-		       sizeof(struct in6_addr));
+	if (ours && known && unwanted->n_peers < ARRAY_SIZE(unwanted->peers) &&
+	    !unwanted->is_wanted(unwanted->userdata, &destination))
+		unwanted->peers[unwanted->n_peers++] = destination;
 	return MNL_CB_OK;
 }
 
-int tun_routes_purge(struct tun_routes *routes,
-		     bool (*is_wanted)(void *userdata, const struct in6_addr *peer), void *userdata)
+static int purge_some(struct tun_routes *routes, struct unwanted *unwanted)
 {
-	struct address_list list = { .index = routes->index };
 	char buffer[512];
 	struct nlmsghdr *request = request_init(routes, buffer, RTM_GETROUTE, NLM_F_DUMP);
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
 	int r;
 
 	header->rtm_family = AF_INET6;
-	r = transact(routes, request, on_route, &list);
-	for (size_t i = 0; r >= 0 && i < list.n_addresses; i++)
-		if (!is_wanted(userdata, &list.addresses[i]))
-			r = tun_routes_forget(routes, &list.addresses[i]);
+	unwanted->n_peers = 0;
+	r = transact(routes, request, on_route, unwanted);
+	for (size_t i = 0; r >= 0 && i < unwanted->n_peers; i++)
+		r = tun_routes_forget(routes, &unwanted->peers[i]);
+	return r;
+}
+
+int tun_routes_purge(struct tun_routes *routes,
+		     bool (*is_wanted)(void *userdata, const struct in6_addr *peer), void *userdata)
+{
+	struct unwanted unwanted = { routes->index, is_wanted, userdata };
+	int r;
+
+	/* Not for ever, if one of them should refuse to go. */
+	for (unsigned int i = 0; i < PURGE_ROUNDS; i++) {
+		r = purge_some(routes, &unwanted);
+		if (r < 0 || unwanted.n_peers < ARRAY_SIZE(unwanted.peers))
+			break;
+	}
 	return r;
 }
