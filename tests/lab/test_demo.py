@@ -20,7 +20,8 @@ def test_demo(namespaces):
     assert list(result["stall_ms"]) == ["laptop_moves", "gateway_reboots", "both_move"] == [
         move["name"] for move in result["moves"]]
     assert all(move["settled"] and move["timeline"] for move in result["moves"])
-    assert result["wire"]["problems"] == [] and result["wire"]["frames"]["esp"] > 20000
+    # In octets: what passes a wire of the lab may be many packets in one frame.
+    assert result["wire"]["problems"] == [] and result["wire"]["octets"]["esp"] > 64 << 20
 
 
 def test_shell(namespaces):

@@ -180,7 +180,7 @@ def test_wire(make_lab):
     assert capture.stop() == 0
     wire = capture.examine({"the file": lab.mark, "the password": b"correct horse battery"}, ids)
     assert wire["problems"] == []
-    assert wire["frames"]["esp"] > 1000 and wire["frames"]["ike"] >= 4 and wire["frames"]["dns"] > 10
+    assert wire["octets"]["esp"] > 8 << 20 and wire["frames"]["ike"] >= 4 and wire["frames"]["dns"] > 10
 
 
 def test_leaves_come_back_after_everything_stopped(make_lab):
