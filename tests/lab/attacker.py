@@ -146,6 +146,11 @@ class Attacker:
         """Learns who has an address; whether it is known."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
             door.sendto(b"", (order["address"], 9))
+        # Whom the kernel knows already it does not ask again.
+        with open("/proc/net/arp") as file:
+            for address, _, flags, mac, *_ in (line.split() for line in file.readlines()[1:]):
+                if int(flags, 16) & 2:
+                    self.macs[address] = bytes.fromhex(mac.replace(":", ""))
         return order["address"] in self.macs
 
     def do_count(self, _):

@@ -103,33 +103,6 @@ def forging(attacker, *answers):
     attacker.forge(answers=[])
 
 
-def test_flood_of_strangers(lab, attacker):
-    """First messages from addresses that are nobody's: cookies are asked for, nothing grows, and a host of the account
-    gets through."""
-    # So that the attacker has heard the gateway, and the memory of a negotiation is there already.
-    reaches(lab)
-    forget(lab)
-    target = lab.sees(lab.desktop, lab.laptop)["Endpoint"]
-    before = {daemon: resident(lab.laptop, daemon) for daemon in ("keyd", "tunneld")}
-    cookies, established = counters(lab.laptop)["CookiesSent"], counters(lab.laptop)["Established"]
-    attacker.flood(target=target)
-    lab.laptop.wait_for(lambda: counters(lab.laptop)["CookiesSent"] > cookies + 500, lab.patience)
-    begin = time.monotonic()
-    lab.desktop.ping(lab.host_id(lab.laptop), "-i", "0.2", timeout=100)
-    took = time.monotonic() - begin
-    lab.laptop.wait_for(lambda: counters(lab.laptop)["CookiesSent"] > cookies + 2000, lab.patience)
-    assert len(lab.laptop.get_objects("keyd", IKE)) <= 64 + 2
-    after = {daemon: resident(lab.laptop, daemon) for daemon in ("keyd", "tunneld")}
-    sent = attacker.flood()
-    assert counters(lab.laptop)["Established"] > established
-    # A sanitizer keeps what was freed: there only the number of what is kept is judged.
-    for daemon in before:
-        assert lab.sanitized or after[daemon][1] - before[daemon][0] < 8 << 20, (daemon, before, after)
-    reaches(lab)
-    print(f"{sent} strangers, {counters(lab.laptop)['CookiesSent'] - cookies} cookies; the good peer took {took:.3f} s; "
-          + ", ".join(f"{daemon} {before[daemon][0] >> 10} -> {after[daemon][1] >> 10} KiB" for daemon in before))
-
-
 def test_everything_again(lab, attacker):
     """All of a session with new keys and a move, again, from where it was and from elsewhere."""
     reaches(lab)
@@ -213,7 +186,7 @@ def test_address_is_not_taken(lab, attacker):
 
 @pytest.mark.parametrize("answers", [
     [(NO_PROPOSAL, "")], [(AUTHENTICATION_FAILED, "")], [(INVALID_KE, "0014")], [(INVALID_KE, "0002")], [(COOKIE, "")],
-    [(NO_PROPOSAL, "")] * 100 + [(COOKIE, ""), (INVALID_KE, "0014")]],
+    [(NO_PROPOSAL, ""), (AUTHENTICATION_FAILED, "")] * 50],
     ids=["no-proposal", "authentication-failed", "other-group", "weak-group", "cookie", "storm"])
 def test_forged_answers(lab, attacker, answers):
     """Each first request is answered by somebody else first. It ends with the best that both can do."""
@@ -247,3 +220,30 @@ def test_stripped_proposals(lab, attacker):
     insists(lab)
     settled(lab)
     assert the_sa(lab.desktop)["Proposal"] == BEST
+
+
+def test_flood_of_strangers(lab, attacker):
+    """First messages from addresses that are nobody's: cookies are asked for, nothing grows, and a host of the account
+    gets through. It is the last here, for what the strangers leave takes half a minute to go."""
+    # So that the attacker has heard the gateway, and the memory of a negotiation is there already.
+    reaches(lab)
+    forget(lab)
+    target = lab.sees(lab.desktop, lab.laptop)["Endpoint"]
+    before = {daemon: resident(lab.laptop, daemon) for daemon in ("keyd", "tunneld")}
+    cookies, established = counters(lab.laptop)["CookiesSent"], counters(lab.laptop)["Established"]
+    attacker.flood(target=target)
+    lab.laptop.wait_for(lambda: counters(lab.laptop)["CookiesSent"] > cookies + 500, lab.patience)
+    begin = time.monotonic()
+    lab.desktop.ping(lab.host_id(lab.laptop), "-i", "0.2", timeout=100)
+    took = time.monotonic() - begin
+    lab.laptop.wait_for(lambda: counters(lab.laptop)["CookiesSent"] > cookies + 2000, lab.patience)
+    assert len(lab.laptop.get_objects("keyd", IKE)) <= 64 + 2
+    after = {daemon: resident(lab.laptop, daemon) for daemon in ("keyd", "tunneld")}
+    sent = attacker.flood()
+    assert counters(lab.laptop)["Established"] > established
+    # A sanitizer keeps what was freed: there only the number of what is kept is judged.
+    for daemon in before:
+        assert lab.sanitized or after[daemon][1] - before[daemon][0] < 8 << 20, (daemon, before, after)
+    reaches(lab)
+    print(f"{sent} strangers, {counters(lab.laptop)['CookiesSent'] - cookies} cookies; the good peer took {took:.3f} s; "
+          + ", ".join(f"{daemon} {before[daemon][0] >> 10} -> {after[daemon][1] >> 10} KiB" for daemon in before))
