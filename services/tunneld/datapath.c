@@ -97,12 +97,19 @@ static void refuse_stale(struct tunneld *tunneld, struct peer *peer, uint64_t no
 	peer->counters.held_dropped += hold_queue_expire(&peer->held, now);
 }
 
+/* Packets wait while the kernel does it, and it may be busy with the network that we moved to. */
 static void set_path_mtu(struct tunneld *tunneld, struct peer *peer)
 {
+	int r = 0;
+
 	timeline_note(&tunneld->timeline, tunneld->generation, "packets to %.*s may have %u octets",
 		      LABEL(peer), peer->path_mtu.current);
 	if (tunneld->have_host_id)
-		tunneld_set_route(tunneld, peer);
+		r = tun_routes_set_mtu(tunneld->routes, &peer->host_id, &tunneld->host_id,
+				       peer->path_mtu.current, tunneld->settings.mtu);
+	if (r < 0)
+		log_warning("cannot set the size of packets to %.*s: %s", LABEL(peer),
+			    strerror(-r));
 }
 
 static void note(struct tunneld *tunneld, const struct peer *peer, unsigned int todo)

@@ -242,14 +242,21 @@ static int change_route(struct tun_routes *routes, uint16_t type, uint16_t flags
 	return transact(routes, request, NULL, NULL);
 }
 
+int tun_routes_set_mtu(struct tun_routes *routes, const struct in6_addr *peer,
+		       const struct in6_addr *source, uint32_t mtu, uint32_t most)
+{
+	const struct route route = { peer, source, RTN_UNICAST, mtu, most };
+
+	return change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route);
+}
+
 int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
 		   const struct in6_addr *source, uint32_t mtu, uint32_t most)
 {
 	const struct route closed = { .peer = peer, .type = RTN_UNREACHABLE };
-	const struct route route = { peer, source, RTN_UNICAST, mtu, most };
 	int r = change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &closed);
 
-	return r < 0 ? r : change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route);
+	return r < 0 ? r : tun_routes_set_mtu(routes, peer, source, mtu, most);
 }
 
 int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer)

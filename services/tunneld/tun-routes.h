@@ -30,6 +30,9 @@ int tun_routes_set_address(struct tun_routes *routes, const struct in6_addr *add
  * until tun_routes_forget() or tun_routes_purge(), whatever becomes of us and of the peer. */
 int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
 		   const struct in6_addr *source, uint32_t mtu, uint32_t most);
+/* The same for one that was added: the other is as it was, and nothing waits for it to be set. */
+int tun_routes_set_mtu(struct tun_routes *routes, const struct in6_addr *peer,
+		       const struct in6_addr *source, uint32_t mtu, uint32_t most);
 int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer);
 /* Both. */
 int tun_routes_forget(struct tun_routes *routes, const struct in6_addr *peer);
