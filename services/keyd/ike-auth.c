@@ -159,10 +159,11 @@ static int check_names(X509 *certificate, const char *name, const char *domain, 
 		/* A NUL inside would let one name pass for another. */
 		if (strlen(text) != (size_t)ASN1_STRING_length(entry->d.dNSName))
 			continue;
-		if (!strcasecmp(text, name))
-			has_name = true;
+		/* That is no name of a host: who was forgotten is on the list under the other. */
 		if (read_tunnel_name(text, domain, eui64))
 			n_tunnel_names++;
+		else if (!strcasecmp(text, name))
+			has_name = true;
 	}
 	if (!has_name)
 		*ret_reason = "its certificate is for another name";
