@@ -11,8 +11,8 @@ struct revoked_cache *revoked_cache_free(struct revoked_cache *cache)
 {
 	if (!cache)
 		return NULL;
-	zone_record_unref(cache->first);
-	zone_record_unref(cache->last);
+	for (size_t i = 0; i < cache->n_records; i++)
+		zone_record_unref(cache->records[i]);
 	free(cache);
 	return NULL;
 }
@@ -46,25 +46,32 @@ static void read_records(const struct zone *zone, struct zone_range range,
 	}
 }
 
+/* A record never changes: the same ones say the same. */
+static bool is_of(const struct revoked_cache *cache, struct zone_record *const *records, size_t n)
+{
+	return cache && cache->n_records == n &&
+	       !memcmp(cache->records, records, n * sizeof *records);
+}
+
 const struct revocation_list *revoked_read(const struct zone *zone, struct revoked_cache **cache)
 {
 	struct zone_range range = find_records(zone);
-	struct zone_record *first, *last;
+	struct zone_record *const *records = zone->records + range.start;
+	size_t n = range.end - range.start;
 
-	if (range.start == range.end) {
+	if (!n) {
 		*cache = revoked_cache_free(*cache);
 		return NULL;
 	}
-	first = zone->records[range.start];
-	last = zone->records[range.end - 1];
-	if (*cache && (*cache)->first == first && (*cache)->last == last)
+	if (is_of(*cache, records, n))
 		return &(*cache)->list;
 	*cache = revoked_cache_free(*cache);
-	*cache = calloc(1, sizeof **cache);
+	*cache = calloc(1, sizeof **cache + n * sizeof *records);
 	if (!*cache)
 		return NULL;
-	(*cache)->first = zone_record_ref(first);
-	(*cache)->last = zone_record_ref(last);
+	for (size_t i = 0; i < n; i++)
+		(*cache)->records[i] = zone_record_ref(records[i]);
+	(*cache)->n_records = n;
 	read_records(zone, range, &(*cache)->list);
 	return &(*cache)->list;
 }

@@ -11,8 +11,9 @@
 
 /* A list that was read before. */
 struct revoked_cache {
-	struct zone_record *first, *last; /* what it was read from */
 	struct revocation_list list;
+	size_t n_records;
+	struct zone_record *records[]; /* what it was read from */
 };
 
 struct revoked_cache *revoked_cache_free(struct revoked_cache *cache);

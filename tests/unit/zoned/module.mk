@@ -7,6 +7,7 @@ ZONED_TESTS = \
 	tests/unit/zoned/test-dso-session \
 	tests/unit/zoned/test-push \
 	tests/unit/zoned/test-query \
+	tests/unit/zoned/test-revoked \
 	tests/unit/zoned/test-storage \
 	tests/unit/zoned/test-stun-responder \
 	tests/unit/zoned/test-tls-credentials \
@@ -27,6 +28,9 @@ tests_unit_zoned_test_stun_responder_LDADD = $(zoned_test_libs)
 tests_unit_zoned_test_update_SOURCES = tests/unit/zoned/test-update.c $(zoned_fixture)
 tests_unit_zoned_test_update_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_update_LDADD = $(zoned_test_libs)
+tests_unit_zoned_test_revoked_SOURCES = tests/unit/zoned/test-revoked.c $(zoned_fixture)
+tests_unit_zoned_test_revoked_CFLAGS = $(zoned_test_cflags)
+tests_unit_zoned_test_revoked_LDADD = libidentity-core.la $(zoned_test_libs) $(CRYPTO_LIBS)
 tests_unit_zoned_test_llq_SOURCES = tests/unit/zoned/test-llq.c $(zoned_fixture)
 tests_unit_zoned_test_llq_CFLAGS = $(zoned_test_cflags)
 tests_unit_zoned_test_llq_LDADD = $(zoned_test_libs)
