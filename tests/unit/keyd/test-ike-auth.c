@@ -75,9 +75,9 @@ static void test_certificates(void **state)
 	assert_string_equal(check_options(fixture, &good, "laptop." TEST_DOMAIN, 0),
 			    "its certificate is for another name");
 	/* Under this one it would be another host than the one that was forgotten. */
-	assert_string_equal(check_options(fixture, &good,
-					  "autotunnel-00-22-69-ff-fe-8e-34-2a." TEST_DOMAIN, 0),
-			    "its certificate is for another name");
+	assert_string_equal(
+		check_options(fixture, &good, "autotunnel-00-22-69-ff-fe-8e-34-2a." TEST_DOMAIN, 0),
+		"its certificate is for another name");
 	assert_string_equal(check_options(fixture, &good, "desktop.bob.members.example.org", 0),
 			    "its name is not one of the account");
 	assert_string_equal(check_options(fixture, &good, "a.desktop." TEST_DOMAIN, 0),
