@@ -8,32 +8,13 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-static int set_up(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 /* desktop wants traffic; four datagrams later both have the pair. */
 static void test_negotiation(void **state)
 {
 	struct world *world = *state;
 	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
 
-	want(desktop);
+	host_want(desktop);
 	assert_int_equal(host_pairs(desktop), 0);
 	world_run_until(world, 3 * WORLD_DELAY);
 	/* The responder installs before it answers. */
@@ -66,7 +47,7 @@ static void test_each_lost(void **state)
 
 		world->network = lose_one;
 		world->userdata = &lost;
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		world_run_until(world, 2000);
 		assert_true(world_agrees(world));
 		assert_int_equal(world_host(world, 0)->n_installed, 1);
@@ -86,7 +67,7 @@ static void test_cost_of_loss(void **state)
 
 		world->network = lose_one;
 		world->userdata = &lost;
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		world_run_until(world, 4 * WORLD_DELAY + (lost < 2 ? 250 : 150));
 		assert_true(world_agrees(world));
 		world_free(world);
@@ -103,7 +84,7 @@ static void test_duplicates(void **state)
 	struct world *world = *state;
 
 	world->network = triple;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 5000);
 	assert_true(world_agrees(world));
 	assert_int_equal(world_host(world, 0)->n_installed, 1);
@@ -131,9 +112,9 @@ static void test_rough_network(void **state)
 
 		world->network = rough;
 		world->userdata = &dice;
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		if (seed % 3 == 0)
-			want(world_host(world, 1));
+			host_want(world_host(world, 1));
 		for (unsigned int at = 1000; at <= 120000 && !world_agrees(world); at += 1000)
 			world_run_until(world, at);
 		assert_true(world_agrees(world));
@@ -148,9 +129,9 @@ static void test_simultaneous(void **state)
 		for (int first = 0; first < 2; first++) {
 			struct world *world = world_new();
 
-			want(world_host(world, first));
+			host_want(world_host(world, first));
 			world_run_until(world, lag);
-			want(world_host(world, !first));
+			host_want(world_host(world, !first));
 			world_run_until(world, 1000);
 			assert_true(world_agrees(world));
 			world_run_until(world, 30000);
@@ -188,7 +169,7 @@ static void test_flips(void **state)
 
 			world->network = flip_bit;
 			world->userdata = flip;
-			want(desktop);
+			host_want(desktop);
 			world_run_until(world, 2000);
 			if (number >= 2)
 				assert_true(world_agrees(world));
@@ -219,7 +200,7 @@ static void test_replay(void **state)
 
 	n_recorded = 0;
 	world->network = record;
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 1000);
 	world->network = NULL;
 	spi = host_pair(desktop)->child.spi_in;
@@ -239,7 +220,7 @@ static void expect_refusal(struct world *world, const char *reason)
 {
 	struct host *desktop = world_host(world, 0);
 
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 5000);
 	assert_int_equal(host_pairs(desktop), 0);
 	assert_int_equal(host_pairs(world_host(world, 1)), 0);
@@ -280,7 +261,7 @@ static void test_strangers_are_noted_seldom(void **state)
 	with_certificate(desktop, &other, DESKTOP_NAMES);
 	for (unsigned int i = 0; i < 60; i++) {
 		host_restart(desktop);
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 300 * (i + 1));
 	}
 	assert_int_equal(host_counters(laptop)->refused_peers, 60);
@@ -387,7 +368,7 @@ static void test_silence(void **state)
 	struct host *desktop = world_host(world, 0);
 
 	world->network = lose_all;
-	want(desktop);
+	host_want(desktop);
 	assert_int_equal(world->n_sent, 1);
 	world_run_until(world, 199);
 	assert_int_equal(world->n_sent, 1);
@@ -412,7 +393,7 @@ static void test_move_while_connecting(void **state)
 	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
 
 	desktop->peer_endpoint.sin_port = htons(1);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 10000);
 	assert_int_equal(host_pairs(desktop), 0);
 	desktop->peer_endpoint = laptop->address;
@@ -430,7 +411,7 @@ static void test_own_network_changes(void **state)
 	unsigned int n_sent;
 
 	world->network = lose_all;
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 10000);
 	n_sent = world->n_sent;
 	world->network = NULL;
@@ -447,7 +428,7 @@ static void test_unknown_endpoint(void **state)
 	struct host *desktop = world_host(world, 0);
 
 	desktop->peer_endpoint = (struct sockaddr_in){};
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 20000);
 	assert_int_equal(world->n_sent, 0);
 	assert_int_equal(desktop->n_failed, 1);
@@ -456,7 +437,7 @@ static void test_unknown_endpoint(void **state)
 
 static void establish(struct world *world)
 {
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 }
@@ -576,7 +557,7 @@ static void test_other_host_id(void **state)
 	memset(laptop->pairs, 0, sizeof laptop->pairs);
 	laptop->host_id[3] ^= 0x55;
 	host_restart(laptop);
-	want(laptop);
+	host_want(laptop);
 	world_run_until(world, 2000);
 	assert_int_equal(host_pairs(desktop), 2);
 	assert_true(world_agrees(world));
@@ -630,7 +611,7 @@ static void test_restart_of_tunneld_while_connecting(void **state)
 			struct world *world = world_new();
 			struct host *host = world_host(world, which);
 
-			want(world_host(world, 0));
+			host_want(world_host(world, 0));
 			world_run_until(world, when);
 			memset(host->pairs, 0, sizeof host->pairs);
 			ike_manager_tunnel_restarted(host->manager, world->now);
@@ -661,7 +642,7 @@ static void test_sign_out(void **state)
 	assert_false(ike_manager_busy(laptop->manager));
 	assert_int_equal(host_pairs(desktop), 0);
 	/* And nobody gets an answer from it. */
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 10000);
 	assert_int_equal(host_pairs(desktop), 0);
 	assert_true(host_counters(laptop)->not_ready > 0);
@@ -714,7 +695,7 @@ static void record_first_request(struct world *world)
 {
 	n_recorded = 0;
 	world->network = record;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	host_restart(world_host(world, 0));
 	world_host(world, 0)->wants_traffic = false;
 	world_run_until(world, 100);
@@ -733,7 +714,7 @@ static void test_strangers(void **state)
 	assert_int_equal(host_counters(laptop)->half_open_dropped, 0);
 	assert_int_equal(host_counters(laptop)->cookies_sent,
 			 3 * IKE_HALF_OPEN_MAXIMUM - IKE_HALF_OPEN_EASY + 1);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 400);
 	assert_true(world_agrees(world));
 	world_run_until(world, 40000);
@@ -779,7 +760,7 @@ static void test_strangers_with_cookies(void **state)
 	/* The first ones came without cookies, one of them from desktop. */
 	assert_int_equal(host_counters(laptop)->half_open_dropped,
 			 3 * IKE_HALF_OPEN_MAXIMUM + 1 - IKE_HALF_OPEN_EASY);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 400);
 	assert_true(world_agrees(world));
 }
@@ -804,7 +785,7 @@ static void test_many_strangers_with_cookies(void **state)
 	}
 	world_run_until(world, 200);
 	assert_int_equal(host_counters(laptop)->half_open_dropped, 2 * IKE_HALF_OPEN_MAXIMUM + 1);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 400);
 	assert_true(world_agrees(world));
 }
@@ -816,7 +797,7 @@ static void test_cookies_always(void **state)
 	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
 
 	ike_manager_set_cookies_from(laptop->manager, 0);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 400);
 	assert_true(world_agrees(world));
 	assert_int_equal(host_counters(laptop)->cookies_sent, 1);
@@ -866,7 +847,7 @@ static void test_cookie(void **state)
 
 	n_recorded = 0;
 	world->network = demand_cookie;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world->network = record;
 	world_run_until(world, 200);
 	assert_true(world_agrees(world));
@@ -901,7 +882,7 @@ static void test_forged_error(void **state)
 	struct world *world = *state;
 
 	world->network = forge_error;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 200);
 	assert_true(world_agrees(world));
 }
@@ -912,7 +893,7 @@ static void test_error_without_answer(void **state)
 
 	world->network = forge_error;
 	world->userdata = world;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 120000);
 	assert_string_equal(world_host(world, 0)->failure, "it refused with NO_PROPOSAL_CHOSEN");
 }
@@ -1002,7 +983,7 @@ static void test_nonsense(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define test(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		test(test_negotiation),
 		test(test_each_lost),

@@ -119,25 +119,6 @@ static void test_size(void **state)
 
 /* Between two hosts. */
 
-static int set_up(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 static void set_size(struct world *world, unsigned int size)
 {
 	for (int i = 0; i < WORLD_HOSTS; i++)
@@ -150,7 +131,7 @@ static void test_small_datagrams(void **state)
 	struct world *world = *state;
 
 	set_size(world, IKE_DATAGRAM_MINIMUM);
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 	for (int i = 0; i < WORLD_HOSTS; i++) {
@@ -174,7 +155,7 @@ static void test_each_lost(void **state)
 		set_size(world, IKE_DATAGRAM_MINIMUM);
 		world->network = lose_one;
 		world->userdata = &lost;
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		world_run_until(world, 3000);
 		assert_true(world_agrees(world));
 		for (int i = 0; i < WORLD_HOSTS; i++)
@@ -204,9 +185,9 @@ static void test_rough_network(void **state)
 		set_size(world, seed % 2 ? IKE_DATAGRAM_MINIMUM : IKE_DATAGRAM_SIZE);
 		world->network = rough;
 		world->userdata = &dice;
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		if (seed % 3 == 0)
-			want(world_host(world, 1));
+			host_want(world_host(world, 1));
 		for (unsigned int at = 1000; at <= 120000 && !world_agrees(world); at += 1000)
 			world_run_until(world, at);
 		assert_true(world_agrees(world));
@@ -233,7 +214,7 @@ static void test_narrow_way(void **state)
 	struct world *world = *state;
 
 	world->network = narrow;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 6000);
 	assert_true(world_agrees(world));
 	assert_int_equal(world_host(world, 1)->n_installed, 1);
@@ -246,7 +227,7 @@ static void test_narrow_way_back(void **state)
 	struct world *world = *state;
 
 	world->network = narrow_back;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 6000);
 	assert_true(world_agrees(world));
 	assert_int_equal(world_host(world, 1)->n_installed, 1);
@@ -281,7 +262,7 @@ static void test_large_certificates(void **state)
 		for (int i = 0; i < WORLD_HOSTS; i++)
 			give_large_certificate(world, i);
 		set_size(world, size ? IKE_DATAGRAM_SIZE : IKE_DATAGRAM_MINIMUM);
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		world_run_until(world, 1000);
 		assert_true(world_agrees(world));
 		assert_in_range(host_counters(world_host(world, 1))->fragments_received, 2, 8);
@@ -307,7 +288,7 @@ static void test_support_is_signed(void **state)
 	struct world *world = *state;
 
 	world->network = hide_support;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 3000);
 	assert_int_equal(host_pairs(world_host(world, 0)), 0);
 	assert_int_equal(host_pairs(world_host(world, 1)), 0);
@@ -341,7 +322,7 @@ static void test_forged_pieces(void **state)
 
 	set_size(world, IKE_DATAGRAM_MINIMUM);
 	world->network = forge_pieces;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 	assert_int_equal(world_host(world, 0)->n_installed, 1);
@@ -351,7 +332,7 @@ static void test_forged_pieces(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define test(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_orders),        cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_time),          cmocka_unit_test(test_size),

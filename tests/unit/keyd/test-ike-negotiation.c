@@ -7,25 +7,6 @@
 
 #include <stdio.h>
 
-static int set_up(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 /* As the lines of keyd.conf; NULL: the default. */
 static void prefer(struct host *host, const char *ike, const char *prf, const char *group,
 		   const char *esp)
@@ -74,7 +55,7 @@ static void test_every_suite(void **state)
 
 		/* One says it, the other can do everything. */
 		prefer(i % 2 ? desktop : laptop, cipher, prf, group, esp);
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 2000);
 		assert_true(world_agrees(world));
 		snprintf(expected, sizeof expected, "%s-%s-%s", cipher, prf, group);
@@ -98,7 +79,7 @@ static void test_order(void **state)
 	       "aes128gcm16 aes256gcm16");
 	prefer(laptop, "aes256gcm16 aes128gcm16", "prfsha512 prfsha256", "ecp384 x25519",
 	       "chacha20poly1305 aes256gcm16");
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 	assert_suite(desktop, "aes256gcm16-prfsha512-ecp384");
@@ -123,7 +104,7 @@ static void test_other_group_and_loss(void **state)
 		prefer(world_host(world, 1), NULL, NULL, "ecp384 ecp256", NULL);
 		world->network = lose_one;
 		world->userdata = &lost;
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		world_run_until(world, 2000);
 		assert_true(world_agrees(world));
 		assert_suite(world_host(world, 0), "aes128gcm16-prfsha256-ecp384");
@@ -147,7 +128,7 @@ static void test_nothing_in_common(void **state)
 
 		prefer(desktop, "aes256gcm16", "prfsha256", "x25519 ecp256", NULL);
 		prefer(laptop, cases[i].ike, cases[i].prf, cases[i].group, NULL);
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, IKE_INIT_DEADLINE + 1000);
 		assert_int_equal(host_pairs(desktop), 0);
 		assert_int_equal(host_pairs(laptop), 0);
@@ -164,7 +145,7 @@ static void test_no_esp_in_common(void **state)
 
 	prefer(desktop, NULL, NULL, NULL, "aes256gcm16");
 	prefer(laptop, NULL, NULL, NULL, "chacha20poly1305 aes128gcm16");
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 2000);
 	assert_int_equal(host_pairs(desktop), 0);
 	assert_string_equal(desktop->failure, "NO_PROPOSAL_CHOSEN");
@@ -222,7 +203,7 @@ static void test_downgrade_of_offer(void **state)
 			       "prfsha512 prfsha256", NULL, NULL);
 		world->network = tamper;
 		world->userdata = &tampering;
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 3000);
 		assert_int_equal(tampering.n_done, 1);
 		assert_int_equal(host_pairs(desktop), 0);
@@ -252,13 +233,13 @@ static void test_downgrade_for_good(void **state)
 		prefer(world_host(world, j), "aes256gcm16 aes128gcm16", NULL, NULL, NULL);
 	world->network = tamper_always;
 	world->userdata = &tampering;
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 60000);
 	assert_true(tampering.n_done > 0);
 	assert_int_equal(host_counters(desktop)->established, 0);
 	assert_int_equal(host_counters(laptop)->established, 0);
 	world->network = NULL;
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 120000);
 	assert_true(world_agrees(world));
 	assert_suite(desktop, "aes256gcm16-prfsha256-x25519");
@@ -319,7 +300,7 @@ static void test_forged_foreign_group(void **state)
 		prefer(desktop, NULL, NULL, "x25519 ecp256", NULL);
 		world->network = forge_group;
 		world->userdata = &forgery;
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 2000);
 		assert_true(world_agrees(world));
 		assert_suite(desktop, "aes128gcm16-prfsha256-x25519");
@@ -340,7 +321,7 @@ static void test_forged_group(void **state)
 
 		world->network = forge_group;
 		world->userdata = &forgery;
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 3000);
 		assert_true(world_agrees(world));
 		assert_suite(desktop, "aes128gcm16-prfsha256-x25519");
@@ -380,7 +361,7 @@ static void test_endless_cookies(void **state)
 	world->network = forge_cookies;
 	world->userdata = &n;
 	for (unsigned int at = 0; at < 40 && !world_agrees(world); at++) {
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 1000 * (at + 1));
 	}
 	assert_true(world_agrees(world));
@@ -437,7 +418,7 @@ static void test_cookie_and_group(void **state)
 	prefer(world_host(world, 1), NULL, NULL, "ecp256", NULL);
 	world->network = demand_both;
 	world->userdata = &both;
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 2000);
 	assert_true(both.seen);
 	assert_true(world_agrees(world));
@@ -453,7 +434,7 @@ static void test_answer_of_other_group(void **state)
 
 	world->network = tamper;
 	world->userdata = &tampering;
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 2000);
 	assert_int_equal(tampering.n_done, 1);
 	assert_int_equal(host_counters(desktop)->malformed, 1);
@@ -487,7 +468,7 @@ static void test_bad_public_value(void **state)
 	for (int i = 0; i < WORLD_HOSTS; i++)
 		prefer(world_host(world, i), NULL, NULL, "ecp256", NULL);
 	world->network = spoil_value;
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 100);
 	assert_null(ike_manager_find(laptop->manager, 1));
 	assert_int_equal(host_counters(laptop)->malformed, 1);
@@ -498,7 +479,7 @@ static void test_bad_public_value(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define test(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		test(test_every_suite),          test(test_order),
 		test(test_other_group_and_loss), test(test_nothing_in_common),

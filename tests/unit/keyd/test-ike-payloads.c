@@ -10,25 +10,6 @@
 #define UNKNOWN  200
 #define CRITICAL 0x80
 
-static int set_up(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 static struct ike_sa *find_sa(struct host *host)
 {
 	for (uint64_t id = 20; id > 0; id--) {
@@ -71,7 +52,7 @@ static void begin(struct world *world, uint8_t type, uint8_t flags, bool all)
 	added_flags = flags;
 	mark_all = all;
 	world->network = change;
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 }
 
 /* In the clear it is refused with its type, and nothing is kept. */
@@ -200,7 +181,7 @@ static void test_initial_contact(void **state)
 	uint64_t former, deleted;
 
 	host_show(laptop);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 1000);
 	assert_true(find_sa(laptop)->initial_contact);
 	/* A new one from the beginning, beside it. */
@@ -225,7 +206,7 @@ static void test_initial_contact(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define test(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		test(test_critical_in_the_clear),
 		cmocka_unit_test(test_passed_over),

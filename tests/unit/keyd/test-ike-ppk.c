@@ -5,25 +5,6 @@
 #include "tests/unit/keyd/test.h"
 #include "tests/unit/keyd/world.h"
 
-static int set_up(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 static void give_ppk(struct host *host, uint8_t octet)
 {
 	memset(host->ppk, octet, sizeof host->ppk);
@@ -74,7 +55,7 @@ static void test_who_has_one(void **state)
 		for (int i = 0; i < WORLD_HOSTS; i++)
 			if (who & 1u << i)
 				give_ppk(world_host(world, i), 7);
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		world_run_until(world, 1000);
 		assert_true(world_agrees(world));
 		for (int i = 0; i < WORLD_HOSTS; i++)
@@ -94,7 +75,7 @@ static void test_child_keys(void **state)
 
 		for (int i = 0; i < WORLD_HOSTS && octet; i++)
 			give_ppk(world_host(world, i), octet);
-		want(world_host(world, 0));
+		host_want(world_host(world, 0));
 		world_run_until(world, 1000);
 		assert_true(world_agrees(world));
 		memcpy(keys[octet], host_pair(world_host(world, 0))->keys, sizeof keys[octet]);
@@ -112,7 +93,7 @@ static void test_other_key(void **state)
 
 	give_ppk(desktop, 1);
 	give_ppk(laptop, 2);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 1000);
 	assert_int_equal(host_pairs(desktop) + host_pairs(laptop), 0);
 	assert_string_equal(desktop->failure, "it refused with AUTHENTICATION_FAILED");
@@ -127,7 +108,7 @@ static void test_required(void **state)
 
 		give_ppk(world_host(world, which), 1);
 		ike_manager_set_ppk_use(world_host(world, which)->manager, IKE_PPK_REQUIRED);
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 1000);
 		assert_int_equal(host_pairs(desktop) + host_pairs(laptop), 0);
 		assert_string_equal(
@@ -145,7 +126,7 @@ static void test_never(void **state)
 	for (int i = 0; i < WORLD_HOSTS; i++)
 		give_ppk(world_host(world, i), 1);
 	ike_manager_set_ppk_use(world_host(world, 1)->manager, IKE_PPK_NEVER);
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 	assert_false(uses_ppk(world_host(world, 0)));
@@ -183,7 +164,7 @@ static void test_other_name(void **state)
 			if (required & 1u << i)
 				ike_manager_set_ppk_use(world_host(world, i)->manager,
 							IKE_PPK_REQUIRED);
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 1000);
 		if (required) {
 			assert_int_equal(host_pairs(desktop) + host_pairs(laptop), 0);
@@ -225,7 +206,7 @@ static void test_downgrade(void **state)
 			give_ppk(world_host(world, i), 1);
 		world->network = hide;
 		world->userdata = &which;
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 1000);
 		assert_int_equal(which, number + 100);
 		assert_int_equal(host_pairs(desktop) + host_pairs(laptop), 0);
@@ -237,7 +218,7 @@ static void test_downgrade(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define test(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mix),        cmocka_unit_test(test_who_has_one),
 		cmocka_unit_test(test_child_keys), test(test_other_key),

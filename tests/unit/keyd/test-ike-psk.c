@@ -11,25 +11,6 @@
 #define KEY     "0x000102030405060708090a0b0c0d0e0f"
 #define OTHER   "0x100102030405060708090a0b0c0d0e0f"
 
-static int set_up(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 static void give(struct world *world, const char *of_desktop, const char *of_laptop)
 {
 	/* Both find the other in the zone. */
@@ -138,7 +119,7 @@ static void test_both(void **state)
 		struct world *world = world_new();
 
 		give(world, LAPTOP " " KEY "\n", DESKTOP " " KEY "\n");
-		want(world_host(world, who));
+		host_want(world_host(world, who));
 		world_run_until(world, 1000);
 		assert_true(world_agrees(world));
 		assert_int_equal(world->n_sent, 4);
@@ -168,7 +149,7 @@ static void test_rekey_and_ppk(void **state)
 		host_sign_in(host, &host->identity);
 	}
 	give(world, LAPTOP " " KEY "\n", DESKTOP " " KEY "\n");
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 	assert_true(find_sa(desktop)->peer_takes_ppk);
@@ -201,7 +182,7 @@ static void test_disagreement(void **state)
 			struct host *begins = world_host(world, who);
 
 			give(world, cases[i].of_desktop, cases[i].of_laptop);
-			want(begins);
+			host_want(begins);
 			world_run_until(world, 1000);
 			assert_int_equal(host_pairs(world_host(world, 0)) +
 						 host_pairs(world_host(world, 1)),
@@ -224,13 +205,13 @@ static void test_unknown_host_id(void **state)
 	give(world, LAPTOP " " KEY "\n", DESKTOP " " KEY "\n");
 	laptop->peer_hidden = true;
 	host_show(laptop);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 1000);
 	assert_int_equal(host_pairs(desktop) + host_pairs(laptop), 0);
 	assert_string_equal(desktop->failure, "TS_UNACCEPTABLE");
 	/* With a certificate it need not be known yet. */
 	give(world, NULL, NULL);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 10000);
 	assert_true(world_agrees(world));
 }
@@ -241,8 +222,8 @@ static void test_simultaneous_and_loss(void **state)
 	struct world *world = *state;
 
 	give(world, LAPTOP " " KEY "\n", DESKTOP " " KEY "\n");
-	want(world_host(world, 0));
-	want(world_host(world, 1));
+	host_want(world_host(world, 0));
+	host_want(world_host(world, 1));
 	world_run_until(world, 60000);
 	assert_true(world_agrees(world));
 	assert_int_equal(host_pairs(world_host(world, 0)), 1);
@@ -254,7 +235,7 @@ static void test_restart(void **state)
 	struct world *world = *state;
 
 	give(world, LAPTOP " " KEY "\n", DESKTOP " " KEY "\n");
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 1000);
 	host_restart(world_host(world, 1));
 	world_run_until(world, 60000);
@@ -264,7 +245,7 @@ static void test_restart(void **state)
 
 int main(void)
 {
-#define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define test(name) cmocka_unit_test_setup_teardown(name, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_bad_files),

@@ -9,13 +9,6 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 /* A world in which nothing is rekeyed by time, with a pair. */
 static struct world *established_world(uint64_t seed)
 {
@@ -26,7 +19,7 @@ static struct world *established_world(uint64_t seed)
 		world_host(world, i)->random += seed * 0x9e3779b97f4a7c15ull;
 		ike_manager_set_lifetimes(world_host(world, i)->manager, &forever);
 	}
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 	return world;
@@ -148,7 +141,7 @@ static void test_by_time(void **state)
 
 	for (int i = 0; i < WORLD_HOSTS; i++)
 		ike_manager_set_lifetimes(world_host(world, i)->manager, &lifetimes);
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, 600000);
 	/* Let what is under way end. */
 	for (n = 0; n < 100 &&

@@ -21,13 +21,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 static const struct ike_sa *find_sa(struct host *host)
 {
 	for (uint64_t id = 1; id < 20; id++) {
@@ -43,7 +36,7 @@ static const struct ike_sa *find_sa(struct host *host)
 static void connect_hosts(struct world *world, int initiator)
 {
 	host_show(world_host(world, 1 - initiator));
-	want(world_host(world, initiator));
+	host_want(world_host(world, initiator));
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 	for (int i = 0; i < WORLD_HOSTS; i++) {
@@ -423,7 +416,7 @@ static void test_ended(void **state)
 	host_run(desktop);
 	world_run_until(world, 5000);
 	assert_null(find_sa(desktop));
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 20000);
 	assert_true(world_agrees(world));
 	assert_int_equal(host_counters(desktop)->resumed, 0);
@@ -485,7 +478,7 @@ static void test_out_of_reach(void **state)
 	world_run_until(world, 400000);
 	assert_null(find_sa(desktop));
 	deaf = false;
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 600000);
 	assert_true(world_agrees(world));
 }
@@ -571,7 +564,7 @@ static void test_without(void **state)
 	struct host *desktop = world_host(world, 0);
 
 	host_keep_tickets(desktop);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 1000);
 	assert_true(world_agrees(world));
 	assert_int_equal(world->n_sent, 4);

@@ -7,25 +7,6 @@
 
 #include <stdio.h>
 
-static int set_up(void **state)
-{
-	*state = world_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	world_free(*state);
-	return 0;
-}
-
-static void want(struct host *host)
-{
-	host->wants_traffic = true;
-	host_show(host);
-	host_run(host);
-}
-
 static void forget(struct host *host, const char *name, uint64_t until)
 {
 	struct revocation_list list = { .number = until };
@@ -52,7 +33,7 @@ static void issue(struct world *world, int index, uint64_t issued)
 
 static void agree(struct world *world)
 {
-	want(world_host(world, 0));
+	host_want(world_host(world, 0));
 	world_run_until(world, world->now + 1000);
 	assert_true(world_agrees(world));
 }
@@ -115,7 +96,7 @@ static void test_refused_as_initiator(void **state)
 	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
 
 	forget(desktop, "laptop", 1);
-	want(laptop);
+	host_want(laptop);
 	world_run_until(world, 1000);
 	assert_int_equal(host_pairs(desktop) + host_pairs(laptop), 0);
 	assert_string_equal(laptop->failure, "it refused with AUTHENTICATION_FAILED");
@@ -129,7 +110,7 @@ static void test_refused_as_responder(void **state)
 	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
 
 	forget(desktop, "laptop", 1);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 900);
 	assert_int_equal(host_pairs(desktop) + host_pairs(laptop), 0);
 	assert_string_equal(desktop->failure, IKE_REVOKED_REASON);
@@ -144,12 +125,12 @@ static void test_signed_in_anew(void **state)
 
 	issue(world, 1, 100);
 	forget(desktop, "laptop", 100);
-	want(desktop);
+	host_want(desktop);
 	world_run_until(world, 900);
 	assert_int_equal(host_pairs(desktop), 0);
 	issue(world, 1, 101);
 	for (int i = 1; i < 60 && !host_pairs(desktop); i++) {
-		want(desktop);
+		host_want(desktop);
 		world_run_until(world, 900 + i * 1000);
 	}
 	assert_true(world_agrees(world));
@@ -164,11 +145,14 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_and_times),
-		cmocka_unit_test_setup_teardown(test_ends_at_once, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_ends_after_rekeying, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_refused_as_initiator, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_refused_as_responder, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_signed_in_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ends_at_once, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_ends_after_rekeying, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_refused_as_initiator, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_refused_as_responder, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_signed_in_anew, world_set_up, world_tear_down),
 	};
 
 	return cmocka_run_group_tests_name("ike-revoked", tests, NULL, NULL);

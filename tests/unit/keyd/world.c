@@ -157,6 +157,18 @@ void world_free(struct world *world)
 	free(world);
 }
 
+int world_set_up(void **state)
+{
+	*state = world_new();
+	return 0;
+}
+
+int world_tear_down(void **state)
+{
+	world_free(*state);
+	return 0;
+}
+
 struct host *world_host(struct world *world, int index)
 {
 	return &world->hosts[index];
@@ -515,4 +527,11 @@ void world_run_until(struct world *world, uint64_t end)
 const struct ike_counters *host_counters(const struct host *host)
 {
 	return ike_manager_counters(host->manager);
+}
+
+void host_want(struct host *host)
+{
+	host->wants_traffic = true;
+	host_show(host);
+	host_run(host);
 }

@@ -102,6 +102,9 @@ struct world {
 
 struct world *world_new(void);
 void world_free(struct world *world);
+/* For cmocka: *state is a new world, and is freed again. */
+int world_set_up(void **state);
+int world_tear_down(void **state);
 /* Host 0 is "desktop" with the lower host id, host 1 "laptop". */
 struct host *world_host(struct world *world, int index);
 /* Starts the host's keyd, which has none. */
@@ -118,6 +121,8 @@ void host_give_psks(struct host *host, const char *text);
 void host_show(struct host *host);
 /* Carries out what a manager wants. */
 void host_run(struct host *host);
+/* It has something to send to the other one. */
+void host_want(struct host *host);
 /* The test has changed the SA: what follows from that is done. */
 void host_pursue(struct host *host, struct ike_sa *sa);
 /* Until `end` (ms from the beginning). */
