@@ -53,7 +53,9 @@ class Session:
         desktop.wait_for(lambda: self.children() and not self.children() & spis, lab.patience, "new keys")
         lab.ping(desktop, self.laptop)
         # Whom nobody knows: for that, the account's own key is on this host once more, and goes again.
-        desktop.homewardctl("forget", "--offline", "phone", "--password-fd", "0", input=PASSWORD + "\n", timeout=120)
+        desktop.wait_for(lambda: desktop.homewardctl("forget", "--offline", "phone", "--password-fd", "0",
+                                                     input=PASSWORD + "\n", timeout=120, check=False).returncode == 0,
+                         lab.patience, "the zone's word on who was forgotten")
         account = needles(self.account)
         desktop.wait_for(lambda: all(search(account, memory(desktop.daemon_pid(name))) <= {"PPK"} for name in HOUSE),
                          what="the account's keys to be wiped")

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from homeward_lab import wait_until
 from homeward_lab.lab import ACCOUNT, DOMAIN, PASSWORD, ZONE_ADDRESS
 
 ACCOUNT_DOMAIN = f"{ACCOUNT}.{DOMAIN}"
@@ -52,7 +53,13 @@ def tsig_key(host):
 
 
 def forget(lab, by, host, *options, password=PASSWORD, check=True):
-    return by.homewardctl("forget", *options, host, "--password-fd", "0", input=password + "\n", timeout=120, check=check)
+    """Once the zone has told whom it knows to be forgotten; before that nobody can be."""
+    def answer():
+        done = by.homewardctl("forget", *options, host, "--password-fd", "0", input=password + "\n", timeout=120, check=False)
+        return None if "has not told yet" in done.stderr else done
+    done = wait_until(answer, lab.patience, every=0.1)
+    assert not check or done.returncode == 0, done.stderr
+    return done
 
 
 def revoked(host):
