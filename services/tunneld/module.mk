@@ -12,10 +12,15 @@ libtunneld_core_la_SOURCES = \
 	services/tunneld/inner-wire.c services/tunneld/inner-wire.h \
 	services/tunneld/internet-sum.c services/tunneld/internet-sum.h \
 	services/tunneld/path-mtu-state.c services/tunneld/path-mtu-state.h \
+	services/tunneld/peer-acquire.c services/tunneld/peer-internal.h \
+	services/tunneld/peer-counters.h \
+	services/tunneld/peer-doubt.c services/tunneld/peer-hold.c \
+	services/tunneld/peer-pairs.c services/tunneld/peer-place.c \
 	services/tunneld/peer-state.c services/tunneld/peer-state.h \
 	services/tunneld/peer-table.c services/tunneld/peer-table.h \
 	services/tunneld/recent-packets.c services/tunneld/recent-packets.h \
 	services/tunneld/replay-window.c services/tunneld/replay-window.h \
+	services/tunneld/sa-pair.h \
 	services/tunneld/segment.c services/tunneld/segment.h
 if IPSEC_MB
 libtunneld_core_la_SOURCES += services/tunneld/aead-ipsec-mb.c

@@ -19,11 +19,12 @@
  * replaced and does not wait for its own doubled time-outs. Sending again is sealing anew: the
  * packet on the wire is a new one with a number of its own.
  */
-#include "services/tunneld/esp-wire.h"
 #include "services/tunneld/hold-queue.h"
 #include "services/tunneld/inner-wire.h"
 #include "services/tunneld/path-mtu-state.h"
+#include "services/tunneld/peer-counters.h"
 #include "services/tunneld/recent-packets.h"
+#include "services/tunneld/sa-pair.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -71,39 +72,6 @@ enum {
 	PEER_MTU = 1 << 12,         /* path_mtu.current changed */
 	PEER_STALE = 1 << 13, /* tell the senders of held packets that are too old that there is
 				 no way, and forget those */
-};
-
-struct peer;
-
-/* The two directions that were negotiated together. Owned by its peer. */
-struct sa_pair {
-	struct sa_pair *next;        /* an older one of the same peer */
-	struct sa_pair *next_by_spi; /* for the table */
-	struct peer *peer;
-	uint32_t spi_in, spi_out;
-	struct esp_in *in;
-	struct esp_out *out;
-	bool initiator;
-	bool proven;                          /* something authenticated came over it */
-	bool retired;                         /* nothing more is to be sent on it */
-	bool worn;                            /* it should be replaced soon */
-	uint64_t octets;                      /* of both directions */
-	uint64_t limit_octets, limit_packets; /* that make it worn; 0: none */
-	uint64_t order;                       /* rises with each pair of the peer */
-	uint64_t ends_at;                     /* a former pair; PEER_NEVER otherwise */
-};
-
-struct sa_pair *sa_pair_free(struct sa_pair *pair);
-
-struct peer_counters {
-	uint64_t packets_in, octets_in, packets_out, octets_out; /* inner ones */
-	uint64_t probes_sent, answers_sent, keepalives_sent;
-	uint64_t held, held_dropped, resent;
-	uint64_t endpoint_moves, acquires;
-	/* Changes of a path that it was heard on afterwards, and how long it was not. */
-	uint64_t handovers, stall_msec, stall_longest_msec;
-	/* What was dropped. */
-	uint64_t replayed, bad_icv, malformed, wrong_selector, congestion_dropped, too_big;
 };
 
 struct peer {
@@ -242,4 +210,3 @@ const char *endpoint_source_to_string(enum endpoint_source source);
 bool endpoint_equal(const struct sockaddr_in *a, const struct sockaddr_in *b);
 
 DEFINE_CLEANUP(struct peer *, peer_free)
-DEFINE_CLEANUP(struct sa_pair *, sa_pair_free)
