@@ -26,4 +26,4 @@ $(UNITS): %.service: %.service.in Makefile
 
 examplesdir = $(docdir)/examples
 dist_examples_DATA = packaging/examples/keyd.conf packaging/examples/llq-watcher.conf packaging/examples/mapper.conf packaging/examples/registrar.conf \
-	packaging/examples/zoned.conf
+	packaging/examples/tunneld.conf packaging/examples/zoned.conf

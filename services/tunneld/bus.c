@@ -28,6 +28,8 @@ static const struct counter_description counter_names[] = {
 	COUNTER("Malformed", malformed),
 	COUNTER("WrongSelector", wrong_selector),
 	COUNTER("CongestionDropped", congestion_dropped),
+	COUNTER("CongestionUnusual", congestion_unusual),
+	COUNTER("CongestionAlarms", congestion_alarms),
 	COUNTER("KeepalivesIn", keepalives_in),
 	COUNTER("KeepalivesOut", keepalives_out),
 	COUNTER("DummiesIn", dummies_in),

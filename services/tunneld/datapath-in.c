@@ -3,6 +3,7 @@
 #include "services/tunneld/datagram-wire.h"
 #include "services/tunneld/datapath-internal.h"
 #include "services/tunneld/inner-wire.h"
+#include "services/tunneld/outer-wire.h"
 
 #include <string.h>
 
@@ -73,7 +74,17 @@ static bool forward_in(struct tunneld *tunneld, struct peer *peer, struct esp_op
 		peer->counters.wrong_selector++;
 		return false;
 	}
-	if (!inner_combine_ecn(opened->payload, ecn)) {
+	switch (ecn_combine(opened->payload, ecn)) {
+	case ECN_FINE:
+		break;
+	case ECN_UNUSUAL:
+		tunneld->counters.congestion_unusual++;
+		break;
+	case ECN_ALARM:
+		tunneld->counters.congestion_alarms++;
+		break;
+	case ECN_DROP:
+		tunneld->counters.congestion_alarms++;
 		tunneld->counters.congestion_dropped++;
 		peer->counters.congestion_dropped++;
 		return true;

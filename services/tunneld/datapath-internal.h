@@ -18,7 +18,7 @@ void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet,
 
 /* Seals a payload into the next room of the port. */
 void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
-		   const uint8_t *payload, size_t size, uint8_t ecn);
+		   const uint8_t *payload, size_t size, uint8_t tos);
 /* Reads what waits at the device. */
 void datapath_on_device_ready(void *userdata, int status, int events);
 

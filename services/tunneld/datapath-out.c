@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "services/tunneld/datapath-internal.h"
 #include "services/tunneld/inner-wire.h"
+#include "services/tunneld/outer-wire.h"
 
 #include <string.h>
 
@@ -10,7 +11,7 @@
 
 /* The payload is in its place in the room. Its size on the wire, or a negative errno. */
 static int seal_in_room(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
-			uint8_t *room, size_t size, uint8_t ecn)
+			uint8_t *room, size_t size, uint8_t tos)
 {
 	int n = esp_seal_in_place(peer->current->out, next_header, room, size);
 
@@ -22,12 +23,12 @@ static int seal_in_room(struct tunneld *tunneld, struct peer *peer, uint8_t next
 		return n;
 	}
 	tunneld->counters.esp_out++;
-	udp_port_commit(tunneld->udp, n, &peer->endpoint, ecn, peer->number);
+	udp_port_commit(tunneld->udp, n, &peer->endpoint, tos, peer->number);
 	return n;
 }
 
 void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
-		   const uint8_t *payload, size_t size, uint8_t ecn)
+		   const uint8_t *payload, size_t size, uint8_t tos)
 {
 	uint8_t *room = udp_port_room(tunneld->udp, esp_sealed_size(size));
 	int n;
@@ -37,7 +38,7 @@ void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_head
 		return;
 	}
 	memcpy(room + ESP_HEADER_SIZE, payload, size);
-	n = seal_in_room(tunneld, peer, next_header, room, size, ecn);
+	n = seal_in_room(tunneld, peer, next_header, room, size, tos);
 	if (n >= 0)
 		datapath_note_use(tunneld, peer->current, esp_out_sequence(peer->current->out), n);
 }
@@ -54,7 +55,7 @@ static void end_exhausted(struct tunneld *tunneld, struct peer *peer)
 
 /* Seals all of them, each where it is sent from. `verdict` is not PEER_HOLD. */
 static void send_segments(struct tunneld *tunneld, struct peer *peer, uint64_t now,
-			  struct segmenter *segments, uint8_t ecn, enum peer_verdict verdict)
+			  struct segmenter *segments, uint8_t tos, enum peer_verdict verdict)
 {
 	size_t size, n_octets = 0;
 	unsigned int n_sent = 0;
@@ -71,7 +72,7 @@ static void send_segments(struct tunneld *tunneld, struct peer *peer, uint64_t n
 		/* Of many, the last are kept: those whose loss a receiver could not tell. */
 		if (verdict == PEER_SEND_AND_HOLD || segment_count(segments) < RECENT_PACKETS)
 			peer_keep(peer, now, verdict, room + ESP_HEADER_SIZE, size);
-		n = seal_in_room(tunneld, peer, ESP_NEXT_IPV6, room, size, ecn);
+		n = seal_in_room(tunneld, peer, ESP_NEXT_IPV6, room, size, tos);
 		if (n < 0)
 			break;
 		n_octets += n;
@@ -177,7 +178,8 @@ static void forward_out(struct tunneld *tunneld, const struct virtio_net_hdr *he
 		hold_segments(tunneld, peer, now, &segments);
 	else {
 		peer_note_size(peer, now, segment_next_size(&segments));
-		send_segments(tunneld, peer, now, &segments, inner.ecn, verdict);
+		send_segments(tunneld, peer, now, &segments,
+			      outer_tos(tunneld->settings.tos, inner.traffic_class), verdict);
 	}
 	datapath_carry_out_or_wait(tunneld, peer, todo);
 }

@@ -44,7 +44,8 @@ static void send_dummy(struct tunneld *tunneld, struct peer *peer, uint64_t now,
 	uint8_t payload[DUMMY_SIZE];
 
 	dummy_write(payload, kind, number);
-	datapath_send(tunneld, peer, ESP_NEXT_DUMMY, payload, sizeof payload, 0);
+	datapath_send(tunneld, peer, ESP_NEXT_DUMMY, payload, sizeof payload,
+		      tunneld->settings.tos.value);
 	tunneld->counters.dummies_out++;
 	peer_sent(peer, now, false);
 }
@@ -147,7 +148,8 @@ static bool resend(struct tunneld *tunneld, struct peer *peer, uint64_t now)
 	udp_port_flush(tunneld->udp);
 	while ((packet = peer_next_resend(peer, packet))) {
 		datapath_send(tunneld, peer, ESP_NEXT_IPV6, packet->data, packet->size,
-			      packet->data[1] >> 4 & 3);
+			      outer_tos(tunneld->settings.tos,
+					packet->data[0] << 4 | packet->data[1] >> 4));
 		peer->counters.packets_out++;
 		peer->counters.octets_out += packet->size;
 		peer_sent(peer, now, true);
@@ -311,8 +313,8 @@ int datapath_start(struct tunneld *tunneld)
 		r = ike_channel_new(tunneld->loop, on_ike_message, tunneld, &tunneld->channel);
 	if (r < 0)
 		return r;
-	r = udp_port_new(tunneld->loop, tunneld->settings.port, &udp_callbacks, tunneld,
-			 &tunneld->udp);
+	r = udp_port_new(tunneld->loop, tunneld->settings.port, tunneld->settings.tos.value,
+			 &udp_callbacks, tunneld, &tunneld->udp);
 	if (r < 0) {
 		log_error("cannot have UDP port %u: %s", tunneld->settings.port, strerror(-r));
 		return r;

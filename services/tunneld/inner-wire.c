@@ -5,11 +5,6 @@
 
 #include <errno.h>
 
-#define ECN_NOT_CAPABLE 0
-#define ECN_ECT1        1
-#define ECN_ECT0        2
-#define ECN_CE          3
-
 #define ICMP_HEADER_SIZE 8
 #define ICMP_UNREACHABLE 1
 #define ICMP_TOO_BIG     2
@@ -34,27 +29,8 @@ int inner_parse(const uint8_t *packet, size_t size, struct inner_packet *ret)
 	if (reader.failed || first >> 28 != 6 || payload_size > reader_left(&reader))
 		return -EINVAL;
 	ret->size = INNER_HEADER_SIZE + payload_size;
-	ret->ecn = first >> 20 & 3;
+	ret->traffic_class = first >> 20;
 	return 0;
-}
-
-static void set_ecn(uint8_t *packet, uint8_t ecn)
-{
-	packet[1] = (packet[1] & ~0x30) | ecn << 4;
-}
-
-bool inner_combine_ecn(uint8_t *packet, uint8_t outer_ecn)
-{
-	uint8_t ecn = packet[1] >> 4 & 3;
-
-	if (outer_ecn == ECN_CE) {
-		if (ecn == ECN_NOT_CAPABLE)
-			return false;
-		set_ecn(packet, ECN_CE);
-	} else if (outer_ecn == ECN_ECT1 && ecn == ECN_ECT0) {
-		set_ecn(packet, ECN_ECT1);
-	}
-	return true;
 }
 
 /* The ICMPv6 checksum over the pseudo header (RFC 8200 §8.1) and the message. */

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Inner packets: IPv6 between two host ids. What a tunnel end must look at (RFC 4301 §5.1.2, RFC
- * 6040), the ICMPv6 message that says a host cannot be reached, and the content of our dummy
+ * Inner packets: IPv6 between two host ids. What a tunnel end must look at (RFC 4301
+ * §5.1.2), the ICMPv6 message that says a host cannot be reached, and the content of our dummy
  * packets.
  */
 #include <netinet/in.h>
@@ -20,16 +20,11 @@
 struct inner_packet {
 	struct in6_addr source, destination;
 	size_t size; /* by its own length field, which may be less than what was received */
-	uint8_t ecn; /* the two bits (RFC 3168 §5) */
+	uint8_t traffic_class;
 };
 
 /* 0; -EINVAL when it is no IPv6 packet, or longer than `size`. */
 int inner_parse(const uint8_t *packet, size_t size, struct inner_packet *ret);
-
-/* What the inner packet becomes when the outer one carried `outer_ecn` (RFC 6040 §4.2): changes the
- * packet where needed; false when it must be dropped (congestion was experienced, and the inner
- * packet cannot say so). */
-bool inner_combine_ecn(uint8_t *packet, uint8_t outer_ecn);
 
 /* Writes the ICMPv6 "destination unreachable" that answers `packet`, as if from its destination,
  * and returns its size; 0 when nothing may answer it (multicast, itself an error; RFC 4443 §2.4).

@@ -29,6 +29,11 @@ static int parse_provider(const char *value, void *field)
 	return aead_provider_from_string(value, field);
 }
 
+static int parse_dscp(const char *value, void *field)
+{
+	return outer_tos_from_string(value, field);
+}
+
 #define OFFLOAD(name, field)                                                                       \
 	{                                                                                          \
 		.section = "offload", .key = name, .type = CONFIG_BOOLEAN,                         \
@@ -54,6 +59,12 @@ static const struct config_key keys[] = {
 	  .offset = offsetof(struct settings, mtu),
 	  .minimum = 1280,
 	  .maximum = SETTINGS_MTU_MAXIMUM },
+	{ .section = "outer",
+	  .key = "dscp",
+	  .type = CONFIG_CUSTOM,
+	  .offset = offsetof(struct settings, tos),
+	  .parse = parse_dscp,
+	  .expected = "none, copy, or a number from 0 to 63" },
 	OFFLOAD("tso", tso),
 	OFFLOAD("uso", uso),
 	OFFLOAD("udp-segment", gro_send),
@@ -75,6 +86,7 @@ int settings_read(struct settings *settings, const char *path)
 
 	*settings = (struct settings){ .port = 4500,
 				       .mtu = SETTINGS_MTU_MAXIMUM,
+				       .tos = OUTER_TOS_NONE,
 				       .offloads = { true, true, true, true, true,
 						     AEAD_PROVIDER_ANY } };
 	settings->interface = strdup("homeward0");

@@ -10,6 +10,10 @@
  *   mtu = 1438           the largest packet of the tunnel, 1280 to 1438, which is what fits one of
  * 1500 octets; to each peer packets are as large as its path takes
  *
+ *   [outer]              the IP header around our packets
+ *   dscp = none          zero; "copy": that of the packet inside, for all on the way to see (for
+ * networks that keep calls from backups by it); 0 to 63: this one for everything
+ *
  *   [offload]            what the kernel may do for us (offloads.h); each may be "no"
  *   tso = yes
  *   uso = yes
@@ -19,6 +23,7 @@
  *   aead = any           or openssl, ipsec-mb
  */
 #include "services/tunneld/offloads.h"
+#include "services/tunneld/outer-wire.h"
 
 #include <stdint.h>
 
@@ -28,6 +33,7 @@ struct settings {
 	char *interface;
 	uint32_t port;
 	uint32_t mtu;
+	struct outer_tos tos;
 	struct offloads offloads;
 };
 

@@ -34,6 +34,7 @@ enum tunnel_phase {
 
 struct tunnel_counters {
 	uint64_t unknown_spi, replayed, bad_icv, malformed, wrong_selector, congestion_dropped;
+	uint64_t congestion_unusual, congestion_alarms; /* marks that do not fit (RFC 6040 §4.2) */
 	uint64_t keepalives_in, keepalives_out, dummies_in, dummies_out;
 	uint64_t ike_in, ike_out, ike_dropped;
 	uint64_t esp_in, esp_out;

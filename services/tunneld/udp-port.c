@@ -40,7 +40,7 @@ struct train {
 	bool single, closed;
 	struct sockaddr_in destination;
 	uint32_t tag;
-	uint8_t ecn;
+	uint8_t tos;
 };
 
 struct udp_port {
@@ -74,7 +74,7 @@ static int set_option(int fd, int level, int option, int value)
 }
 
 /* What the kernel refuses here costs speed, not function. */
-static void set_options(int fd)
+static void set_options(int fd, uint8_t tos)
 {
 	/* Beyond the system's limit with CAP_NET_ADMIN. */
 	if (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) < 0)
@@ -85,6 +85,7 @@ static void set_options(int fd)
 	 * one of IPv6's least MTU. */
 	(void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
 	(void)set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	(void)set_option(fd, IPPROTO_IP, IP_TOS, tos);
 }
 
 static void prepare_receiving(struct udp_port *udp)
@@ -182,8 +183,8 @@ static void on_ready(void *userdata, int status, int events)
 			;
 }
 
-int udp_port_new(struct loop *loop, uint16_t port, const struct udp_port_callbacks *callbacks,
-		 void *userdata, struct udp_port **ret)
+int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,
+		 const struct udp_port_callbacks *callbacks, void *userdata, struct udp_port **ret)
 {
 	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons(port) };
 	cleanup(udp_port_freep) struct udp_port *udp = calloc(1, sizeof *udp);
@@ -202,7 +203,7 @@ int udp_port_new(struct loop *loop, uint16_t port, const struct udp_port_callbac
 	udp->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (udp->fd < 0)
 		return -errno;
-	set_options(udp->fd);
+	set_options(udp->fd, tos);
 	udp_port_set_offloads(udp, &off, &off);
 	if (bind(udp->fd, (struct sockaddr *)&local, sizeof local) < 0)
 		return -errno;
@@ -238,21 +239,21 @@ uint8_t *udp_port_room(struct udp_port *udp, size_t size)
 }
 
 static bool joins(const struct udp_port *udp, const struct train *train, size_t size,
-		  const struct sockaddr_in *destination, uint8_t ecn, uint32_t tag)
+		  const struct sockaddr_in *destination, uint8_t tos, uint32_t tag)
 {
 	return udp->segment && !train->closed && size <= train->each &&
 	       train->n < UDP_PORT_TRAIN_DATAGRAMS && train->size + size <= UDP_PORT_TRAIN_OCTETS &&
-	       train->tag == tag && train->ecn == ecn &&
+	       train->tag == tag && train->tos == tos &&
 	       train->destination.sin_addr.s_addr == destination->sin_addr.s_addr &&
 	       train->destination.sin_port == destination->sin_port;
 }
 
 void udp_port_commit(struct udp_port *udp, size_t size, const struct sockaddr_in *destination,
-		     uint8_t ecn, uint32_t tag)
+		     uint8_t tos, uint32_t tag)
 {
 	struct train *train = udp->n_out > udp->n_sent ? &udp->trains[udp->n_out - 1] : NULL;
 
-	if (train && joins(udp, train, size, destination, ecn, tag)) {
+	if (train && joins(udp, train, size, destination, tos, tag)) {
 		train->closed = size < train->each;
 		train->size += size;
 		train->n++;
@@ -264,7 +265,7 @@ void udp_port_commit(struct udp_port *udp, size_t size, const struct sockaddr_in
 			.n = 1,
 			.destination = *destination,
 			.tag = tag,
-			.ecn = ecn,
+			.tos = tos,
 		};
 	}
 	udp->arena_used += size;
@@ -291,7 +292,7 @@ static void prepare_message(struct udp_port *udp, unsigned int i, struct train *
 	size_t offset = whole ? 0 : which * train->each;
 	size_t left = train->size - offset;
 	uint16_t each = train->each;
-	int tos = train->ecn;
+	int tos = train->tos;
 
 	udp->out_vector[i].iov_base = train->data + offset;
 	udp->out_vector[i].iov_len = whole || left < train->each ? left : train->each;

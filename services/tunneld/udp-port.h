@@ -36,9 +36,10 @@ struct udp_port_callbacks {
 	void (*on_unblocked)(void *userdata);
 };
 
-/* Binds 0.0.0.0:`port`. Keeps a pointer to `callbacks`. 0 or a negative errno. */
-int udp_port_new(struct loop *loop, uint16_t port, const struct udp_port_callbacks *callbacks,
-		 void *userdata, struct udp_port **ret);
+/* Binds 0.0.0.0:`port`. `tos` is for what names none of its own. Keeps a pointer to `callbacks`. 0
+ * or a negative errno. */
+int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,
+		 const struct udp_port_callbacks *callbacks, void *userdata, struct udp_port **ret);
 struct udp_port *udp_port_free(struct udp_port *udp);
 /* Whether trains are sent and received as one message. Either is set to what it is now. */
 void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro);
@@ -48,9 +49,10 @@ bool udp_port_segments(const struct udp_port *udp);
 /* Room for the next datagram, of up to `size` octets, flushing if there is none left; NULL while
  * blocked. */
 uint8_t *udp_port_room(struct udp_port *udp, size_t size);
-/* The room now holds a datagram of `size` octets. */
+/* The room now holds a datagram of `size` octets, to be sent with this octet in its IP header. What
+ * differs there is no train: a message has one. */
 void udp_port_commit(struct udp_port *udp, size_t size, const struct sockaddr_in *destination,
-		     uint8_t ecn, uint32_t tag);
+		     uint8_t tos, uint32_t tag);
 /* Sends what was committed. Returns how many failed. */
 unsigned int udp_port_flush(struct udp_port *udp);
 bool udp_port_blocked(const struct udp_port *udp);

@@ -38,7 +38,7 @@ class End:
 
     def __init__(self, host, internet, address=None):
         self.host, self.name = host, host.name
-        self.id = IDS[self.name]
+        self.internet, self.id = internet, IDS[self.name]
         self.generation = 0
         self.identity = Fake(host, "identity", {"State": ("s", "signed-in"), "HostId": ("s", self.id)})
         self.mapper = Fake(host, "mapper", {"State": ("s", "ready"), "NetworkGeneration": ("t", 0),
@@ -547,7 +547,8 @@ def test_congestion_marks(tunnel, internet):
     dump = internet.popen(["tcpdump", "-i", "br0", "-n", "-v", "-l", "-c", "1",
                            f"udp port 4500 and src {desktop.address} and ip[1] & 3 == 2"], stdout=-1, stderr=-1)
     wait_until(lambda: b"listening" in dump.stderr.readline(), 10)
-    desktop.ping(laptop, "-Q", "2")
+    # What else is in that octet is for nobody on the way.
+    desktop.ping(laptop, "-Q", "0xba")
     assert b"tos 0x2,ECT(0)" in dump.communicate(timeout=120)[0]
     # Congestion on the way, which a packet that cannot say so does not survive.
     internet.run("nft -f -", input="table bridge lab {\nchain forward {\ntype filter hook forward priority 0\n"

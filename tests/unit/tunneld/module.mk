@@ -5,6 +5,7 @@ UNIT_TESTS += \
 	tests/unit/tunneld/test-esp \
 	tests/unit/tunneld/test-hold-queue \
 	tests/unit/tunneld/test-inner \
+	tests/unit/tunneld/test-outer \
 	tests/unit/tunneld/test-path-mtu \
 	tests/unit/tunneld/test-peer-state \
 	tests/unit/tunneld/test-replay-window \
@@ -33,6 +34,10 @@ tests_unit_tunneld_test_hold_queue_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_inner_SOURCES = tests/unit/tunneld/test-inner.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_inner_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_inner_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_outer_SOURCES = tests/unit/tunneld/test-outer.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_outer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_outer_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_path_mtu_SOURCES = tests/unit/tunneld/test-path-mtu.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_path_mtu_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

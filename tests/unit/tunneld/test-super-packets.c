@@ -246,8 +246,8 @@ static void test_header_length_is_not_believed(void **state)
 	free(send);
 }
 
-/* A packet with a wrong checksum goes on as it came and joins nothing. */
-static void test_wrong_checksum_stays_wrong(void **state)
+/* One packet of several is another than its sender's kernel made it: it joins none that differ. */
+static void coalesce_with(void (*change)(struct traffic_packet *))
 {
 	struct batch *batch = calloc(1, sizeof *batch);
 	struct coalescer *coalescer = calloc(1, sizeof *coalescer);
@@ -258,16 +258,39 @@ static void test_wrong_checksum_stays_wrong(void **state)
 		(struct coalescer){ .tcp = true, .udp = true, .sink = sink, .userdata = batch };
 	batch->tcp = batch->udp = true;
 	cut(batch, send);
-	batch->sent[2].data[batch->sent[2].size - 1] ^= 1;
+	change(&batch->sent[2]);
 	for (unsigned int i = 0; i < batch->n_sent; i++) {
 		memcpy(batch->wire[i], batch->sent[i].data, batch->sent[i].size);
 		coalesce_add(coalescer, batch->wire[i], batch->sent[i].size);
 	}
 	coalesce_flush(coalescer);
 	compare(batch);
+	assert_true(batch->n_super);
 	free(send);
 	free(coalescer);
 	free(batch);
+}
+
+static void spoil(struct traffic_packet *packet)
+{
+	packet->data[packet->size - 1] ^= 1;
+}
+
+static void mark(struct traffic_packet *packet)
+{
+	packet->data[1] ^= 0x10;
+}
+
+/* A packet with a wrong checksum goes on as it came and joins nothing. */
+static void test_wrong_checksum_stays_wrong(void **state)
+{
+	coalesce_with(spoil);
+}
+
+/* Congestion that one packet met is not that of its neighbours. */
+static void test_marks_stay(void **state)
+{
+	coalesce_with(mark);
 }
 
 int main(void)
@@ -277,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_contradictions),
 		cmocka_unit_test(test_header_length_is_not_believed),
 		cmocka_unit_test(test_wrong_checksum_stays_wrong),
+		cmocka_unit_test(test_marks_stay),
 	};
 
 	return cmocka_run_group_tests_name("tunneld/super-packets", tests, NULL, NULL);
