@@ -10,6 +10,7 @@
 #include <linux/pfkeyv2.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
@@ -72,6 +73,23 @@ int socket(int domain, int type, int protocol)
 		return -1;
 	}
 	return pair[0];
+}
+
+/*
+ * A kernel answers before the call that asks returns, and so programs wait a moment only. We answer
+ * from a thread, which on a busy machine is later than that: who waits for us waits without end.
+ */
+int poll(struct pollfd *fds, nfds_t n_fds, int timeout)
+{
+	int (*next)(struct pollfd *, nfds_t, int) =
+		(int (*)(struct pollfd *, nfds_t, int))dlsym(RTLD_NEXT, "poll");
+	int type = 0;
+	socklen_t size = sizeof type;
+
+	if (n_fds == 1 && timeout > 0 &&
+	    getsockopt(fds->fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET)
+		timeout = -1;
+	return next(fds, n_fds, timeout);
 }
 
 /* IKE's own sockets are to go past the policies that there are none of; ESP does not come to them.
