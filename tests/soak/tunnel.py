@@ -1,0 +1,402 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Hosts talk through the tunnel while everything happens to it that may; then every octet and every packet is checked.
+
+    tunnel.py [SECONDS] [--hosts 2|3] [--seed N] [--build FOLDER] [--quiet]
+
+TCP both ways with hashes, datagrams with numbers, pings of odd sizes and fragments go between the hosts. Meanwhile hosts
+move, gateways get other addresses and reboot, IKE and child associations get new keys, tunneld and keyd are killed and
+come back, the roads lose, double and reorder, and become narrow. A witness sees every frame of every interface below the
+tunnel: no pair of SPI and sequence number and no initialisation vector of an SPI leaves a sender twice, nothing that
+belongs inside is outside.
+"""
+import argparse
+import json
+import os
+import random
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tests/lab"))
+from homeward_lab import HOUSE, BusError, Lab, wait_until  # noqa: E402
+
+IKE, CHILD = "org.homeward.Key1.IkeSa", "org.homeward.Key1.ChildSa"
+TRAFFIC = os.path.join(TOP, "tests/soak/tunnel_traffic.py")
+HOMES = {"desktop": "A", "laptop": "B", "phone": "C"}
+WIDE = 1500
+# Checkpoints beside the one at the end.
+CHECK_EVERY = 90
+# What a daemon that lived for so long may have grown since it was half so old: caches, queues that were longer for a while,
+# what the allocator keeps. What leaks is reported by its sanitizer.
+OLD_ENOUGH, GROWTH_KIB = 60, 48 << 10
+# So that freed memory is not taken for growth.
+QUARANTINE = ":quarantine_size_mb=4:thread_local_quarantine_size_kb=64"
+# Counters of tunneld that nothing here may raise.
+NEVER = ("BadIcv", "Malformed", "WrongSelector", "SequenceExhausted", "TunErrors")
+
+
+class Lines:
+    """A program whose lines of standard output are read as they come, and that ends when it is told to."""
+
+    def __init__(self, process, name):
+        self.process, self.name, self.lines = process, name, []
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self.changed:
+                self.take(line.decode(errors="replace").rstrip())
+                self.changed.notify_all()
+        with self.changed:
+            self.lines.append(None)
+            self.changed.notify_all()
+
+    def take(self, line):
+        self.lines.append(line)
+
+    def wait_line(self, wanted, timeout=120):
+        with self.changed:
+            if not self.changed.wait_for(lambda: any(line is None or wanted in line for line in self.lines), timeout):
+                raise TimeoutError(f"{self.name} did not say {wanted!r}")
+            if not any(line and wanted in line for line in self.lines):
+                raise RuntimeError(f"{self.name} ended: {self.lines}")
+
+    def tell(self, line):
+        self.process.stdin.write((line + "\n").encode())
+        self.process.stdin.flush()
+
+    def end(self, timeout):
+        """Its exit status."""
+        try:
+            self.tell("end")
+            self.process.stdin.close()
+        except OSError:
+            pass
+        status = self.process.wait(timeout)
+        self.thread.join(30)
+        return status
+
+
+class Talk(Lines):
+    def __init__(self, process, name):
+        self.counts, self.wrong = {}, []
+        super().__init__(process, name)
+
+    def take(self, line):
+        try:
+            said = json.loads(line)
+        except ValueError:
+            self.wrong.append(line)
+            return
+        self.counts = said.get("counts", self.counts)
+        if "wrong" in said:
+            self.wrong.append(said["wrong"])
+        if "ready" in said:
+            self.lines.append("ready")
+
+
+class World:
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.random = random.Random(arguments.seed)
+        self.lab = Lab(build=arguments.build, homes=dict(list(HOMES.items())[:arguments.hosts]), supervise=True)
+        self.hosts = list(self.lab.hosts.values())
+        self.homes = list(self.lab.gateways.values())
+        self.mark = os.urandom(16)
+        self.roads, self.talks, self.listeners = {}, [], []
+        self.witness = None
+        self.done = {}
+        self.ages, self.grown = {}, []
+        self.patience = 300
+        self.begun = time.monotonic()
+
+    def say(self, text):
+        if not self.arguments.quiet:
+            print(f"[{time.monotonic() - self.begun:7.1f} s] {text}", flush=True)
+
+    # Standing up.
+
+    def start(self):
+        for host in self.hosts:
+            for name in HOUSE:
+                host.environment[name] = {"ASAN_OPTIONS": host.sanitizer_environment(name)["ASAN_OPTIONS"] + QUARANTINE}
+        self.lab.start_network()
+        for number, home in enumerate(self.homes):
+            self.make_road(home, self.arguments.seed + number)
+        self.lab.start_zone()
+        for host in self.hosts:
+            self.lab.start_house(host)
+        self.lab.sign_in_all()
+        self.lab.wait_all_see()
+        self.start_witness()
+        self.start_traffic()
+        self.say(f"{len(self.hosts)} hosts talk")
+
+    def program(self, name):
+        return os.path.join(self.lab.build, "tests/soak", name)
+
+    def make_road(self, home, seed):
+        """Between a gateway and the internet. What goes over it are packets, not the kernel's super-packets, so that single
+        ones get lost."""
+        internet, port = self.lab.internet, f"w-{home.name}"
+        internet.batch([f"link set {port} nomaster", f"link add r-{home.name} type veth peer name q-{home.name}",
+                        f"link set q-{home.name} master br0 up", f"link set r-{home.name} up"])
+        for namespace, interface in (home, "wan"), (internet, f"q-{home.name}"):
+            namespace.run(["ethtool", "-K", interface, "tx", "off", "tso", "off", "gso", "off", "tx-udp-segmentation", "off"])
+        process = internet.popen([self.program("rough-road"), seed, port, f"r-{home.name}"], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
+        self.roads[home] = Lines(process, f"road {home.name}")
+        self.roads[home].wait_line("ready")
+
+    def start_witness(self):
+        if tuple(map(int, re.match(r"(\d+)\.(\d+)", os.uname().release).groups())) < (6, 2):
+            # Such a kernel cannot tell how a super-packet of UDP is to be cut; so it cuts them before they are seen.
+            for host in self.hosts:
+                host.run(["ethtool", "-K", "eth0", "tx-udp-segmentation", "off"])
+        places = [f"{host.name}:{host.init_pid}:eth0:sender" for host in self.hosts]
+        places += [f"{home.name}:{home.init_pid}:wan" for home in self.homes]
+        places += [f"internet:{self.lab.internet.init_pid}:q-{home.name}" for home in self.homes]
+        needles = [self.mark.hex()]
+        for host in self.hosts:
+            needles.append(socket.inet_pton(socket.AF_INET6, self.lab.host_id(host)).hex())
+        process = subprocess.Popen([self.program("witness"), *(word for needle in needles for word in ("-n", needle)), *places],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.witness = Lines(process, "witness")
+        self.witness.wait_line("ready")
+
+    def start_traffic(self):
+        for host in self.hosts:
+            process = host.popen(["/usr/bin/python3", TRAFFIC, "listen", self.lab.host_id(host), self.mark.hex()],
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.listeners.append(Talk(process, f"{host.name} listens"))
+            self.listeners[-1].wait_line("ready")
+        for number, (here, there) in enumerate((a, b) for i, a in enumerate(self.hosts) for b in self.hosts[i + 1:]):
+            process = here.popen(["/usr/bin/python3", TRAFFIC, "talk", self.lab.host_id(there), self.mark.hex(),
+                                  self.arguments.seed + 10 * number], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self.talks.append(Talk(process, f"{here.name} talks to {there.name}"))
+
+    # What happens.
+
+    def deck(self):
+        """Everything, in another order each time."""
+        cards = [self.move] * 3 + [self.other_address] * 2 + [self.reboot] + [self.both_move] * 2 + \
+            [self.rekey_ike] * 2 + [self.rekey_child] * 3 + [self.kill_tunneld] * 2 + [self.kill_keyd] * 2 + \
+            [self.rough] * 3 + [self.smooth] + [self.narrow] * 2 + [self.freeze]
+        self.random.shuffle(cards)
+        return cards
+
+    def move(self, host):
+        host.move(self.random.choice(self.homes))
+
+    def both_move(self, _):
+        """At once, and one of them maybe by its gateway's new address alone."""
+        places = self.random.sample(self.homes, 2)
+        movers = [threading.Thread(target=host.move, args=(place,)) for host, place in zip(self.hosts, places)]
+        for mover in movers:
+            mover.start()
+        if self.random.random() < 0.5:
+            self.other_address(self.random.choice(self.hosts))
+        for mover in movers:
+            mover.join()
+
+    def other_address(self, host):
+        host.gateway.change_address(self.new_address(host.gateway))
+
+    def reboot(self, host):
+        home = host.gateway
+        home.reboot(self.new_address(home) if self.random.random() < 0.5 else None)
+
+    def new_address(self, home):
+        return f"11.0.{home.number}.{self.random.choice([n for n in range(1, 250) if f'11.0.{home.number}.{n}' != home.wan_address])}"
+
+    def rekey(self, host, interface):
+        """Whatever becomes of it: the association may go or be replaced at this very moment."""
+        try:
+            path = self.random.choice(sorted(host.get_objects("keyd", interface)))
+            host.call("keyd", "Rekey", path=path, interface=interface)
+        except (BusError, IndexError, OSError) as error:
+            self.say(f"{host.name} has no new keys: {error}")
+
+    def rekey_ike(self, host):
+        self.rekey(host, IKE)
+
+    def rekey_child(self, host):
+        self.rekey(host, CHILD)
+
+    def kill(self, host, name):
+        starts = host.daemons[name].starts
+        host.kill_daemon(name)
+        host.wait_restarted(name, starts)
+
+    def kill_tunneld(self, host):
+        self.kill(host, "tunneld")
+
+    def kill_keyd(self, host):
+        self.kill(host, "keyd")
+
+    def rough(self, host):
+        """Of a thousand packets: lost, doubled, late."""
+        choose = self.random.choice
+        self.set_road(host.gateway, choose((0, 5, 20, 50)), choose((0, 20, 200)), choose((0, 50, 300)))
+
+    def smooth(self, _):
+        for home in self.homes:
+            self.set_road(home, 0, 0, 0)
+
+    def set_road(self, home, lost, doubled, late):
+        self.roads[home].tell(f"{lost} {doubled} {late}")
+
+    def narrow(self, host):
+        self.set_width(host.gateway, self.random.choice((1300, 1400, 1450)))
+
+    @staticmethod
+    def set_width(home, octets):
+        home.batch([f"link set wan mtu {octets}"])
+
+    def freeze(self, host):
+        """A machine that has no time for tunneld for a moment."""
+        host.kill_daemon("tunneld", 19, wait=False)
+        time.sleep(self.random.choice((0.05, 0.3, 1)))
+        host.kill_daemon("tunneld", 18, wait=False)
+
+    # What must hold.
+
+    def look_at_memory(self):
+        for host in self.hosts:
+            for name in HOUSE:
+                try:
+                    pid = host.daemon_pid(name)
+                    with open(f"/proc/{pid}/status") as file:
+                        resident = int(re.search(r"VmRSS:\s*(\d+)", file.read())[1])
+                    files = len(os.listdir(f"/proc/{pid}/fd"))
+                except (OSError, LookupError, TypeError):
+                    continue
+                self.ages.setdefault((host.name, name, pid), []).append((time.monotonic(), resident, files))
+
+    def judge_memory(self):
+        for (host, name, pid), seen in self.ages.items():
+            if seen[-1][0] - seen[0][0] < OLD_ENOUGH:
+                continue
+            half = len(seen) // 2
+            grown = max(r for _, r, _ in seen[half:]) - max(r for _, r, _ in seen[:half])
+            files = max(f for _, _, f in seen[half:]) - max(f for _, _, f in seen[:half])
+            self.grown.append(grown)
+            assert grown < GROWTH_KIB and files < 16, f"{host}: {name} grew by {grown} KiB and {files} descriptors: {seen}"
+
+    def check(self):
+        """With all in order again, everybody sees everybody, and everything flows."""
+        self.smooth(None)
+        for home in self.homes:
+            self.set_width(home, WIDE)
+        for host in self.hosts:
+            self.lab.published(host, self.patience)
+        self.lab.wait_all_see(self.patience)
+        for talk in self.talks:
+            self.wait_flow(talk)
+        self.look_at_memory()
+        self.say(f"all flows: {self.talks[0].counts}")
+
+    def wait_flow(self, talk):
+        before = dict(talk.counts)
+
+        def flows():
+            assert not talk.wrong, f"{talk.name}: {talk.wrong[:5]}"
+            return all(talk.counts.get(name, 0) >= before.get(name, 0) + more for name, more in (
+                ("long-in", 200000), ("long-out", 200000), ("short", 1), ("udp", 10), ("ping", 2)))
+        try:
+            wait_until(flows, self.patience, every=0.1)
+        except TimeoutError:
+            raise AssertionError(f"{talk.name}, and not all of it flows; {before} became {talk.counts}") from None
+
+    def work(self):
+        end = time.monotonic() + self.arguments.seconds
+        next_check = time.monotonic() + CHECK_EVERY
+        cards = []
+        while time.monotonic() < end:
+            cards = cards or self.deck()
+            card, host = cards.pop(), self.random.choice(self.hosts)
+            self.say(f"{card.__name__} {host.name}")
+            card(host)
+            self.done[card.__name__] = self.done.get(card.__name__, 0) + 1
+            time.sleep(self.random.choice((0, 0.1, 0.5, 1, 2, 3)))
+            self.look_at_memory()
+            if next_check < time.monotonic() < end - CHECK_EVERY / 2:
+                next_check = time.monotonic() + CHECK_EVERY
+                self.check()
+        self.check()
+
+    def finish(self):
+        for talk in self.talks + self.listeners:
+            status = talk.end(self.patience)
+            assert status == 0 and not talk.wrong, f"{talk.name}: status {status}, {talk.wrong[:5]}"
+        self.judge_memory()
+        for host in self.hosts:
+            counters = host.get_property("tunneld", "Counters")
+            assert not any(counters.get(name) for name in NEVER), f"{host.name}: {counters}"
+        bad = self.lab.end_house()
+        assert not bad, f"ended badly: {bad}"
+        status = self.witness.end(self.patience)
+        assert status == 0, "\n".join(str(line) for line in self.witness.lines)
+        for road in self.roads.values():
+            assert road.end(60) == 0, f"{road.name} ended badly"
+
+    def report(self):
+        done = ", ".join(f"{count} {name}" for name, count in sorted(self.done.items()))
+        print(f"{done}")
+        for talk in self.talks:
+            print(f"{talk.name}: {talk.counts}")
+        print("\n".join(line for line in self.witness.lines if line and line.startswith("saw")))
+        if self.grown:
+            print(f"the daemons that lived long grew by {max(self.grown)} KiB at most")
+
+    def close(self):
+        for each in [self.witness, *self.talks, *self.listeners, *self.roads.values()]:
+            if each is not None and each.process.poll() is None:
+                each.process.kill()
+                each.process.wait(60)
+        self.lab.close()
+
+
+def run(arguments):
+    world = World(arguments)
+    try:
+        try:
+            world.start()
+            world.work()
+            world.finish()
+            world.report()
+        except BaseException:
+            world.lab.show_logs(lines=60)
+            if world.witness is not None:
+                print("\n".join(str(line) for line in world.witness.lines), file=sys.stderr)
+            raise
+    finally:
+        world.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run soak tunnel", description=__doc__.splitlines()[0])
+    parser.add_argument("seconds", type=float, nargs="?", default=600, metavar="SECONDS", help="(600)")
+    parser.add_argument("--hosts", type=int, choices=(2, 3), default=3, help="how many (3)")
+    parser.add_argument("--seed", type=int, default=20261123)
+    parser.add_argument("--build", default=os.path.join(TOP, "build-sanitize"), metavar="FOLDER",
+                        help="whose programs run (build-sanitize)")
+    parser.add_argument("--quiet", action="store_true", help="only the result")
+    arguments = parser.parse_args()
+    try:
+        run(arguments)
+    except (AssertionError, TimeoutError, RuntimeError) as problem:
+        print(f"FAILED: {problem}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
