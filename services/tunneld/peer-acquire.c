@@ -45,6 +45,25 @@ unsigned int peer_hear_unknown_spi(struct peer *peer, uint64_t now)
 	return peer_start_acquiring(peer, now);
 }
 
+/* Nobody answered there. A packet may have come by a way that leads nowhere in the other direction,
+ * and the zone's word may be older than the last packet: so each place gets its turn. */
+static unsigned int try_elsewhere(struct peer *peer)
+{
+	struct sockaddr_in there = peer->dns_endpoint;
+	enum endpoint_source source = ENDPOINT_DNS;
+
+	if (endpoint_equal(&there, &peer->endpoint)) {
+		there = peer->elsewhere;
+		source = ENDPOINT_PACKET;
+	} else {
+		peer->elsewhere = peer->endpoint;
+	}
+	if (!there.sin_port || endpoint_equal(&there, &peer->endpoint))
+		return 0;
+	peer_set_endpoint(peer, &there, source, 0);
+	return PEER_MOVED | PEER_ANNOUNCE;
+}
+
 unsigned int peer_time_acquiring(struct peer *peer, uint64_t now)
 {
 	unsigned int todo = 0;
@@ -61,7 +80,7 @@ unsigned int peer_time_acquiring(struct peer *peer, uint64_t now)
 		return give_up_acquiring(peer, now, "keyd did not answer");
 	if (now >= peer->acquire_again) {
 		peer->acquire_again = now + ACQUIRE_AGAIN_MSEC;
-		todo |= PEER_ACQUIRE;
+		todo |= PEER_ACQUIRE | try_elsewhere(peer);
 	}
 	peer_wake_at(peer, peer->acquire_again);
 	return todo;

@@ -89,6 +89,7 @@ struct peer {
 	enum endpoint_source source;
 	uint64_t last_heard_there; /* something authenticated came from `endpoint`; 0: never */
 	struct sockaddr_in dns_endpoint; /* what the watcher said last */
+	struct sockaddr_in elsewhere;    /* tried in turn with it while acquiring */
 	uint64_t dns_generation, dns_incarnation;
 
 	struct sa_pair *pairs;   /* newest first */

@@ -139,6 +139,46 @@ static void test_acquire_is_repeated_and_given_up(void **state)
 	peer_free(peer);
 }
 
+/* The last packet came from where nobody is reached; or there, and the zone knows nothing better.
+ */
+static void test_acquire_tries_both_places(void **state)
+{
+	struct peer *peer = make_established(1000);
+	struct sockaddr_in packets = peer->endpoint, dns = at("203.0.113.9", 4501);
+	unsigned int todo;
+
+	peer_hear_watcher(peer, 1050, NAME, &packets, 1, 1);
+	peer_hear_watcher(peer, 1100, NAME, &dns, 2, 1);
+	hear_from(peer, 1101, peer->current, packets, true);
+	assert_int_equal(peer->source, ENDPOINT_PACKET);
+	sa_pair_free(peer->pairs);
+	peer->pairs = peer->current = NULL;
+	peer->phase = PEER_IDLE;
+	out(peer, 2000, &todo);
+	assert_true(todo & PEER_ACQUIRE);
+	assert_true(endpoint_equal(&peer->endpoint, &packets));
+	assert_int_equal(peer_timer(peer, 7000), PEER_ACQUIRE | PEER_MOVED | PEER_ANNOUNCE);
+	assert_true(endpoint_equal(&peer->endpoint, &dns));
+	assert_int_equal(peer->source, ENDPOINT_DNS);
+	assert_int_equal(peer_timer(peer, 12000), PEER_ACQUIRE | PEER_MOVED | PEER_ANNOUNCE);
+	assert_true(endpoint_equal(&peer->endpoint, &packets));
+	/* The zone says something new: that is where it goes on. */
+	dns = at("203.0.113.10", 4501);
+	assert_true(peer_hear_watcher(peer, 12100, NAME, &dns, 3, 1) & PEER_MOVED);
+	peer_timer(peer, 17000);
+	assert_true(endpoint_equal(&peer->endpoint, &packets));
+	peer_timer(peer, 22000);
+	assert_true(endpoint_equal(&peer->endpoint, &dns));
+	peer_free(peer);
+	/* There is only one place. */
+	peer = make_peer();
+	peer_hear_watcher(peer, 0, NAME, &dns, 1, 1);
+	out(peer, 10, NULL);
+	assert_int_equal(peer_timer(peer, 5010), PEER_ACQUIRE);
+	assert_true(endpoint_equal(&peer->endpoint, &dns));
+	peer_free(peer);
+}
+
 static void test_acquire_failed_waits_before_the_next(void **state)
 {
 	struct peer *peer = make_peer();
@@ -844,6 +884,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_acquire_holds_and_sends),
 		cmocka_unit_test(test_acquire_is_repeated_and_given_up),
+		cmocka_unit_test(test_acquire_tries_both_places),
 		cmocka_unit_test(test_acquire_failed_waits_before_the_next),
 		cmocka_unit_test(test_unknown_spi_asks_now_and_then),
 		cmocka_unit_test(test_endpoint_by_dns_on_change_only),
