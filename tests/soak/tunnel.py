@@ -207,7 +207,11 @@ class World:
             mover.join()
 
     def other_address(self, host):
-        host.gateway.change_address(self.new_address(host.gateway))
+        """And the router forgets what it translated to the former one, as those do that remember it is gone. (One that does
+        not sends on from an address that nobody answers to, as long as there is anything to send.)"""
+        home, former = host.gateway, host.gateway.wan_address
+        home.change_address(self.new_address(home))
+        home.run(["conntrack", "-D", "--orig-dst", former], check=False)
 
     def reboot(self, host):
         home = host.gateway
