@@ -117,9 +117,9 @@ static void answer_too_big(struct tunneld *tunneld, struct peer *peer, struct se
 
 	tunneld->counters.too_big++;
 	peer->counters.too_big++;
-	if (!error_limit_take(&tunneld->error_limit, loop_now(tunneld->loop)))
-		return;
 	segment_next(segments, first);
+	if (!error_limits_take(&tunneld->error_limits, loop_now(tunneld->loop), first, size))
+		return;
 	answer_size = inner_build_too_big(first, size, peer->path_mtu.current, answer);
 	if (answer_size && tun_device_write(tunneld->device, answer, answer_size) >= 0)
 		tunneld->counters.too_bigs_sent++;

@@ -56,7 +56,7 @@ void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet,
 	uint8_t answer[INNER_ERROR_LIMIT];
 	size_t answer_size;
 
-	if (!error_limit_take(&tunneld->error_limit, loop_now(tunneld->loop)))
+	if (!error_limits_take(&tunneld->error_limits, loop_now(tunneld->loop), packet, size))
 		return;
 	answer_size = inner_build_unreachable(packet, size, code, answer);
 	if (answer_size && tun_device_write(tunneld->device, answer, answer_size) >= 0)

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 const char *tunnel_phase_to_string(enum tunnel_phase phase)
 {
@@ -301,6 +302,9 @@ int tunneld_start(struct tunneld *tunneld)
 	sd_bus *bus = daemon_bus(tunneld->daemon);
 	int r;
 
+	/* Without it a program could find out whom it shares a limit with; no more than that. */
+	if (getrandom(&tunneld->error_limits.salt, sizeof tunneld->error_limits.salt, 0) < 0)
+		log_warning("no random octets: %s", strerror(errno));
 	tunneld->network = true;
 	tunneld->loop = daemon_loop(tunneld->daemon);
 	r = open_device(tunneld);

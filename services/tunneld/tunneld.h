@@ -50,7 +50,7 @@ struct tunneld {
 	struct loop *loop;
 	struct timeline timeline;
 	struct tunnel_counters counters;
-	struct error_limit error_limit;
+	struct error_limits error_limits;
 	struct peer_table peers;
 
 	struct tun_device *device;
