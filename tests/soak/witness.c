@@ -282,10 +282,11 @@ static enum kind look_at_ip(struct witness *witness, uint32_t place, bool sent, 
 	bool lan = is_private(ip + 12) &&
 		   (is_private(ip + 16) || (ip[16] & 0xf0) == 0xe0 || ip[16] == 255);
 
-	if (left < header + 8)
-		return N_KINDS;
+	/* Of any size. */
 	if (fragment & 0x1fff)
 		return FRAGMENT;
+	if (left < header + 8)
+		return N_KINDS;
 	if (lan)
 		return LAN;
 	if (ip[9] == IP_PROTOCOL_UDP)
