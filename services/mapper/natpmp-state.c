@@ -162,8 +162,10 @@ static bool answers_request(const struct natpmp_state *state,
 
 static void note_address(struct natpmp_state *state, struct in_addr external)
 {
-	if (state->external.s_addr && state->external.s_addr != external.s_addr)
+	if (state->external.s_addr && state->external.s_addr != external.s_addr) {
 		speaker_hearsay_confirm(&state->hearsay);
+		speaker_restarts_believe(&state->restarts);
+	}
 	state->external = external;
 }
 

@@ -330,6 +330,14 @@ static void fill_mapping(struct gateway_event *event, const struct pcp_response 
 	event->lifetime = response->lifetime;
 }
 
+static bool is_granted_address(const struct pcp_state *state, struct in_addr address)
+{
+	for (unsigned int i = 0; i < state->n_grants; i++)
+		if (state->grants[i].external.s_addr != address.s_addr)
+			return false;
+	return true;
+}
+
 static void answer(struct pcp_state *state, struct pcp_exchange *exchange,
 		   const struct pcp_response *response, uint64_t now)
 {
@@ -364,6 +372,9 @@ static void answer(struct pcp_state *state, struct pcp_exchange *exchange,
 		}
 		fill_mapping(&event, response);
 		/* It says that it forwards, and not how long or from where. */
+		if (is_endpoint(response) && state->n_grants &&
+		    !is_granted_address(state, event.external))
+			speaker_restarts_believe(&state->restarts);
 		if (is_endpoint(response))
 			keep_grant(state, request, response, now);
 		else
@@ -483,14 +494,6 @@ void pcp_state_on_unreachable(struct pcp_state *state)
 	fail_all(state, TROUBLE_NOT_SUPPORTED, 0, 0);
 }
 
-static bool is_granted_address(const struct pcp_state *state, struct in_addr address)
-{
-	for (unsigned int i = 0; i < state->n_grants; i++)
-		if (state->grants[i].external.s_addr != address.s_addr)
-			return false;
-	return true;
-}
-
 void pcp_state_on_announcement(struct pcp_state *state, const struct announcement *announcement,
 			       uint64_t now)
 {
@@ -503,7 +506,10 @@ void pcp_state_on_announcement(struct pcp_state *state, const struct announcemen
 		if (is_granted_address(state, announcement->external))
 			return;
 		state->told_address = true;
-		break;
+		/* Nobody reaches us until this is known, and only the gateway of a home says it:
+		 * few hear it, and a question is one packet. */
+		speaker_hearsay_hurry(&state->hearsay, now);
+		return;
 	case ANNOUNCEMENT_RESTART:
 		if (speaker_announced_before(&state->announced, announcement->epoch, now))
 			return;

@@ -9,6 +9,7 @@
 #define RESTART_WAIT       10000
 #define RESTART_WAIT_LIMIT 600000
 #define RESTARTS_MEMORY    600000
+#define RESTART_GAP        1000
 #define ASK_WAIT           1000
 #define ASK_WAIT_LIMIT     600000
 
@@ -59,6 +60,11 @@ uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *rand
 {
 	uint64_t delay = speaker_random_below(random, spread + 1);
 
+	/* However true they are: one that answers each question with another address would be asked
+	 * as fast as it answers. */
+	if (restarts->any && now - restarts->last_at < RESTART_GAP)
+		delay += RESTART_GAP - (now - restarts->last_at);
+	restarts->any = true;
 	if (restarts->n && now - restarts->last_at > RESTARTS_MEMORY)
 		restarts->n = 0;
 	restarts->last_at = now;
@@ -66,6 +72,11 @@ uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *rand
 		delay += doubled(RESTART_WAIT, restarts->n - RESTARTS_BELIEVED - 1,
 				 RESTART_WAIT_LIMIT);
 	return delay;
+}
+
+void speaker_restarts_believe(struct speaker_restarts *restarts)
+{
+	restarts->n = 0;
 }
 
 bool speaker_lost_grants(uint64_t granted_at, uint32_t epoch, uint64_t now)
@@ -107,6 +118,13 @@ void speaker_hearsay_hear(struct speaker_hearsay *hearsay, uint64_t at)
 	if (at >= hearsay->not_before + ASK_WAIT_LIMIT)
 		hearsay->wait = ASK_WAIT;
 	hearsay->ask_at = at > hearsay->not_before ? at : hearsay->not_before;
+}
+
+void speaker_hearsay_hurry(struct speaker_hearsay *hearsay, uint64_t now)
+{
+	speaker_hearsay_hear(hearsay, now);
+	if (hearsay->ask_at > now)
+		hearsay->ask_at = now > hearsay->not_before ? now : hearsay->not_before;
 }
 
 bool speaker_hearsay_due(struct speaker_hearsay *hearsay, uint64_t now)

@@ -30,13 +30,17 @@ uint64_t speaker_random_below(uint64_t *random, uint64_t limit);
  * ten minutes.
  */
 struct speaker_restarts {
-	unsigned int n; /* lately */
+	bool any;
+	unsigned int n; /* lately, without another address */
 	uint64_t last_at;
 };
 #define SPEAKER_RECREATE_SPREAD 5000
 /* `spread` is SPEAKER_RECREATE_SPREAD, or 0 when this host alone knows of the restart. */
 uint64_t speaker_restart_delay(struct speaker_restarts *restarts, uint64_t *random, uint64_t spread,
 			       uint64_t now);
+/* It has another address since: that is what a restart is told for, and no reason to wait longer
+ * with the next. */
+void speaker_restarts_believe(struct speaker_restarts *restarts);
 
 /* Whether a gateway whose tables have existed for `epoch` seconds cannot have what it granted at
  * `granted_at` (UINT64_MAX: nothing): one that restarts soon after it started shows it by nothing
@@ -67,6 +71,8 @@ struct speaker_hearsay {
 void speaker_hearsay_init(struct speaker_hearsay *hearsay);
 /* To be asked about at `at` or later. */
 void speaker_hearsay_hear(struct speaker_hearsay *hearsay, uint64_t at);
+/* The same, to be asked about as soon as may be, whatever was heard before. */
+void speaker_hearsay_hurry(struct speaker_hearsay *hearsay, uint64_t now);
 /* Whether to ask now; the caller does. */
 bool speaker_hearsay_due(struct speaker_hearsay *hearsay, uint64_t now);
 /* It was true. */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -683,10 +684,53 @@ static void test_announced_address(void **state)
 	hear(script, ANNOUNCEMENT_ADDRESS, "11.0.1.1", 7);
 	assert_int_equal(pcp_state_due(&script->state), UINT64_MAX);
 	hear(script, ANNOUNCEMENT_ADDRESS, "11.0.1.2", 7);
-	pass_until(script, script->now + 5000);
+	/* At once. */
 	assert_int_equal(script->n_sent, 2);
+	assert_int_equal(script->sent[1].opcode, PCP_ANNOUNCE);
 	respond(script, announce_response(PCP_SUCCESS, 1000 + (script->now - 100000) / 1000));
 	assert_int_equal(expect(script, GATEWAY_EVENT_ADDRESS, 0, TROUBLE_NONE).external.s_addr, 0);
+}
+
+/* What waits because of a restart does not wait any more. */
+static void test_announced_restart_with_address(void **state)
+{
+	cleanup(freep) struct script *script = begin_mapped();
+
+	script->now += 60000;
+	hear(script, ANNOUNCEMENT_RESTART, NULL, 0);
+	hear(script, ANNOUNCEMENT_ADDRESS, "11.0.1.2", 0);
+	assert_int_equal(script->n_sent, 2);
+	respond(script, announce_response(PCP_SUCCESS, 0));
+	assert_int_equal(expect(script, GATEWAY_EVENT_RESTARTED, 0, TROUBLE_NONE).delay, 0);
+}
+
+/* A gateway that gets another address again and again is believed each time, once a second. */
+static void test_addresses_that_are_true(void **state)
+{
+	cleanup(freep) struct script *script = begin_mapped();
+	char address[INET_ADDRSTRLEN];
+
+	for (uint32_t i = 0; i < 40; i++) {
+		struct pcp_response response = map_response(4500, 4500, 3600, 0);
+
+		script->now += 2000;
+		snprintf(address, sizeof address, "11.0.1.%u", 10 + i);
+		script->n_sent = 1;
+		hear(script, ANNOUNCEMENT_ADDRESS, address, 0);
+		assert_int_equal(script->n_sent, 2);
+		respond(script, announce_response(PCP_SUCCESS, 0));
+		assert_int_equal(expect(script, GATEWAY_EVENT_RESTARTED, 0, TROUBLE_NONE).delay, 0);
+		ask(script, mapping(i + 2, 4500));
+		response.mapping.external =
+			pcp_address_from((struct in_addr){ inet_addr(address) });
+		respond(script, response);
+		expect(script, GATEWAY_EVENT_ANSWER, i + 2, TROUBLE_NONE);
+	}
+	/* As fast as it says so would be a flood. */
+	script->now += 100;
+	ask(script, mapping(100, 4500));
+	respond(script, map_response(4500, 4500, 3600, 4000000));
+	assert_in_range(expect(script, GATEWAY_EVENT_RESTARTED, 0, TROUBLE_NONE).delay, 800, 1000);
 }
 
 /* §14.2 */
@@ -806,6 +850,8 @@ int main(void)
 		cmocka_unit_test(test_epoch_that_jumps),
 		cmocka_unit_test(test_announced_restart),
 		cmocka_unit_test(test_announced_restart_at_once),
+		cmocka_unit_test(test_announced_restart_with_address),
+		cmocka_unit_test(test_addresses_that_are_true),
 		cmocka_unit_test(test_announced_falsely),
 		cmocka_unit_test(test_announced_and_silent),
 		cmocka_unit_test(test_announced_address),
