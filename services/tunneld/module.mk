@@ -22,12 +22,13 @@ libtunneld_core_la_SOURCES = \
 	services/tunneld/recent-packets.c services/tunneld/recent-packets.h \
 	services/tunneld/replay-window.c services/tunneld/replay-window.h \
 	services/tunneld/sa-pair.h \
-	services/tunneld/segment.c services/tunneld/segment.h
+	services/tunneld/segment.c services/tunneld/segment.h \
+	services/tunneld/xfrm-wire.c services/tunneld/xfrm-wire.h
 if IPSEC_MB
 libtunneld_core_la_SOURCES += services/tunneld/aead-ipsec-mb.c
 endif
-libtunneld_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(IPSEC_MB_CFLAGS)
-libtunneld_core_la_LIBADD = libbase.la $(CRYPTO_LIBS) $(IPSEC_MB_LIBS)
+libtunneld_core_la_CFLAGS = $(AM_CFLAGS) $(CRYPTO_CFLAGS) $(IPSEC_MB_CFLAGS) $(MNL_CFLAGS)
+libtunneld_core_la_LIBADD = libbase.la $(CRYPTO_LIBS) $(IPSEC_MB_LIBS) $(MNL_LIBS)
 
 services_tunneld_tunneld_SOURCES = \
 	services/tunneld/bus.c services/tunneld/bus.h \

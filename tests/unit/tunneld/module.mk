@@ -9,7 +9,8 @@ UNIT_TESTS += \
 	tests/unit/tunneld/test-path-mtu \
 	tests/unit/tunneld/test-peer-state \
 	tests/unit/tunneld/test-replay-window \
-	tests/unit/tunneld/test-super-packets
+	tests/unit/tunneld/test-super-packets \
+	tests/unit/tunneld/test-xfrm
 
 tests_unit_tunneld_test_aead_SOURCES = tests/unit/tunneld/test-aead.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_aead_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -55,6 +56,10 @@ tests_unit_tunneld_test_super_packets_SOURCES = tests/unit/tunneld/test-super-pa
 	tests/unit/tunneld/traffic.c tests/unit/tunneld/traffic.h tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_super_packets_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_super_packets_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_xfrm_SOURCES = tests/unit/tunneld/test-xfrm.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_xfrm_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(MNL_CFLAGS)
+tests_unit_tunneld_test_xfrm_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 FUZZ_TARGETS += tests/fuzz/fuzz-coalesce tests/fuzz/fuzz-esp tests/fuzz/fuzz-tun-device tests/fuzz/fuzz-tunnel-inner
 tests_fuzz_fuzz_esp_SOURCES = tests/fuzz/fuzz-esp.c $(FUZZ_MAIN)
