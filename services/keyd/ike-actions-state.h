@@ -12,8 +12,9 @@ enum ike_action_type {
 	IKE_ACTION_SIGN,    /* `data` by the host's key; answer with ike_manager_signed() */
 	IKE_ACTION_INSTALL, /* `child` with the keys `data`; answer with ike_manager_installed() */
 	IKE_ACTION_REMOVE,  /* the pair with child.spi_in */
-	IKE_ACTION_MOVE,    /* the peer of the pair with child.spi_in is at `endpoint` */
-	IKE_ACTION_RETIRE,  /* the same: nothing more is sent on it, it receives a while */
+	IKE_ACTION_REMOVE_ALL,     /* every pair of the peer `name` */
+	IKE_ACTION_MOVE,           /* the peer of the pair with child.spi_in is at `endpoint` */
+	IKE_ACTION_RETIRE,         /* the same: nothing more is sent on it, it receives a while */
 	IKE_ACTION_ACQUIRE_FAILED, /* for the peer `name`, because of `text` */
 	IKE_ACTION_CHANGED,        /* the SA `sa` is new, other than before, or gone */
 	IKE_ACTION_NOTE,           /* `text` for the timeline and the journal */

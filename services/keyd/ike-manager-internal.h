@@ -53,6 +53,8 @@ void ike_peers_succeeded(struct ike_manager *manager, uint64_t now, struct ike_p
 /* Our negotiation with it failed; `soon`: because it negotiates with us itself. */
 void ike_peers_failed(struct ike_manager *manager, uint64_t now, struct ike_peer *peer, bool soon,
 		      const char *reason);
+/* The list of forgotten hosts is another one: pairs of a former keyd with such hosts end. */
+void ike_peers_revoked(struct ike_manager *manager);
 /* Those that have something to do. */
 void ike_peers_tick(struct ike_manager *manager, uint64_t now);
 void ike_peers_deinit(struct ike_manager *manager);

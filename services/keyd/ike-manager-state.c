@@ -394,6 +394,7 @@ void ike_manager_set_revoked(struct ike_manager *manager, uint64_t now,
 			touch(manager, sa);
 			ike_sa_delete(sa, now);
 		}
+	ike_peers_revoked(manager);
 	ike_manager_settle(manager, now);
 }
 

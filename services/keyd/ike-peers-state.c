@@ -6,6 +6,7 @@
  */
 #include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-manager-internal.h"
+#include "services/keyd/ike-revoked-state.h"
 
 #include <stdio.h>
 
@@ -112,15 +113,23 @@ void ike_peers_deinit(struct ike_manager *manager)
 	due_heap_clear(&manager->peers_due);
 }
 
+/* Something to be done with the whole peer; NULL without memory. */
+static struct ike_action *add_action(struct ike_manager *manager, const struct ike_peer *peer,
+				     enum ike_action_type type)
+{
+	struct ike_action *action = ike_actions_add(&manager->context.actions, type, 0, NULL, 0);
+
+	if (action)
+		strcpy(action->name, peer->shown.path);
+	return action;
+}
+
 static void report_failure(struct ike_manager *manager, struct ike_peer *peer, const char *reason)
 {
-	struct ike_action *action =
-		ike_actions_add(&manager->context.actions, IKE_ACTION_ACQUIRE_FAILED, 0, NULL, 0);
+	struct ike_action *action = add_action(manager, peer, IKE_ACTION_ACQUIRE_FAILED);
 
-	if (!action)
-		return;
-	strcpy(action->name, peer->shown.path);
-	snprintf(action->text, sizeof action->text, "%s", reason);
+	if (action)
+		snprintf(action->text, sizeof action->text, "%s", reason);
 }
 
 static void initiate(struct ike_manager *manager, uint64_t now, struct ike_peer *peer)
@@ -135,13 +144,37 @@ static void initiate(struct ike_manager *manager, uint64_t now, struct ike_peer 
 	ike_manager_add_sa(manager, sa);
 }
 
-/* A pair that no SA of ours made: a former keyd's. Both ends may have lost theirs; the delay
- * differs. */
+/* Whether it has a pair that no SA of ours made: a former keyd's. */
+static bool is_orphan(const struct ike_manager *manager, const struct ike_peer *peer)
+{
+	return peer->shown.state == IKE_PEER_ESTABLISHED && !is_established_with(manager, peer);
+}
+
+/* When its keys were issued only the former keyd knew, so any word of the list about the host ends
+ * them; one that was signed in since then negotiates anew. */
+static bool end_forgotten(struct ike_manager *manager, const struct ike_peer *peer)
+{
+	if (!is_orphan(manager, peer) || is_connecting_to(manager, peer) ||
+	    !ike_revoked_covers(manager->context.revoked, peer->shown.name, 0) ||
+	    !add_action(manager, peer, IKE_ACTION_REMOVE_ALL))
+		return false;
+	ike_actions_note(&manager->context.actions, "%s was forgotten: its former keys end",
+			 peer->shown.name);
+	return true;
+}
+
+void ike_peers_revoked(struct ike_manager *manager)
+{
+	for (struct ike_peer *peer = manager->peers; peer; peer = peer->by_host_id.next)
+		end_forgotten(manager, peer);
+}
+
+/* Both ends may have lost theirs; the delay differs. */
 static void watch_orphan(struct ike_manager *manager, uint64_t now, struct ike_peer *peer)
 {
 	uint16_t spread;
 
-	if (peer->shown.state != IKE_PEER_ESTABLISHED || is_established_with(manager, peer)) {
+	if (!is_orphan(manager, peer) || end_forgotten(manager, peer)) {
 		peer->orphan_at = UINT64_MAX;
 		return;
 	}

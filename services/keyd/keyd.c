@@ -70,6 +70,9 @@ static void carry_out(struct keyd *keyd, const struct ike_action *action)
 	case IKE_ACTION_REMOVE:
 		tunnel_client_remove(keyd->tunnel, action->child.spi_in);
 		break;
+	case IKE_ACTION_REMOVE_ALL:
+		tunnel_client_remove_all(keyd->tunnel, action->name);
+		break;
 	case IKE_ACTION_MOVE:
 		tunnel_client_move(keyd->tunnel, action->child.spi_in, &action->endpoint);
 		break;

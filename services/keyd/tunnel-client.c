@@ -235,6 +235,12 @@ void tunnel_client_remove(struct tunnel_client *client, uint32_t spi_in)
 		       spi_in);
 }
 
+void tunnel_client_remove_all(struct tunnel_client *client, const char *peer_path)
+{
+	neighbour_call(client->neighbour, NULL, PATH, INTERFACE, "RemovePeerSas", NULL, NULL, "o",
+		       peer_path);
+}
+
 void tunnel_client_move(struct tunnel_client *client, uint32_t spi_in,
 			const struct sockaddr_in *endpoint)
 {

@@ -47,6 +47,7 @@ int tunnel_client_open_channel(struct tunnel_client *client);
 void tunnel_client_install(struct tunnel_client *client, const struct ike_action *action);
 /* Without an answer: what does not arrive concerns a tunneld that is gone. */
 void tunnel_client_remove(struct tunnel_client *client, uint32_t spi_in);
+void tunnel_client_remove_all(struct tunnel_client *client, const char *peer_path);
 void tunnel_client_move(struct tunnel_client *client, uint32_t spi_in,
 			const struct sockaddr_in *endpoint);
 void tunnel_client_retire(struct tunnel_client *client, uint32_t spi_in);

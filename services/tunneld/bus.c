@@ -251,6 +251,29 @@ static int move_sa(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
 	return sd_bus_reply_method_return(message, NULL);
 }
 
+static int no_peer(sd_bus_error *ret_error, const char *path)
+{
+	return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_NO_SUCH_OBJECT, "no peer %s", path);
+}
+
+static int remove_peer_sas(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	struct peer *peer;
+	const char *path;
+	int r = sd_bus_message_read(message, "o", &path);
+
+	if (r < 0)
+		return r;
+	peer = bus_peer_find(tunneld, path);
+	if (!peer)
+		return no_peer(ret_error, path);
+	while (peer->pairs)
+		tunneld_remove_pair(tunneld, peer->pairs);
+	tunneld_release_peer(tunneld, peer);
+	return sd_bus_reply_method_return(message, NULL);
+}
+
 static int acquire_failed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct tunneld *tunneld = userdata;
@@ -262,8 +285,7 @@ static int acquire_failed(sd_bus_message *message, void *userdata, sd_bus_error 
 		return r;
 	peer = bus_peer_find(tunneld, path);
 	if (!peer)
-		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_NO_SUCH_OBJECT, "no peer %s",
-					 path);
+		return no_peer(ret_error, path);
 	timeline_note(&tunneld->timeline, tunneld->generation, "no tunnel to %.*s: %s",
 		      (int)strcspn(peer->name, "."), peer->name, reason);
 	datapath_carry_out(tunneld, peer,
@@ -304,6 +326,8 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_NO_RESULT, limit_sa, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("MoveSa", SD_BUS_ARGS("u", spi_in, "(sq)", endpoint),
 				SD_BUS_NO_RESULT, move_sa, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("RemovePeerSas", SD_BUS_ARGS("o", peer), SD_BUS_NO_RESULT,
+				remove_peer_sas, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("AcquireFailed", SD_BUS_ARGS("o", peer, "s", reason),
 				SD_BUS_NO_RESULT, acquire_failed, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,

@@ -173,6 +173,7 @@ static void carry_out(struct handshake *handshake, const struct ike_action *acti
 		memcpy(load.failure, action->text, sizeof load.failure);
 		break;
 	case IKE_ACTION_REMOVE:
+	case IKE_ACTION_REMOVE_ALL:
 	case IKE_ACTION_RETIRE:
 	case IKE_ACTION_MOVE:
 	case IKE_ACTION_CHANGED:

@@ -396,16 +396,22 @@ def test_install_errors(ends):
         install(spi_in=0x40000200)
     assert caught.value.name == ERROR + "LimitsExceeded"
     assert len(desktop.peer(laptop)["Spis"]) == 16
-    for spi in desktop.peer(laptop)["Spis"]:
+    for spi in desktop.peer(laptop)["Spis"][:8]:
         desktop.call("RemoveSa", "u", spi)
     desktop.call("RemoveSa", "u", 0x40000001)
+    assert desktop.peer(laptop)["Spis"]
+    with pytest.raises(BusError) as caught:
+        desktop.call("RemovePeerSas", "o", "/org/homeward/Tunnel1/peer/99")
+    assert caught.value.name == ERROR + "NoSuchObject"
+    path, = desktop.peers()
+    desktop.call("RemovePeerSas", "o", path)
     assert desktop.peer(laptop)["State"] == "idle" and desktop.peer(laptop)["Spis"] == []
 
 
 @pytest.mark.parametrize("user", [None, "homeward-registrar", "homeward-watcher"])
 def test_only_keyd_may(ends, user):
     desktop, _ = ends
-    for method, signature, arguments in (("OpenIkeChannel", "", ()), ("RemoveSa", "u", (1,)),
+    for method, signature, arguments in (("OpenIkeChannel", "", ()), ("RemoveSa", "u", (1,)), ("RemovePeerSas", "o", ("/",)),
                                          ("AcquireFailed", "os", ("/", "x")), ("RetireSa", "u", (1,)),
                                          ("LimitSa", "utt", (1, 1, 1)), ("MoveSa", "u(sq)", (1, ("192.0.2.1", 1)))):
         with desktop.host.connect_bus(user) as bus, pytest.raises(BusError) as caught:

@@ -128,6 +128,7 @@ static void carry_out(struct crowd *crowd, unsigned int number, const struct ike
 				      true, NULL);
 		break;
 	case IKE_ACTION_REMOVE:
+	case IKE_ACTION_REMOVE_ALL:
 		crowd->n_removed += number == SERVER_NUMBER;
 		break;
 	case IKE_ACTION_ACQUIRE_FAILED:

@@ -141,6 +141,31 @@ static void test_signed_in_anew(void **state)
 	assert_int_equal(host_pairs(desktop), 1);
 }
 
+/* A pair that the keyd before this one made is still in tunneld when the list is heard. */
+static void test_ends_orphan(void **state)
+{
+	struct host *desktop = world_host(*state, 0);
+
+	desktop->orphan = true;
+	host_show(desktop);
+	forget(desktop, "tablet", 1);
+	assert_true(desktop->orphan);
+	forget(desktop, "laptop", 1);
+	assert_false(desktop->orphan);
+}
+
+/* The list is there first. */
+static void test_ends_orphan_seen_later(void **state)
+{
+	struct host *desktop = world_host(*state, 0);
+
+	forget(desktop, "laptop", 1);
+	desktop->orphan = true;
+	host_show(desktop);
+	host_run(desktop);
+	assert_false(desktop->orphan);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -151,6 +176,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refused_as_initiator, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_as_responder, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_ends_orphan, world_set_up, world_tear_down),
+		cmocka_unit_test_setup_teardown(test_ends_orphan_seen_later, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_signed_in_anew, world_set_up, world_tear_down),
 	};

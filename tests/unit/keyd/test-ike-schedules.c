@@ -135,6 +135,7 @@ static void wanted(struct world *world, struct host *host, const struct ike_acti
 		break;
 	case IKE_ACTION_SIGN:
 	case IKE_ACTION_SEND:
+	case IKE_ACTION_REMOVE_ALL:
 	case IKE_ACTION_MOVE:
 	case IKE_ACTION_CHANGED:
 		break;

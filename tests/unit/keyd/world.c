@@ -399,6 +399,11 @@ static void carry_out(struct host *host, const struct ike_action *action)
 		host->without_pair = host->without_pair || !host_pairs(host);
 		host_show(host);
 		break;
+	case IKE_ACTION_REMOVE_ALL:
+		host->orphan = false;
+		memset(host->pairs, 0, sizeof host->pairs);
+		host_show(host);
+		break;
 	case IKE_ACTION_ACQUIRE_FAILED:
 		host->n_failed++;
 		strcpy(host->failure, action->text);
