@@ -2,6 +2,7 @@
 #include "common/base/log.h"
 #include "services/tunneld/datagram-wire.h"
 #include "services/tunneld/datapath-internal.h"
+#include "services/tunneld/echo-wire.h"
 #include "services/tunneld/inner-wire.h"
 #include "services/tunneld/outer-wire.h"
 
@@ -144,6 +145,19 @@ static void hear_dummy(struct tunneld *tunneld, struct run *run, const struct es
 	run->arrival.dummy = dummy_read(opened->payload, opened->size, &run->arrival.number);
 }
 
+/* The answer to an echo request of ours, which is none of this host's programs' business. */
+static bool is_echo_answer(const struct tunneld *tunneld, const struct peer *peer,
+			   const struct esp_opened *opened, uint32_t *ret_number)
+{
+	struct inner_packet inner;
+
+	return peer->path_mtu.by_echo && opened->next_header == ESP_NEXT_IPV6 &&
+	       tunneld->have_host_id && inner_parse(opened->payload, opened->size, &inner) >= 0 &&
+	       !memcmp(&inner.source, &peer->host_id, sizeof inner.source) &&
+	       !memcmp(&inner.destination, &tunneld->host_id, sizeof inner.destination) &&
+	       echo_read_answer(opened->payload, inner.size, ret_number);
+}
+
 static void count_refused(struct tunneld *tunneld, struct peer *peer, int error)
 {
 	if (error == -EALREADY) {
@@ -164,6 +178,7 @@ static void receive_esp(struct tunneld *tunneld, struct run *run, uint8_t *data,
 	struct sa_pair *pair = run->arrival.pair;
 	uint32_t spi = datagram_spi(data);
 	struct esp_opened opened;
+	uint32_t number;
 	int r;
 
 	if (!pair || pair->spi_in != spi) {
@@ -184,6 +199,14 @@ static void receive_esp(struct tunneld *tunneld, struct run *run, uint8_t *data,
 		end_run(tunneld, run);
 		note_packet(run, pair, source, &opened, size);
 		hear_dummy(tunneld, run, &opened);
+		end_run(tunneld, run);
+		return;
+	}
+	if (is_echo_answer(tunneld, pair->peer, &opened, &number)) {
+		end_run(tunneld, run);
+		note_packet(run, pair, source, &opened, size);
+		run->arrival.dummy = DUMMY_SIZE_ANSWER;
+		run->arrival.number = number;
 		end_run(tunneld, run);
 		return;
 	}

@@ -5,6 +5,7 @@
 #include "services/tunneld/bus.h"
 #include "services/tunneld/datagram-wire.h"
 #include "services/tunneld/datapath-internal.h"
+#include "services/tunneld/echo-wire.h"
 #include "services/tunneld/offload-proof.h"
 
 #include <arpa/inet.h>
@@ -68,17 +69,22 @@ void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet,
 static void send_size_probe(struct tunneld *tunneld, struct peer *peer, uint64_t now)
 {
 	uint8_t payload[SETTINGS_MTU_MAXIMUM] = {}, packet[SETTINGS_MTU_MAXIMUM + 64];
+	bool echo = peer->path_mtu.by_echo;
 	int n;
 
 	if (!peer->current || esp_sealed_size(peer->size_probe) > sizeof packet)
 		return;
-	dummy_write(payload, DUMMY_SIZE_PROBE, peer->size_number);
-	n = esp_seal(peer->current->out, ESP_NEXT_DUMMY, payload, peer->size_probe, packet,
-		     sizeof packet);
+	if (echo)
+		echo_write(payload, peer->size_probe, &tunneld->host_id, &peer->host_id,
+			   peer->size_number);
+	else
+		dummy_write(payload, DUMMY_SIZE_PROBE, peer->size_number);
+	n = esp_seal(peer->current->out, echo ? ESP_NEXT_IPV6 : ESP_NEXT_DUMMY, payload,
+		     peer->size_probe, packet, sizeof packet);
 	if (n < 0)
 		return;
 	tunneld->counters.esp_out++;
-	tunneld->counters.dummies_out++;
+	tunneld->counters.dummies_out += !echo;
 	datapath_note_use(tunneld, peer->current, esp_out_sequence(peer->current->out), n);
 	n = peer->size_probe > PATH_MTU_LEAST
 		    ? udp_port_send_unfragmented(tunneld->udp, &peer->endpoint, packet, n)

@@ -6,6 +6,7 @@ libtunneld_core_la_SOURCES = \
 	services/tunneld/aead-openssl.c \
 	services/tunneld/coalesce.c services/tunneld/coalesce.h \
 	services/tunneld/datagram-wire.c services/tunneld/datagram-wire.h \
+	services/tunneld/echo-wire.c services/tunneld/echo-wire.h \
 	services/tunneld/error-limit.c services/tunneld/error-limit.h \
 	services/tunneld/esp-wire.c services/tunneld/esp-wire.h \
 	services/tunneld/hold-queue.c services/tunneld/hold-queue.h \

@@ -37,11 +37,14 @@ static void probe(struct path_mtu *mtu, uint64_t now, uint16_t size)
 	wake_at(mtu, now);
 }
 
-/* The time for an answer. Whether there are answers at all is asked with patience. */
+/* The time for an answer. Whether there are answers at all is asked with patience. Another path is
+ * not thought to be much faster than the one before. */
 static uint64_t answer_msec(const struct path_mtu *mtu)
 {
 	uint64_t msec = mtu->rtt ? 2 * (uint64_t)mtu->rtt : ANSWER_MSEC_FIRST;
 
+	if (mtu->other_path && msec < ANSWER_MSEC_FIRST)
+		msec = ANSWER_MSEC_FIRST;
 	if (msec > ANSWER_MSEC_MOST || mtu->size == PATH_MTU_LEAST)
 		return ANSWER_MSEC_MOST;
 	return msec > ANSWER_MSEC_LEAST ? msec : ANSWER_MSEC_LEAST;
@@ -59,10 +62,13 @@ static uint64_t next_at(const struct path_mtu *mtu)
 {
 	uint64_t wait = answer_msec(mtu), last = shot(mtu, mtu->number)->at;
 
+	if (mtu->hurry && mtu->shots < PATH_MTU_SHOTS)
+		return last + wait / 4;
+	/* Who answers small probes, too, is about to say how long answers take. */
+	if (mtu->hurry && mtu->other_path && mtu->answers && !mtu->by_echo)
+		wait = ANSWER_MSEC_MOST;
 	if (mtu->hurry)
-		return mtu->shots < PATH_MTU_SHOTS
-			       ? last + wait / 4
-			       : shot(mtu, mtu->number - mtu->shots + 1)->at + wait;
+		return shot(mtu, mtu->number - mtu->shots + 1)->at + wait;
 	return last + (mtu->shots < PATH_MTU_SHOTS ? wait * 3 / 4 : wait);
 }
 
@@ -70,6 +76,9 @@ static void end_search(struct path_mtu *mtu, uint64_t now)
 {
 	mtu->size = 0;
 	mtu->searched = true;
+	/* Next time it may be another one, or the same with another mind. */
+	if (mtu->current == PATH_MTU_LEAST)
+		mtu->answers = mtu->by_echo = false;
 	mtu->again_at = mtu->current < mtu->limit ? now + PATH_MTU_RAISE_MSEC : PATH_MTU_NEVER;
 }
 
@@ -100,6 +109,7 @@ void path_mtu_suspect(struct path_mtu *mtu, uint64_t now, bool changed)
 		mtu->sent[i].size = 0;
 	mtu->hurry = true;
 	if (changed) {
+		mtu->other_path = true;
 		mtu->high = mtu->limit;
 		mtu->searched = mtu->current >= mtu->limit;
 	}
@@ -145,8 +155,12 @@ static bool fail(struct path_mtu *mtu, uint64_t now)
 		mtu->n_shrunk++;
 	}
 	if (failed == PATH_MTU_LEAST) {
-		/* It answers no probes at all. */
-		end_search(mtu, now);
+		/* It answers none of this kind. */
+		mtu->by_echo = !mtu->by_echo;
+		if (mtu->by_echo)
+			begin_search(mtu, now);
+		else
+			end_search(mtu, now);
 		return false;
 	}
 	mtu->high = failed - 1;
@@ -160,13 +174,23 @@ static bool fail(struct path_mtu *mtu, uint64_t now)
 
 static void note_time(struct path_mtu *mtu, uint64_t took)
 {
-	if (took > mtu->rtt)
+	if (took > mtu->rtt || mtu->other_path)
 		mtu->rtt = took;
 	else
 		mtu->rtt = (7 * (uint64_t)mtu->rtt + took + 4) / 8;
 	/* 0 means unknown. */
 	if (!mtu->rtt)
 		mtu->rtt = 1;
+	mtu->other_path = false;
+}
+
+void path_mtu_timed(struct path_mtu *mtu, uint64_t took)
+{
+	if (!mtu->other_path)
+		return;
+	note_time(mtu, took);
+	if (mtu->size && mtu->shots)
+		wake_at(mtu, next_at(mtu));
 }
 
 bool path_mtu_answered(struct path_mtu *mtu, uint64_t now, uint32_t number)

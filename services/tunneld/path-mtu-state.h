@@ -8,9 +8,11 @@
  * A probe is a dummy packet of ESP (next header 59), as large as the packet it speaks for and sent
  * with DF. Every implementation authenticates and discards it (RFC 4303 §2.6); a homeward host
  * answers it with a small one. So nothing in the tunnel's own addresses or in IKE is needed, no
- * other implementation is troubled, and nobody but the peer can say that a size works. With a peer
- * that answers none the least size stays, which needs no proof: packets of that size are sent
- * without DF and fit every path, in fragments if they must.
+ * other implementation is troubled, and nobody but the peer can say that a size works. A peer that
+ * answers no dummy of the least size either is another implementation, and is asked by echo
+ * requests to its host id instead, inside of the tunnel. If it answers none of these the least size
+ * stays, which needs no proof: packets of that size are sent without DF and fit every path, in
+ * fragments if they must.
  *
  * Nothing is sent unless packets are: a peer at rest costs no wake-up. While packets above the
  * least size flow, the size in force is proven again each second, at once after a change of the
@@ -44,10 +46,12 @@ struct path_mtu {
 	bool heard;         /* something else came since the first of them */
 	bool hurry;         /* the path is in doubt */
 	bool searched;      /* the search is over */
-	bool answers;       /* it answers probes */
+	bool answers;       /* it answers probes of the present kind */
+	bool by_echo;       /* which is echo requests */
 	uint64_t again_at;  /* when a larger one is tried */
 	uint64_t verified;  /* when `current` was proven last */
 	uint32_t rtt;       /* of probes, smoothed; 0: unknown */
+	bool other_path;    /* `rtt` is that of the path before */
 	uint32_t number;    /* of the last probe */
 	struct path_mtu_shot {
 		uint32_t number;
@@ -67,6 +71,8 @@ void path_mtu_rest(struct path_mtu *mtu);
 void path_mtu_suspect(struct path_mtu *mtu, uint64_t now, bool changed);
 /* An inner packet of this size was sent. */
 void path_mtu_sent(struct path_mtu *mtu, uint64_t now, uint16_t size);
+/* Something small that was sent on the present path was answered after `took` ms. */
+void path_mtu_timed(struct path_mtu *mtu, uint64_t took);
 /* Something authenticated came that is no answer to a probe of this kind. */
 void path_mtu_heard(struct path_mtu *mtu, uint64_t now);
 /* The answer to a probe. Returns whether `current` changed. */
@@ -75,5 +81,6 @@ bool path_mtu_answered(struct path_mtu *mtu, uint64_t now, uint32_t number);
  * changed. */
 bool path_mtu_refused(struct path_mtu *mtu, uint64_t now);
 /* At `due`. Returns whether `current` changed. A probe is to be sent if *ret_size is not 0, with
- * the number *ret_number: with DF if it is above PATH_MTU_LEAST. */
+ * the number *ret_number: with DF if it is above PATH_MTU_LEAST, and as an echo request if
+ * `by_echo`. */
 bool path_mtu_timer(struct path_mtu *mtu, uint64_t now, uint16_t *ret_size, uint32_t *ret_number);

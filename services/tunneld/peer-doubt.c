@@ -88,7 +88,17 @@ uint32_t peer_next_probe(struct peer *peer, uint64_t now)
 	else
 		peer->next_probe = PEER_NEVER;
 	peer_wake_at(peer, peer->next_probe);
-	return ++peer->last_probe;
+	peer->probed_at[++peer->last_probe % PEER_TIMED] = now;
+	return peer->last_probe;
+}
+
+void peer_time_probe(struct peer *peer, uint64_t now, uint32_t number)
+{
+	/* Of the former path, or nothing that we asked, or too long ago to know when. */
+	if (number < peer->path_probe || number > peer->last_probe ||
+	    peer->last_probe - number >= PEER_TIMED || !number)
+		return;
+	path_mtu_timed(&peer->path_mtu, now - peer->probed_at[number % PEER_TIMED]);
 }
 
 unsigned int peer_probe_when_due(struct peer *peer, uint64_t now)

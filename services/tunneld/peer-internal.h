@@ -50,6 +50,8 @@ void peer_end_doubt(struct peer *peer);
 bool peer_look_for_doubt(struct peer *peer, uint64_t now);
 /* Smooths the time from our first unanswered packet to now. */
 void peer_note_answer(struct peer *peer, uint64_t now);
+/* The probe of this number was answered: how long that took on the present path. */
+void peer_time_probe(struct peer *peer, uint64_t now, uint32_t number);
 bool peer_is_proof(const struct peer *peer, uint64_t now, const struct peer_arrival *arrival);
 /* The path works: what was sent before it did goes out again. */
 unsigned int peer_accept_proof(struct peer *peer, uint64_t now, const struct peer_arrival *arrival,

@@ -82,6 +82,8 @@ static unsigned int hear_size(struct peer *peer, uint64_t now, const struct peer
 {
 	unsigned int todo = 0;
 
+	if (!arrival->data && arrival->dummy == DUMMY_ANSWER)
+		peer_time_probe(peer, now, arrival->number);
 	if (arrival->data || arrival->dummy != DUMMY_SIZE_ANSWER)
 		path_mtu_heard(&peer->path_mtu, now);
 	else if (path_mtu_answered(&peer->path_mtu, now, arrival->number))
@@ -113,6 +115,7 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 	if (moved) {
 		/* Shorter than a doubt, and yet what went to the former place is lost. */
 		peer_begin_doubt(peer, now, now);
+		peer->path_probe = peer->last_probe + 1;
 		path_mtu_suspect(&peer->path_mtu, now, true);
 		peer_wake_at(peer, peer->path_mtu.due);
 		todo |= PEER_MOVED | PEER_ANNOUNCE | PEER_PROBE;

@@ -33,6 +33,7 @@
 #define PEER_NAME_SIZE 256
 #define PEER_PAIRS_MAX 16
 #define PEER_NEVER     UINT64_MAX
+#define PEER_TIMED     8 /* probes */
 /* How long a former pair still receives (org.homeward.Tunnel1.InstallSa). */
 #define PEER_FORMER_MSEC 30000
 /* RFC 3948 §4 */
@@ -106,16 +107,17 @@ struct peer {
 	bool mapped;              /* and a NAT in it, which forgets us when we say nothing */
 	uint64_t last_sent, last_received; /* 0: never */
 	uint64_t last_data_sent;
-	uint64_t first_unanswered; /* oldest packet since which nothing came; 0: none */
-	bool silent;               /* for PEER_SILENT_MSEC */
-	uint64_t answer_msec;      /* how long answers take, smoothed */
-	uint64_t doubt_since;      /* 0: none */
-	uint64_t path_since;       /* a changed path that is not proven; 0: none */
-	uint32_t path_probe;       /* the first probe on that path */
-	uint32_t last_probe;       /* number of the last probe */
-	unsigned int burst;        /* probes still to come quickly after a change */
-	uint64_t next_probe;       /* PEER_NEVER */
-	uint64_t answer_due;       /* something must have been sent by then; PEER_NEVER */
+	uint64_t first_unanswered;      /* oldest packet since which nothing came; 0: none */
+	bool silent;                    /* for PEER_SILENT_MSEC */
+	uint64_t answer_msec;           /* how long answers take, smoothed */
+	uint64_t doubt_since;           /* 0: none */
+	uint64_t path_since;            /* a changed path that is not proven; 0: none */
+	uint32_t path_probe;            /* the first probe on that path */
+	uint32_t last_probe;            /* number of the last probe */
+	uint64_t probed_at[PEER_TIMED]; /* when the last ones were sent, by number */
+	unsigned int burst;             /* probes still to come quickly after a change */
+	uint64_t next_probe;            /* PEER_NEVER */
+	uint64_t answer_due;            /* something must have been sent by then; PEER_NEVER */
 	uint64_t last_answer;
 	uint64_t acquire_since, acquire_again; /* while acquiring */
 	uint64_t acquire_after;                /* not before, after a failure */

@@ -2,6 +2,7 @@
 
 /* Inner packets, whoever made them, the errors that answer them, and keyd's records. */
 #include "services/tunneld/datagram-wire.h"
+#include "services/tunneld/echo-wire.h"
 #include "services/tunneld/inner-wire.h"
 
 #include <stdlib.h>
@@ -18,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t n;
 
 	dummy_read(data, size, &number);
+	echo_read_answer(data, size, &number);
 	ike_record_read(data, size, &remote);
 	if (inner_parse(data, size, &inner) < 0)
 		return 0;

@@ -1,6 +1,7 @@
 UNIT_TESTS += \
 	tests/unit/tunneld/test-aead \
 	tests/unit/tunneld/test-datagram \
+	tests/unit/tunneld/test-echo \
 	tests/unit/tunneld/test-error-limit \
 	tests/unit/tunneld/test-esp \
 	tests/unit/tunneld/test-hold-queue \
@@ -19,6 +20,10 @@ tests_unit_tunneld_test_aead_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_datagram_SOURCES = tests/unit/tunneld/test-datagram.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_datagram_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_datagram_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_echo_SOURCES = tests/unit/tunneld/test-echo.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_echo_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_echo_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_error_limit_SOURCES = tests/unit/tunneld/test-error-limit.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_error_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -10,7 +10,10 @@ struct path {
 	uint64_t now;
 	uint16_t fits;
 	uint32_t rtt;
-	bool dead, silent; /* nothing passes; the peer answers no probes */
+	bool dead, silent; /* nothing passes; the peer answers no dummies */
+	bool echoes;       /* but echo requests */
+	uint64_t small_at; /* something small is answered then */
+	uint64_t small_took;
 	unsigned int lose; /* the next so many probes */
 	uint64_t data_every;
 	uint64_t shrunk_at, raised_at; /* last change of `current` */
@@ -55,7 +58,8 @@ static void fire(struct path *path)
 		path->lose--;
 		return;
 	}
-	if (path->dead || path->silent || (size > path->fits && size > PATH_MTU_LEAST))
+	if (path->dead || (path->silent && !(path->echoes && path->mtu.by_echo)) ||
+	    (size > path->fits && size > PATH_MTU_LEAST))
 		return;
 	assert_true(path->n_answers < 64);
 	path->answers[path->n_answers].at = path->now + path->rtt;
@@ -75,6 +79,8 @@ static void run(struct path *path, uint64_t msec)
 			note(path, before);
 			path->answers[i--] = path->answers[--path->n_answers];
 		}
+		if (path->now == path->small_at && !path->dead)
+			path_mtu_timed(&path->mtu, path->small_took);
 		if (path->data_every && path->now % path->data_every == 0) {
 			path_mtu_sent(&path->mtu, path->now, path->mtu.current);
 			if (!path->dead)
@@ -83,6 +89,14 @@ static void run(struct path *path, uint64_t msec)
 		if (path->now >= path->mtu.due)
 			fire(path);
 	}
+}
+
+/* The path is another one: a small probe goes at once. */
+static void change(struct path *path)
+{
+	path_mtu_suspect(&path->mtu, path->now, true);
+	path->small_at = path->now + path->rtt;
+	path->small_took = path->rtt;
 }
 
 static void test_the_largest_at_once(void **state)
@@ -146,7 +160,7 @@ static void test_shrinks_at_a_move(void **state)
 		assert_int_equal(path->mtu.current, LIMIT);
 		path->fits = 1400;
 		moved = path->now;
-		path_mtu_suspect(&path->mtu, path->now, true);
+		change(path);
 		run(path, 10000);
 		assert_int_equal(path->mtu.n_shrunk, 1);
 		assert_in_range(path->mtu.current, 1393, 1400);
@@ -155,7 +169,7 @@ static void test_shrinks_at_a_move(void **state)
 		run(path, 5000);
 		path->fits = 1400;
 		moved = path->now;
-		path_mtu_suspect(&path->mtu, path->now, true);
+		change(path);
 		while (!path->shrunk_at)
 			run(path, 1);
 		assert_in_range(path->shrunk_at - moved, 1, (2 * rtt > 40 ? 2 * rtt : 40) + 5);
@@ -223,7 +237,32 @@ static void test_lost_probes(void **state)
 	assert_int_equal(path->mtu.n_shrunk, 0);
 }
 
-/* The new path is a hundred times slower: sizes seem to fail, and their answers come later. */
+/* The round trip of the former path says nothing about the new one. */
+static void test_a_slower_path(void **state)
+{
+	for (uint32_t rtt = 5; rtt <= 900; rtt += 35) {
+		struct path *path = make(1500, 3);
+
+		run(path, 5000);
+		path->n_answers = 0;
+		path->rtt = rtt;
+		change(path);
+		run(path, 10000);
+		assert_int_equal(path->mtu.n_shrunk, 0);
+		assert_int_equal(path->mtu.current, LIMIT);
+		assert_in_range(path->mtu.rtt, rtt * 9 / 10, rtt);
+		/* And back: the faster one's is known at once, too. */
+		path->n_answers = 0;
+		path->rtt = 3;
+		path->fits = 1400;
+		change(path);
+		run(path, 45);
+		assert_int_equal(path->mtu.n_shrunk, 1);
+	}
+}
+
+/* Nobody answers what is small, and the new path is a hundred times slower: sizes seem to fail, and
+ * their answers come later. */
 static void test_answers_later_than_thought(void **state)
 {
 	struct path *path = make(1500, 3);
@@ -241,15 +280,54 @@ static void test_a_peer_that_answers_none(void **state)
 	struct path *path = make(1500, 20);
 
 	path->silent = true;
-	run(path, 10000);
+	run(path, 20000);
 	assert_int_equal(path->mtu.current, PATH_MTU_LEAST);
-	assert_int_equal(path->n_probes, 2 * PATH_MTU_SHOTS);
+	/* Two sizes by dummies, and two by echo requests. */
+	assert_int_equal(path->n_probes, 4 * PATH_MTU_SHOTS);
 	run(path, PATH_MTU_RAISE_MSEC - 20000);
-	assert_int_equal(path->n_probes, 2 * PATH_MTU_SHOTS);
+	assert_int_equal(path->n_probes, 4 * PATH_MTU_SHOTS);
 	/* It is another one now. */
 	path->silent = false;
 	run(path, 20000);
 	assert_int_equal(path->mtu.current, LIMIT);
+}
+
+/* Another implementation: it discards dummies, and its kernel answers echo requests. */
+static void test_a_peer_that_echoes(void **state)
+{
+	for (uint16_t fits = 1270; fits <= 1450; fits += 9) {
+		struct path *path = make(fits, 20);
+
+		path->silent = path->echoes = true;
+		run(path, 20000);
+		if (fits < PATH_MTU_LEAST)
+			assert_int_equal(path->mtu.current, PATH_MTU_LEAST);
+		else
+			assert_in_range(path->mtu.current,
+					fits < LIMIT ? fits - PATH_MTU_GRAIN + 1 : LIMIT,
+					fits < LIMIT ? fits : LIMIT);
+		assert_int_equal(path->mtu.n_shrunk, 0);
+		if (fits < 1350)
+			continue;
+		/* Known as one that echoes, it is asked so after a move, too. */
+		path->n_probes = 0;
+		path->fits = 1300;
+		path_mtu_suspect(&path->mtu, path->now, true);
+		run(path, 5000);
+		assert_int_equal(path->mtu.n_shrunk, 1);
+		assert_in_range(path->mtu.current, 1293, 1300);
+		/* Then one of ours takes its place, on a path where nothing more fits. */
+		path->silent = false;
+		path->echoes = false;
+		path->fits = PATH_MTU_LEAST;
+		run(path, PATH_MTU_RAISE_MSEC + 60000);
+		assert_int_equal(path->mtu.current, PATH_MTU_LEAST);
+		path->fits = 1500;
+		path_mtu_suspect(&path->mtu, path->now, true);
+		run(path, 20000);
+		assert_int_equal(path->mtu.current, LIMIT);
+		assert_false(path->mtu.by_echo);
+	}
 }
 
 static void test_raised_again_later(void **state)
@@ -336,8 +414,10 @@ int main(void)
 		cmocka_unit_test(test_shrinks_unannounced),
 		cmocka_unit_test(test_an_outage_is_no_size),
 		cmocka_unit_test(test_lost_probes),
+		cmocka_unit_test(test_a_slower_path),
 		cmocka_unit_test(test_answers_later_than_thought),
 		cmocka_unit_test(test_a_peer_that_answers_none),
+		cmocka_unit_test(test_a_peer_that_echoes),
 		cmocka_unit_test(test_raised_again_later),
 		cmocka_unit_test(test_our_own_link_is_narrow),
 		cmocka_unit_test(test_strange_answers),
