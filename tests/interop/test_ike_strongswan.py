@@ -76,7 +76,7 @@ SWANCTL_CONF = """connections { home {
 
 class StrongSwan:
     def __init__(self, host, account, key, remote=ADDRESS, ike="aes128gcm16-prfsha256-x25519", esp="aes128gcm16",
-                 extra="", local_ts=THEIRS + "/128", remote_ts=OURS + "/128"):
+                 extra="", local_ts=THEIRS + "/128", remote_ts=OURS + "/128", address=THEIR_ADDRESS):
         self.host = host
         folder = "/run/lab/swanctl"
         issued = account.issue("laptop", "00-16-3E-FF-FE-00-00-01", key)
@@ -87,7 +87,7 @@ class StrongSwan:
         host.write(f"{folder}/pkcs8/host.key", issued.key_pem)
         host.write("/run/lab/strongswan.conf", STRONGSWAN_CONF % {"vici": VICI, "extra": extra})
         host.write(f"{folder}/swanctl.conf", SWANCTL_CONF % {
-            "address": THEIR_ADDRESS, "remote": remote, "ike": ike, "esp": esp, "domain": DOMAIN,
+            "address": address, "remote": remote, "ike": ike, "esp": esp, "domain": DOMAIN,
             "local_ts": local_ts, "remote_ts": remote_ts})
         host.batch([f"address add {THEIRS}/128 dev lo nodad"])
         self.environment = {"STRONGSWAN_CONF": "/run/lab/strongswan.conf", "SWANCTL_DIR": folder}
@@ -105,14 +105,14 @@ class StrongSwan:
 class Ours:
     """A host with keyd and tunneld."""
 
-    def __init__(self, host, account, endpoint=(THEIR_ADDRESS, 4500), ppk=None):
+    def __init__(self, host, account, endpoint=(THEIR_ADDRESS, 4500), ppk=None, address=ADDRESS):
         self.host = host
         self.key = account.issue("desktop", "00-22-69-FF-FE-8E-34-2A")
         self.fakes = [
             Fake(host, "identity", self.key.properties(OURS),
                  {"Sign": self.key.sign, **({"GetPpk": self.key.ppk(ppk)} if ppk else {})}),
             Fake(host, "mapper", {"State": ("s", "ready"), "NetworkGeneration": ("t", 1),
-                                  "LocalAddress": ("s", ADDRESS)},
+                                  "LocalAddress": ("s", address)},
                  {"AddMapping": lambda *a: ("o", "/org/homeward/Mapper1/mapping/1")}),
             Fake(host, "llq-watcher", {"State": ("s", "watching")})]
         self.fakes[2].add("/org/homeward/Watcher1/host/laptop", "org.homeward.Watcher1.Host",

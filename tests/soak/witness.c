@@ -37,7 +37,8 @@
 #define NEEDLES    16
 #define BUFFER     (128 << 20)
 #define ROUNDS     64
-#define PROBLEMS   40 /* that are printed */
+#define PROBLEMS   40  /* that are printed */
+#define DESCRIBED  120 /* octets of a frame */
 
 #define ETHERNET_HEADER 14
 #define IP_PROTOCOL_TCP 6
@@ -63,6 +64,7 @@ struct packet {
 	uint64_t iv, hash;
 	uint32_t place; /* of its sender, counted from 1; 0: not seen there yet */
 	uint32_t seen_at;
+	char *octets; /* how it begins, until its sender is known */
 };
 
 struct vector {
@@ -189,6 +191,8 @@ static void note_sender(struct witness *witness, struct packet *packet, uint32_t
 		return;
 	}
 	packet->place = place + 1;
+	free(packet->octets);
+	packet->octets = NULL;
 	witness->n_sent++;
 	vector = find_vector(witness, packet->spi, packet->iv);
 	if (vector->used)
@@ -197,7 +201,18 @@ static void note_sender(struct witness *witness, struct packet *packet, uint32_t
 	*vector = (struct vector){ .spi = packet->spi, .used = 1, .iv = packet->iv };
 }
 
-/* `whole`: no fragment, which has another hash. */
+static char *describe(const uint8_t *octets, size_t size)
+{
+	char *digits = calloc(1, 2 * DESCRIBED + 1);
+
+	for (size_t i = 0; digits && i < size && i < DESCRIBED; i++)
+		snprintf(digits + 2 * i, 3, "%02x", octets[i]);
+	return digits;
+}
+
+/* `esp` is behind Ethernet's, IPv4's and UDP's headers. `whole`: no fragment, which has another
+ * hash.
+ */
 static void note_esp(struct witness *witness, uint32_t place, bool sent, const uint8_t *esp,
 		     size_t size, bool whole)
 {
@@ -212,6 +227,8 @@ static void note_esp(struct witness *witness, uint32_t place, bool sent, const u
 		*packet = (struct packet){
 			.spi = spi, .sequence = sequence, .iv = iv, .hash = hash, .seen_at = place
 		};
+		if (!sent)
+			packet->octets = describe(esp - 28, size + 28);
 		witness->n_packets++;
 	}
 	if (!packet->hash)
@@ -289,6 +306,10 @@ static enum kind look_at_ip(struct witness *witness, uint32_t place, bool sent, 
 		return N_KINDS;
 	if (lan)
 		return LAN;
+	/* While a router puts fragments together and takes them apart again, it writes new headers
+	 * into the memory that we look at. */
+	if (fragment & 0x2000 && !sent)
+		return FRAGMENT;
 	if (ip[9] == IP_PROTOCOL_UDP)
 		return look_at_udp(witness, place, sent, ip + header, left - header, each,
 				   !(fragment & 0x2000));
@@ -327,11 +348,10 @@ static void look_at_frame(struct witness *witness, uint32_t place, bool sent, co
 	else if (type == ETH_P_IPV6 && (frame[20] == 0 || frame[20] == 58))
 		kind = NEIGHBOUR;
 	if (kind == N_KINDS) {
-		char octets[2 * 80 + 1] = "";
+		char *octets = describe(frame, size);
 
-		for (size_t i = 0; i < 80 && i < size; i++)
-			snprintf(octets + 2 * i, 3, "%02x", frame[i]);
 		complain(witness, "not expected at %s: %s", witness->places[place].name, octets);
+		free(octets);
 	} else if (kind != ESP) {
 		witness->n_kinds[kind]++;
 	}
@@ -423,9 +443,10 @@ static void judge(struct witness *witness)
 	}
 	for (size_t i = 0; i < witness->n_slots; i++)
 		if (witness->packets[i].spi && !witness->packets[i].place)
-			complain(witness, "SPI %08x number %u at %s was sent by nobody",
+			complain(witness, "SPI %08x number %u at %s was sent by nobody: %s",
 				 witness->packets[i].spi, witness->packets[i].sequence,
-				 witness->places[witness->packets[i].seen_at].name);
+				 witness->places[witness->packets[i].seen_at].name,
+				 witness->packets[i].octets);
 	printf("saw: %llu frames, %zu ESP packets sent, each once",
 	       (unsigned long long)witness->n_frames, witness->n_sent);
 	for (unsigned int kind = 0; kind < N_KINDS; kind++)

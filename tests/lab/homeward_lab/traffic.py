@@ -1,9 +1,8 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Traffic between two hosts whose every octet is checked, run inside them by tunnel.py.
+"""Traffic between two hosts whose every octet is checked, run inside them; talk.py is the handle on it.
 
-    tunnel_traffic.py listen OWN-ADDRESS MARK
-    tunnel_traffic.py talk PEER-ADDRESS MARK SEED
+    traffic.py listen OWN-ADDRESS MARK
+    traffic.py talk PEER-ADDRESS MARK SEED
 
 listen serves any number of talkers. talk has with it: one TCP connection in both directions from beginning to end, short
 ones one after the other, datagrams that come back, pings of all sizes; packets larger than the path go in fragments. What
