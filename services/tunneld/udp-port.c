@@ -82,8 +82,9 @@ static void set_options(int fd, uint8_t tos)
 	if (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER) < 0)
 		(void)set_option(fd, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER);
 	/* The outer packet may be fragmented on a narrow path: there is no other way for an inner
-	 * one of IPv6's least MTU. */
-	(void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	 * one of IPv6's least MTU. But not by us, because of an ICMP message that anybody may have
+	 * sent. */
+	(void)set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
 	(void)set_option(fd, IPPROTO_IP, IP_RECVTOS, 1);
 	(void)set_option(fd, IPPROTO_IP, IP_TOS, tos);
 }
@@ -428,6 +429,6 @@ int udp_port_send_unfragmented(struct udp_port *udp, const struct sockaddr_in *d
 
 	set_option(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
 	r = udp_port_send(udp, destination, data, size, NULL, 0);
-	set_option(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+	set_option(udp->fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
 	return r;
 }

@@ -196,6 +196,42 @@ def test_shrinks_with_nobody_moving(tunnel, road):
     assert counters["PathShrunk"] >= 1 and counters["SizeProbes"] >= 4
 
 
+FORGE = """
+import socket, struct, sys
+def sum16(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16: total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+source, destination = map(socket.inet_aton, sys.argv[1:3])
+header = lambda check: struct.pack("!BBHHHBBH", 0x45, 0, 1000, 1, 0, 64, 17, check) + source + destination
+quoted = header(sum16(header(0))) + struct.pack("!HHHH", 4500, 4500, 980, 0)
+message = lambda check: struct.pack("!BBHHH", 3, 4, check, 0, 600) + quoted
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+s.sendto(message(sum16(message(0))), (sys.argv[1], 0))
+"""
+
+
+def counter(host, protocol, name):
+    """Of the kernel's."""
+    names, values = [line.split() for line in host.run(["cat", "/proc/net/snmp"]).stdout.splitlines()
+                     if line.startswith(protocol + ":")]
+    return int(values[names.index(name)])
+
+
+def test_a_forged_word_of_a_narrow_path(tunnel, road):
+    """It arrives, and what the tunnel sends stays whole."""
+    desktop, laptop = tunnel
+    copy(desktop, laptop)
+    wait_size(desktop, laptop, 1500)
+    before = counter(desktop.host, "Icmp", "InDestUnreachs")
+    road.west.run(["/usr/bin/python3", "-c", FORGE, "11.1.0.10", "11.2.0.20"])
+    wait_until(lambda: counter(desktop.host, "Icmp", "InDestUnreachs") > before, 60, "it arrives")
+    copy(desktop, laptop)
+    desktop.host.ping(laptop.id, "-M", "do", "-s", "1232", count=1)
+    assert counter(desktop.host, "Ip", "FragCreates") == 0
+    assert desktop.peer(laptop)["PathMtu"] in fits(1500)
+
+
 LISTEN = """
 import socket, struct, sys
 s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
