@@ -171,7 +171,7 @@ class Gateway(Namespace):
         self.ext_ip = ext_ip
         self.uplink_mbit = uplink_mbit
         self._leases = {}
-        self._miniupnpd = []
+        self._miniupnpd, self._boot_id = [], 0
         self.setup = _NO_IPV6 + f"""
 sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
 sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0
@@ -244,7 +244,11 @@ ip link set br-lan up
         """[(argv, whether it has port 5351, whether it has port 5000)]"""
         by_number = "nat-pmp" in self.protocols or "pcp" in self.protocols
         upnp = "upnp-igd" in self.protocols
-        miniupnpd = ["/usr/sbin/miniupnpd", "-d", "-f", "/run/lab/miniupnpd.conf", "-P", "/run/lab/miniupnpd.pid"]
+        # By itself it takes the second of its start, and ours may start twice in one: then nothing in what it announces
+        # says that it was restarted.
+        self._boot_id = max(self._boot_id + 1, int(time.time()))
+        miniupnpd = ["/usr/sbin/miniupnpd", "-d", "-f", "/run/lab/miniupnpd.conf", "-P", "/run/lab/miniupnpd.pid",
+                     "-b", str(self._boot_id)]
         if self.kind == "igd" and self.protocols:
             return [(miniupnpd, by_number, upnp)]
         if self.kind != "refusing":
