@@ -307,6 +307,9 @@ static int igd_open(struct loop *loop, const struct speaker_gateway *gateway,
 		destroy(speaker);
 		return r;
 	}
+	/* One whose location is known may never be searched for, and yet says when it restarts.
+	 * Where nothing can be heard now, a search tries again. */
+	open_search(speaker);
 	*ret = speaker;
 	return 0;
 }

@@ -205,6 +205,10 @@ static void on_subscribed(struct igd_state *state, const struct igd_answer *answ
 		 */
 		bool renewed = state->subscription[0];
 
+		/* So it was restarted, or is being restarted while we ask, and there will be no
+		 * event that says so. */
+		if (renewed || answer->outcome == IGD_UNREACHABLE)
+			speaker_hearsay_hear(&state->news, now);
 		state->subscription[0] = '\0';
 		state->subscribe_at = renewed ? now : now + SUBSCRIBE_AGAIN;
 		return;

@@ -195,7 +195,15 @@ static bool take_search(struct igd_state *state, uint64_t now, struct igd_action
 	return true;
 }
 
-/* A gateway came, went or restarted and says so to all. */
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* A gateway came, went or restarted and says so to all. One at its known location was not searched
+ * for, so the first boot id comes with an announcement: perhaps that of a restart. One that tells
+ * no boot id says the same after a restart as every few minutes: nothing but looking tells, which
+ * is done no more often for that than without events. */
 static void on_announced(struct igd_state *state, const struct ssdp_message *message, uint64_t now)
 {
 	bool moved = message->location.port &&
@@ -213,8 +221,10 @@ static void on_announced(struct igd_state *state, const struct ssdp_message *mes
 	if (state->phase != IGD_READY)
 		return;
 	if (message->kind == SSDP_GONE || moved ||
-	    (message->has_boot_id && state->has_boot_id && message->boot_id != state->boot_id))
+	    (message->has_boot_id && (!state->has_boot_id || message->boot_id != state->boot_id)))
 		speaker_hearsay_hear(&state->news, now);
+	else if (!message->has_boot_id && state->looked_at + IGD_LOOK_EVERY < state->look_at)
+		state->look_at = later(now, state->looked_at + IGD_LOOK_EVERY);
 	if (message->has_boot_id) {
 		state->has_boot_id = true;
 		state->boot_id = message->boot_id;

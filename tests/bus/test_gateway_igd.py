@@ -116,6 +116,11 @@ def test_known_gateway_is_not_searched(host, play):
     host.start_daemon("mapper", config=ONLY_IGD)
     path = Caller(host).add()
     wait_mapping(host, path, "mapped", (EXTERNAL, 4500))
+    # But when it restarts, that is heard.
+    igd.mappings.clear()
+    with socket_in(igd.gateway, (igd.address, 0)) as loud:
+        wait_until(lambda: loud.sendto(alive(igd), SSDP_GROUP) and igd.mappings, what="mapped again", every=0.1)
+    wait_mapping(host, path, "mapped", (EXTERNAL, 4500))
     assert not igd.searches
 
 

@@ -206,6 +206,12 @@ static void hear(struct scene *scene, const char *source, const char *text)
 #define FOUND(location)                                                                            \
 	"HTTP/1.1 200 OK\r\nST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"           \
 	"LOCATION: " location "\r\n\r\n"
+#define FOUND_BOOTED(location, boot)                                                               \
+	"HTTP/1.1 200 OK\r\nST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"           \
+	"LOCATION: " location "\r\nBOOTID.UPNP.ORG: " boot "\r\n\r\n"
+#define ALIVE_OLD(location)                                                                        \
+	"NOTIFY * HTTP/1.1\r\nNT: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"         \
+	"NTS: ssdp:alive\r\nLOCATION: " location "\r\n\r\n"
 #define ALIVE(location, boot)                                                                      \
 	"NOTIFY * HTTP/1.1\r\nNT: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"         \
 	"NTS: ssdp:alive\r\nLOCATION: " location "\r\nBOOTID.UPNP.ORG: " boot "\r\n\r\n"
@@ -875,7 +881,14 @@ static void test_restart_heard(void **unused)
 {
 	struct scene scene;
 
-	map_at(&scene, IGD_IP_CONNECTION_1);
+	begin(&scene, NULL);
+	ask_map(&scene, 4500, 0);
+	hear(&scene, GATEWAY, FOUND_BOOTED(KNOWN, "1"));
+	answer_description(&scene, IGD_IP_CONNECTION_1);
+	answer_added(&scene);
+	answer_entry(&scene, US, 3600);
+	answer_address(&scene, "11.0.1.1");
+	scene.n_events = 0;
 	hear(&scene, GATEWAY, ALIVE(KNOWN, "1"));
 	assert_false(scene.have_call);
 	hear(&scene, OTHER, ALIVE(KNOWN, "2"));
@@ -884,6 +897,22 @@ static void test_restart_heard(void **unused)
 	answer_address(&scene, "11.0.1.1");
 	answer_entry(&scene, US, 3600);
 	assert_int_equal(scene.n_events, 0);
+}
+
+/* At a known location nobody has said yet how often it was booted: the first word may be that of a
+ * restart, the second one is not. */
+static void test_first_boot_id(void **unused)
+{
+	struct scene scene;
+
+	map_at(&scene, IGD_IP_CONNECTION_1);
+	hear(&scene, GATEWAY, ALIVE(KNOWN, "2"));
+	answer_address(&scene, "11.0.1.1");
+	fault(&scene, 714);
+	expect_event(&scene, GATEWAY_EVENT_MAPPING, 0);
+	scene.now += 60000;
+	hear(&scene, GATEWAY, ALIVE(KNOWN, "2"));
+	assert_false(scene.have_call);
 }
 
 /* A gateway that says so again and again is asked ever more seldom. */
@@ -975,10 +1004,70 @@ static void test_events(void **unused)
 	pass(&scene);
 	expect_call(&scene, IGD_CALL_RENEW);
 	fault(&scene, 412);
+	/* It forgot that, and perhaps more. */
+	answer_address(&scene, "11.0.1.2");
+	answer_entry(&scene, US, 3600);
 	expect_call(&scene, IGD_CALL_SUBSCRIBE);
 	fault(&scene, 500);
 	assert_false(scene.have_call);
 	assert_false(igd_state_on_notified(&scene.state, "uuid:1", address("11.0.1.9"), scene.now));
+}
+
+/* Without boot ids what is said every half minute may each time be that of a restart: it is looked
+ * at as often as without events, instead of every quarter of an hour. */
+static void test_no_boot_id(void **unused)
+{
+	struct scene scene;
+	uint64_t start;
+
+	subscribe(&scene);
+	start = scene.now;
+	pass(&scene);
+	assert_int_equal(scene.now - start, 180000);
+	answer_address(&scene, "11.0.1.1");
+	answer_entry(&scene, US, 3600);
+	pass_until(&scene, start + 181000);
+	hear(&scene, GATEWAY, ALIVE_OLD(KNOWN));
+	assert_false(scene.have_call);
+	pass(&scene);
+	expect_call(&scene, IGD_CALL_RENEW);
+	answer(&scene, (struct igd_answer){ .subscription = "uuid:1", .lifetime = 1800 });
+	pass(&scene);
+	assert_int_equal(scene.now - start, 360000);
+	answer_address(&scene, "11.0.1.1");
+	fault(&scene, 714);
+	expect_event(&scene, GATEWAY_EVENT_MAPPING, 0);
+	/* The last time was long ago. */
+	pass_until(&scene, start + 800000);
+	hear(&scene, GATEWAY, ALIVE_OLD(KNOWN));
+	answer_address(&scene, "11.0.1.1");
+	assert_false(scene.have_call);
+}
+
+/* It is switched off just when it is asked for events: none of them would ever tell. */
+static void test_restart_while_subscribing(void **unused)
+{
+	struct igd_answer description = { .services = { service(IGD_IP_CONNECTION_1, "/ctl") } };
+	struct scene scene;
+
+	begin(&scene, KNOWN);
+	ask_map(&scene, 4500, 0);
+	description.services[0].events = description.services[0].control;
+	answer(&scene, description);
+	answer_added(&scene);
+	answer_entry(&scene, US, 3600);
+	answer_address(&scene, "11.0.1.1");
+	scene.n_events = 0;
+	expect_call(&scene, IGD_CALL_SUBSCRIBE);
+	answer(&scene, (struct igd_answer){ .outcome = IGD_UNREACHABLE });
+	answer_address(&scene, "11.0.1.1");
+	fault(&scene, 714);
+	expect_event(&scene, GATEWAY_EVENT_MAPPING, 0);
+	/* One whose events are never to be had costs a look, and then none. */
+	assert_false(scene.have_call);
+	pass(&scene);
+	expect_call(&scene, IGD_CALL_ADDRESS);
+	assert_true(scene.now >= 1000000 + 180000);
 }
 
 static void test_unsubscribe(void **unused)
@@ -1156,6 +1245,9 @@ int main(void)
 		cmocka_unit_test(test_lost_and_found),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_restart_heard),
+		cmocka_unit_test(test_first_boot_id),
+		cmocka_unit_test(test_no_boot_id),
+		cmocka_unit_test(test_restart_while_subscribing),
 		cmocka_unit_test(test_flood_heard),
 		cmocka_unit_test(test_switched_on),
 		cmocka_unit_test(test_events),
