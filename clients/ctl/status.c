@@ -139,6 +139,25 @@ static void join_words(json_object *state, const char *key, char ret[static TEXT
 	}
 }
 
+/* To how many hosts the NAT's memory has to be kept alive, and how often. */
+static void show_keepalives(const struct view *view)
+{
+	uint64_t shortest = 0;
+	size_t n = 0, n_peers = values_count(view->tunnel, "peers");
+
+	for (size_t i = 0; i < n_peers; i++) {
+		uint64_t every =
+			values_number(values_element(view->tunnel, "peers", i), "keepalive");
+
+		n += every > 0;
+		if (every && (!shortest || every < shortest))
+			shortest = every;
+	}
+	if (n)
+		output_row(view->ctl, "keepalives", "every %" PRIu64 " s to %zu of %zu hosts",
+			   shortest, n, n_peers);
+}
+
 /* What makes the data path fast here; the last word is the library that seals. */
 static void show_tunnel(const struct view *view)
 {
@@ -153,6 +172,7 @@ static void show_tunnel(const struct view *view)
 	if (*words)
 		output_row(view->ctl, "not used", "%s: wrong packets when tried on this kernel",
 			   words);
+	show_keepalives(view);
 }
 
 static void show_mappings(const struct view *view)

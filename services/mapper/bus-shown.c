@@ -77,6 +77,7 @@ void shown_fill_network(const struct mapper_state *state, struct shown_network *
 	strcpy(shown->nat_mapping, nat_behaviour_word(state->nat_mapping));
 	strcpy(shown->nat_filtering, nat_behaviour_word(state->nat_filtering));
 	strcpy(shown->verified, nat_verified_word(state->verified));
+	shown->nat_silence = state->nat_silence;
 }
 
 /* The gateways that a mapped one goes through; the last of them gives the endpoint. */
@@ -159,6 +160,7 @@ bool shown_compare_networks(const struct shown_network *former, const struct sho
 		SHOWN(shown_network, nat_mapping, "NatMapping", false),
 		SHOWN(shown_network, nat_filtering, "NatFiltering", false),
 		SHOWN(shown_network, verified, "Verified", false),
+		SHOWN(shown_network, nat_silence, "NatSilence", false),
 		SHOWN(shown_network, checked, "Checked", false),
 		{},
 	};

@@ -42,7 +42,8 @@ struct shown_network {
 	char stun_server[64];
 	char nat_mapping[32], nat_filtering[32];
 	char verified[8];
-	uint64_t checked; /* µs of CLOCK_REALTIME */
+	uint32_t nat_silence; /* s */
+	uint64_t checked;     /* µs of CLOCK_REALTIME */
 };
 
 struct shown_hop {

@@ -523,6 +523,14 @@ static int method_check(sd_bus_message *call, void *userdata, sd_bus_error *erro
 	return sd_bus_reply_method_return(call, NULL);
 }
 
+static int method_measure_silence(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+	struct bus *bus = userdata;
+
+	mapper_measure_silence(bus->mapper);
+	return sd_bus_reply_method_return(call, NULL);
+}
+
 static int on_name_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *error)
 {
 	const char *name, *former, *owner;
@@ -564,11 +572,14 @@ static const sd_bus_vtable root_vtable[] = {
 	NETWORK_PROPERTY("NatMapping", "s", bus_property_text, nat_mapping),
 	NETWORK_PROPERTY("NatFiltering", "s", bus_property_text, nat_filtering),
 	NETWORK_PROPERTY("Verified", "s", bus_property_text, verified),
+	NETWORK_PROPERTY("NatSilence", "u", NULL, nat_silence),
 	NETWORK_PROPERTY("Checked", "t", NULL, checked),
 	SD_BUS_PROPERTY("GatewayPackets", "t", get_packets, 0, 0),
 	SD_BUS_PROPERTY("GatewayPacketsPerMinute", "u", get_packets_per_minute, 0, 0),
 	SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_check,
 				SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("MeasureSilence", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT,
+				method_measure_silence, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("AddMapping",
 				SD_BUS_ARGS("s", label, "s", protocol, "q", internal_port, "q",
 					    external_port, "u", lifetime),

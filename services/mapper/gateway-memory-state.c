@@ -111,6 +111,18 @@ void gateway_memory_note_port(struct gateway_memory *memory, struct in_addr addr
 	memory->changes += is_news;
 }
 
+void gateway_memory_note_silence(struct gateway_memory *memory, struct in_addr address,
+				 const uint8_t *mac, uint16_t silence)
+{
+	struct remembered_gateway *gateway;
+
+	if (!silence && !gateway_memory_find(memory, address, mac))
+		return;
+	gateway = meet(memory, address, mac);
+	memory->changes += gateway->silence != silence;
+	gateway->silence = silence;
+}
+
 uint16_t gateway_memory_port(struct gateway_memory *memory, struct in_addr address,
 			     const uint8_t *mac, int transport, uint16_t internal_port)
 {
@@ -136,6 +148,8 @@ int gateway_memory_format_line(const struct remembered_gateway *gateway, char *l
 	for (size_t i = 0; i < gateway->n_ports && n < size; i++)
 		n += snprintf(line + n, size - n, " %d:%u:%u", gateway->ports[i].transport,
 			      gateway->ports[i].internal_port, gateway->ports[i].external_port);
+	if (gateway->silence && n < size)
+		n += snprintf(line + n, size - n, " silence:%u", gateway->silence);
 	return n >= size ? -ENOBUFS : (int)n;
 }
 
@@ -145,6 +159,10 @@ static int parse_ports(const char *text, struct remembered_gateway *gateway)
 		struct remembered_port *port = &gateway->ports[gateway->n_ports];
 		int n = 0;
 
+		if (sscanf(text, " silence:%" SCNu16 "%n", &gateway->silence, &n) == 1) {
+			text += n;
+			continue;
+		}
 		if (gateway->n_ports == MEMORY_PORTS)
 			return -EBADMSG;
 		if (sscanf(text, " %d:%" SCNu16 ":%" SCNu16 "%n", &port->transport,

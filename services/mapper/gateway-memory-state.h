@@ -30,6 +30,7 @@ struct remembered_gateway {
 	enum mapping_protocol protocol; /* PROTOCOL_NONE: what worked does no more */
 	unsigned int uses;
 	char location[MEMORY_LOCATION + 1]; /* IGD: its description's URL; empty: none */
+	uint16_t silence; /* s for which flows are remembered there; 0: not known */
 	struct remembered_port ports[MEMORY_PORTS];
 	size_t n_ports;
 };
@@ -54,6 +55,8 @@ void gateway_memory_note_location(struct gateway_memory *memory, struct in_addr 
 				  const uint8_t *mac, const char *location);
 void gateway_memory_note_port(struct gateway_memory *memory, struct in_addr address,
 			      const uint8_t *mac, const struct remembered_port *port);
+void gateway_memory_note_silence(struct gateway_memory *memory, struct in_addr address,
+				 const uint8_t *mac, uint16_t silence);
 /* 0: none is known. */
 uint16_t gateway_memory_port(struct gateway_memory *memory, struct in_addr address,
 			     const uint8_t *mac, int transport, uint16_t internal_port);

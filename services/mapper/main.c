@@ -89,6 +89,12 @@ static const struct config_key keys[] = {
 	  .type = CONFIG_CHOICE,
 	  .offset = offsetof(struct mapper_config, stun.use),
 	  .choices = (const char *const[]){ "yes", "no", NULL } },
+	{ .section = "stun",
+	  .key = "silences",
+	  .type = CONFIG_CUSTOM,
+	  .offset = offsetof(struct mapper_config, silences),
+	  .parse = silences_parse,
+	  .expected = "at most twelve numbers of seconds from 1 to 3600, rising" },
 	{ .section = "paths",
 	  .key = "state",
 	  .type = CONFIG_STRING,
@@ -125,7 +131,8 @@ int main(int argc, char **argv)
 {
 	struct mapper_config config = { .runtime_folder = strdup(RUNSTATEDIR "/homeward/mapper"),
 					.state_folder =
-						strdup(LOCALSTATEDIR "/lib/homeward/mapper") };
+						strdup(LOCALSTATEDIR "/lib/homeward/mapper"),
+					.silences = SILENCES_USUAL };
 	cleanup(freep) char *runtime_folder = NULL, *state_folder = NULL, *captive_check = NULL;
 	cleanup(freep) char *complaint = NULL;
 	cleanup(mapper_freep) struct mapper *mapper = NULL;

@@ -153,6 +153,7 @@ struct mapper_state {
 	struct in_addr reflexive, second_hop;
 	enum nat_behaviour nat_mapping, nat_filtering;
 	enum nat_verified verified;
+	uint16_t nat_silence; /* s for which flows are remembered; 0: not known */
 	/* With `forwarded`: the last address that was seen from outside in this network, also when
 	 * nobody sees it any more. While it is waited for, nothing private is told. */
 	struct in_addr seen_as;

@@ -8,6 +8,7 @@
 #include "services/mapper/network-watch.h"
 #include "services/mapper/packet-count.h"
 #include "services/mapper/resume-watch.h"
+#include "services/mapper/silence-client.h"
 #include "services/mapper/speakers.h"
 #include "services/mapper/store.h"
 #include "services/mapper/wish-state.h"
@@ -31,6 +32,7 @@ struct mapper {
 	struct resume_watch *resume;
 	struct captive_watch *captive;
 	struct reachability *reachability;
+	struct silence_client *silence;
 	struct announcement_listener *listener;
 	struct loop_timer *timer;
 	struct mapper_state state;
@@ -104,9 +106,26 @@ int mapper_check(struct mapper *mapper)
 
 struct stun_client_counters mapper_stun_counters(struct mapper *mapper)
 {
+	const struct stun_client_counters *of_trials;
+	struct stun_client_counters counters = {};
+
 	/* None while we say goodbye. */
-	return mapper->reachability ? *reachability_counters(mapper->reachability)
-				    : (struct stun_client_counters){};
+	if (!mapper->reachability)
+		return counters;
+	counters = *reachability_counters(mapper->reachability);
+	of_trials = silence_client_counters(mapper->silence);
+	counters.requests_sent += of_trials->requests_sent;
+	counters.answers_accepted += of_trials->answers_accepted;
+	counters.answers_malformed += of_trials->answers_malformed;
+	counters.answers_foreign += of_trials->answers_foreign;
+	counters.answers_unexpected += of_trials->answers_unexpected;
+	return counters;
+}
+
+void mapper_measure_silence(struct mapper *mapper)
+{
+	if (mapper->silence)
+		silence_client_want(mapper->silence);
 }
 
 static void note_asked(struct mapper *mapper)
@@ -180,6 +199,8 @@ void mapper_carry_out(struct mapper *mapper)
 	end_abandoned_wishes(mapper);
 	if (mapper->reachability)
 		reachability_follow(mapper->reachability);
+	if (mapper->silence)
+		silence_client_follow(mapper->silence);
 	act(mapper);
 	store_save_generation(mapper->store, &mapper->state);
 	if (mapper->noted_restarts != mapper->state.counters.gateway_restarts) {
@@ -290,6 +311,20 @@ static int start_reachability(struct mapper *mapper)
 	return reachability_new(&context, &mapper->reachability);
 }
 
+static int start_silence(struct mapper *mapper)
+{
+	const struct silence_context context = {
+		.loop = daemon_loop(mapper->daemon),
+		.silences = &mapper->config->silences,
+		.state = &mapper->state,
+		.timeline = &mapper->timeline,
+		.on_change = on_reachability,
+		.userdata = mapper,
+	};
+
+	return silence_client_new(&context, &mapper->silence);
+}
+
 static const struct network_watch_callbacks network_callbacks = {
 	.on_network = on_network,
 	.on_details = on_details,
@@ -331,6 +366,7 @@ static void on_terminate(void *userdata)
 	bus_finish(mapper->bus);
 	/* Its mapping goes with all others. */
 	mapper->reachability = reachability_free(mapper->reachability);
+	mapper->silence = silence_client_free(mapper->silence);
 	mapper_state_finish(&mapper->state, mapper_now(mapper));
 	mapper_carry_out(mapper);
 }
@@ -387,6 +423,8 @@ static int start(struct mapper *mapper)
 	r = start_captive_watch(mapper);
 	if (r >= 0)
 		r = start_reachability(mapper);
+	if (r >= 0)
+		r = start_silence(mapper);
 	if (r < 0)
 		return r;
 	r = resume_watch_new(daemon_loop(mapper->daemon), daemon_bus(mapper->daemon), on_resume,
@@ -428,6 +466,7 @@ struct mapper *mapper_free(struct mapper *mapper)
 	resume_watch_free(mapper->resume);
 	captive_watch_free(mapper->captive);
 	reachability_free(mapper->reachability);
+	silence_client_free(mapper->silence);
 	network_watch_free(mapper->watch);
 	speakers_free(mapper->speakers);
 	store_free(mapper->store);

@@ -4,6 +4,7 @@
 /* The daemon's context: feeds events to the state, carries out what it wants, lets the bus know. */
 #include "services/mapper/mapper-state.h"
 #include "services/mapper/reachability.h"
+#include "services/mapper/silence-state.h"
 
 #include "common/loop/daemon.h"
 #include "common/loop/timeline.h"
@@ -15,6 +16,7 @@ struct mapper_config {
 	struct in_addr nested[HOPS_LIMIT - 1]; /* 0.0.0.0 ends */
 	bool forwarded;                        /* by hand, what no gateway maps */
 	struct stun_config stun;
+	struct silences silences;
 	char *captive_check; /* a URL (captive-wire.h); NULL or empty: nothing is asked for */
 };
 
@@ -39,6 +41,8 @@ struct stun_client_counters mapper_stun_counters(struct mapper *mapper);
 void mapper_count_speakers(struct mapper *mapper, struct speaker_counters *ret);
 /* Proves everything anew. 0, or -EBUSY: it was done less than MAPPER_CHECK_MSEC ago. */
 int mapper_check(struct mapper *mapper);
+/* Somebody keeps a flow alive in this network: how long is it remembered? */
+void mapper_measure_silence(struct mapper *mapper);
 #define MAPPER_CHECK_MSEC 10000
 /* To be called after each change of the state. */
 void mapper_carry_out(struct mapper *mapper);

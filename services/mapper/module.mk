@@ -28,6 +28,7 @@ libmapper_core_la_SOURCES = \
 	services/mapper/resume-state.c services/mapper/resume-state.h \
 	services/mapper/pcp-state.c services/mapper/pcp-state.h \
 	services/mapper/pcp-wire.c services/mapper/pcp-wire.h \
+	services/mapper/silence-state.c services/mapper/silence-state.h \
 	services/mapper/speaker-state.c services/mapper/speaker-state.h \
 	services/mapper/ssdp-wire.c services/mapper/ssdp-wire.h \
 	services/mapper/stun-state.c services/mapper/stun-state.h \
@@ -55,6 +56,7 @@ services_mapper_mapper_SOURCES = \
 	services/mapper/network-watch.c services/mapper/network-watch.h \
 	services/mapper/reachability.c services/mapper/reachability.h \
 	services/mapper/resume-watch.c services/mapper/resume-watch.h \
+	services/mapper/silence-client.c services/mapper/silence-client.h \
 	services/mapper/ssdp-search.c services/mapper/ssdp-search.h \
 	services/mapper/stun-client.c services/mapper/stun-client.h \
 	services/mapper/stun-servers.c services/mapper/stun-servers.h

@@ -121,6 +121,17 @@ static int get_path_mtu(sd_bus *bus, const char *path, const char *interface, co
 	return sd_bus_message_append(reply, "u", (uint32_t)peer->path_mtu.current);
 }
 
+static int get_keepalive(sd_bus *bus, const char *path, const char *interface, const char *property,
+			 sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+	const struct peer *peer = userdata;
+	uint64_t msec = 0;
+
+	if (peer->phase == PEER_ESTABLISHED && keepalive_is_needed(&peer->keepalive, &peer->nat))
+		msec = keepalive_interval(&peer->keepalive, &peer->nat);
+	return sd_bus_message_append(reply, "u", (uint32_t)(msec + 999) / 1000);
+}
+
 static int get_spis(sd_bus *bus, const char *path, const char *interface, const char *property,
 		    sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
@@ -188,6 +199,7 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Worn", "u", get_worn, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Silent", "b", get_silent, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("PathMtu", "u", get_path_mtu, 0, 0),
+	SD_BUS_PROPERTY("Keepalive", "u", get_keepalive, 0, 0),
 	SD_BUS_PROPERTY("LastHandshake", "t", NULL, offsetof(struct peer, handshake_realtime),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastReceived", "t", get_last_received, 0, 0),

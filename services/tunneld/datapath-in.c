@@ -143,6 +143,7 @@ static void hear_dummy(struct tunneld *tunneld, struct run *run, const struct es
 {
 	tunneld->counters.dummies_in++;
 	run->arrival.dummy = dummy_read(opened->payload, opened->size, &run->arrival.number);
+	run->arrival.seen = dummy_read_seen(opened->payload, opened->size);
 }
 
 /* The answer to an echo request of ours, which is none of this host's programs' business. */

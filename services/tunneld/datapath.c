@@ -6,6 +6,7 @@
 #include "services/tunneld/datagram-wire.h"
 #include "services/tunneld/datapath-internal.h"
 #include "services/tunneld/echo-wire.h"
+#include "services/tunneld/mapper-client.h"
 #include "services/tunneld/offload-proof.h"
 
 #include <arpa/inet.h>
@@ -42,11 +43,14 @@ void datapath_carry_out_or_wait(struct tunneld *tunneld, struct peer *peer, unsi
 static void send_dummy(struct tunneld *tunneld, struct peer *peer, uint64_t now,
 		       enum dummy_kind kind, uint32_t number)
 {
-	uint8_t payload[DUMMY_SIZE];
+	uint8_t payload[DUMMY_ANSWER_SIZE];
+	size_t size = kind == DUMMY_ANSWER ? DUMMY_ANSWER_SIZE : DUMMY_SIZE;
 
-	dummy_write(payload, kind, number);
-	datapath_send(tunneld, peer, ESP_NEXT_DUMMY, payload, sizeof payload,
-		      tunneld->settings.tos.value);
+	if (kind == DUMMY_ANSWER)
+		dummy_write_answer(payload, number, &peer->endpoint);
+	else
+		dummy_write(payload, kind, number);
+	datapath_send(tunneld, peer, ESP_NEXT_DUMMY, payload, size, tunneld->settings.tos.value);
 	tunneld->counters.dummies_out++;
 	peer_sent(peer, now, false);
 }
@@ -186,7 +190,9 @@ void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int
 	}
 	if (todo & PEER_SIZE_ANSWER)
 		send_dummy(tunneld, peer, now, DUMMY_SIZE_ANSWER, peer->size_answer);
-	if (todo & PEER_KEEPALIVE) {
+	if (todo & PEER_KEEPALIVE)
+		mapper_client_keeps_alive(tunneld->mapper);
+	if (todo & PEER_KEEPALIVE && !(todo & PEER_PROBE)) {
 		if (udp_port_send(tunneld->udp, &peer->endpoint, &keepalive, 1, NULL, 0) < 0)
 			tunneld->counters.send_errors++;
 		tunneld->counters.keepalives_out++;

@@ -4,6 +4,7 @@
 #include "common/wire/cursor.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define ICMP_HEADER_SIZE 8
 #define ICMP_UNREACHABLE 1
@@ -106,6 +107,26 @@ void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind, uint32_t num
 
 	writer_u32(&writer, dummy_words[kind]);
 	writer_u32(&writer, number);
+}
+
+void dummy_write_answer(uint8_t payload[DUMMY_ANSWER_SIZE], uint32_t number,
+			const struct sockaddr_in *seen)
+{
+	dummy_write(payload, DUMMY_ANSWER, number);
+	memcpy(payload + DUMMY_SIZE, &seen->sin_addr, 4);
+	memcpy(payload + DUMMY_SIZE + 4, &seen->sin_port, 2);
+}
+
+struct sockaddr_in dummy_read_seen(const uint8_t *payload, size_t size)
+{
+	struct sockaddr_in seen = { .sin_family = AF_INET };
+	uint32_t number;
+
+	if (size < DUMMY_ANSWER_SIZE || dummy_read(payload, size, &number) != DUMMY_ANSWER)
+		return seen;
+	memcpy(&seen.sin_addr, payload + DUMMY_SIZE, 4);
+	memcpy(&seen.sin_port, payload + DUMMY_SIZE + 4, 2);
+	return seen;
 }
 
 enum dummy_kind dummy_read(const uint8_t *payload, size_t size, uint32_t *ret_number)

@@ -47,6 +47,12 @@ enum dummy_kind {
 	DUMMY_SIZE_ANSWER,
 };
 #define DUMMY_SIZE 8
+/* An answer that also says where the asker is reached. */
+#define DUMMY_ANSWER_SIZE (DUMMY_SIZE + 6)
 /* `kind` is not DUMMY_OTHER. */
 void dummy_write(uint8_t payload[DUMMY_SIZE], enum dummy_kind kind, uint32_t number);
+void dummy_write_answer(uint8_t payload[DUMMY_ANSWER_SIZE], uint32_t number,
+			const struct sockaddr_in *seen);
+/* What such an answer says; 0.0.0.0 when it says nothing. */
+struct sockaddr_in dummy_read_seen(const uint8_t *payload, size_t size);
 enum dummy_kind dummy_read(const uint8_t *payload, size_t size, uint32_t *ret_number);

@@ -47,6 +47,8 @@ void peer_end_doubt(struct peer *peer)
 
 void peer_sent(struct peer *peer, uint64_t now, bool data)
 {
+	if (keepalive_note_sent(&peer->keepalive, &peer->nat, peer->last_sent, now))
+		peer_wake_at(peer, keepalive_due(&peer->keepalive, &peer->nat, now));
 	peer->last_sent = now;
 	peer->answer_due = PEER_NEVER;
 	if (!data)

@@ -75,7 +75,8 @@ unsigned int peer_install(struct peer *peer, uint64_t now, struct sa_pair *pair,
 	peer->last_error[0] = '\0';
 	peer->phase = PEER_ESTABLISHED;
 	peer->acquire_again = PEER_NEVER;
-	peer_wake_at(peer, now + PEER_KEEPALIVE_MSEC);
+	peer->keepalive = (struct keepalive){};
+	peer_wake_at(peer, keepalive_due(&peer->keepalive, &peer->nat, now));
 	if (pair->initiator) {
 		/* The responder had the pair before it answered: what waits can go. The probes show
 		 * it that we have the pair too. */

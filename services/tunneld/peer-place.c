@@ -45,6 +45,7 @@ unsigned int peer_change_path(struct peer *peer, uint64_t now)
 		return 0;
 	peer_begin_doubt(peer, now, now);
 	path_mtu_suspect(&peer->path_mtu, now, true);
+	peer->keepalive = (struct keepalive){};
 	peer_wake_at(peer, peer->path_mtu.due);
 	peer->path_since = now;
 	peer->last_heard_there = 0;

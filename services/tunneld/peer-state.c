@@ -30,7 +30,7 @@ struct peer *peer_new(const struct in6_addr *host_id, const char *name, uint64_t
 	peer->host_id = *host_id;
 	snprintf(peer->name, sizeof peer->name, "%s", name);
 	peer->network = network;
-	peer->mapped = true;
+	peer->nat.forgets = true;
 	path_mtu_init(&peer->path_mtu, PATH_MTU_LEAST);
 	peer->endpoint.sin_family = AF_INET;
 	peer->dns_endpoint.sin_family = AF_INET;
@@ -117,12 +117,16 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 		peer_begin_doubt(peer, now, now);
 		peer->path_probe = peer->last_probe + 1;
 		path_mtu_suspect(&peer->path_mtu, now, true);
+		peer->keepalive = (struct keepalive){};
 		peer_wake_at(peer, peer->path_mtu.due);
 		todo |= PEER_MOVED | PEER_ANNOUNCE | PEER_PROBE;
 	}
 	if (peer->network && (moved || peer_is_proof(peer, now, arrival)))
 		todo |= peer_accept_proof(peer, now, arrival, moved);
 	peer->last_received = now;
+	if (arrival->seen.sin_addr.s_addr && !moved &&
+	    keepalive_hear_seen(&peer->keepalive, &arrival->seen))
+		peer_wake_at(peer, keepalive_due(&peer->keepalive, &peer->nat, peer->last_sent));
 	if (arrival->data) {
 		if (peer->answer_due == PEER_NEVER) {
 			peer->answer_due = now + ANSWER_MSEC;
@@ -144,10 +148,26 @@ unsigned int peer_network_changed(struct peer *peer, uint64_t now, bool network)
 	return peer_change_path(peer, now);
 }
 
-/* Only who is behind a NAT sends keepalives (RFC 3948 §4). */
-static bool keeps_alive(const struct peer *peer)
+void peer_set_nat(struct peer *peer, const struct nat_view *nat)
 {
-	return peer->network && peer->mapped;
+	peer->nat = *nat;
+	if (peer->phase == PEER_ESTABLISHED && peer->network)
+		peer_wake_at(peer, keepalive_due(&peer->keepalive, nat, peer->last_sent));
+}
+
+static unsigned int time_keepalive(struct peer *peer, uint64_t now)
+{
+	if (!peer->network)
+		return 0;
+	switch (keepalive_timer(&peer->keepalive, &peer->nat, peer->last_sent, now)) {
+	case KEEPALIVE_NONE:
+		break;
+	case KEEPALIVE_OCTET:
+		return PEER_KEEPALIVE;
+	case KEEPALIVE_PROBE:
+		return PEER_KEEPALIVE | PEER_PROBE;
+	}
+	return 0;
 }
 
 static unsigned int time_sizes(struct peer *peer, uint64_t now)
@@ -186,9 +206,7 @@ static unsigned int time_established(struct peer *peer, uint64_t now)
 		peer->answer_number = 0;
 		todo |= peer->network ? PEER_ANSWER : 0;
 	}
-	if (keeps_alive(peer) && now - peer->last_sent >= PEER_KEEPALIVE_MSEC)
-		todo |= PEER_KEEPALIVE;
-	return todo;
+	return todo | time_keepalive(peer, now);
 }
 
 static uint64_t due_established(const struct peer *peer)
@@ -207,8 +225,8 @@ static uint64_t due_established(const struct peer *peer)
 		due = peer->path_mtu.due;
 	if (peer->network && peer->next_probe < due)
 		due = peer->next_probe;
-	if (keeps_alive(peer) && peer->last_sent + PEER_KEEPALIVE_MSEC < due)
-		due = peer->last_sent + PEER_KEEPALIVE_MSEC;
+	if (peer->network && keepalive_due(&peer->keepalive, &peer->nat, peer->last_sent) < due)
+		due = keepalive_due(&peer->keepalive, &peer->nat, peer->last_sent);
 	for (const struct sa_pair *pair = peer->pairs; pair; pair = pair->next)
 		if (pair->ends_at < due)
 			due = pair->ends_at;

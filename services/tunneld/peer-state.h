@@ -21,6 +21,7 @@
  */
 #include "services/tunneld/hold-queue.h"
 #include "services/tunneld/inner-wire.h"
+#include "services/tunneld/keepalive-state.h"
 #include "services/tunneld/path-mtu-state.h"
 #include "services/tunneld/peer-counters.h"
 #include "services/tunneld/recent-packets.h"
@@ -36,8 +37,6 @@
 #define PEER_TIMED     8 /* probes */
 /* How long a former pair still receives (org.homeward.Tunnel1.InstallSa). */
 #define PEER_FORMER_MSEC 30000
-/* RFC 3948 §4 */
-#define PEER_KEEPALIVE_MSEC 20000
 /* We send and nothing authenticated comes: so long, and keyd is to ask whether the peer is there.
  */
 #define PEER_SILENT_MSEC 5000
@@ -63,7 +62,7 @@ enum {
 	PEER_ACQUIRE = 1 << 3,   /* ask for security associations */
 	PEER_PROBE = 1 << 4,     /* send a dummy packet with peer_next_probe() */
 	PEER_ANSWER = 1 << 5,    /* send an answering dummy packet with `answer_number` */
-	PEER_KEEPALIVE = 1 << 6, /* send a NAT keepalive */
+	PEER_KEEPALIVE = 1 << 6, /* send a NAT keepalive, unless there is a probe */
 	PEER_RESEND = 1 << 7,    /* send held packets whose probe is below `resend_below` */
 	PEER_UNREACHABLE = 1 << 8,  /* tell the senders of held packets that there is no way */
 	PEER_DROP_HELD = 1 << 9,    /* forget what is held; after PEER_RESEND or PEER_UNREACHABLE */
@@ -104,7 +103,8 @@ struct peer {
 
 	struct path_mtu path_mtu; /* without probes unless its limit is raised */
 	bool network;             /* our side has one */
-	bool mapped;              /* and a NAT in it, which forgets us when we say nothing */
+	struct nat_view nat;      /* what is between it and the peers */
+	struct keepalive keepalive;
 	uint64_t last_sent, last_received; /* 0: never */
 	uint64_t last_data_sent;
 	uint64_t first_unanswered;      /* oldest packet since which nothing came; 0: none */
@@ -193,7 +193,8 @@ struct peer_arrival {
 	bool newest; /* the highest sequence number of its association */
 	bool data;   /* no dummy */
 	enum dummy_kind dummy;
-	uint32_t number; /* of a dummy */
+	uint32_t number;         /* of a dummy */
+	struct sockaddr_in seen; /* by an answer: where it reaches us; 0.0.0.0: it does not say */
 };
 /* An authenticated packet. */
 unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_arrival *arrival);
@@ -204,6 +205,8 @@ void peer_note_size(struct peer *peer, uint64_t now, size_t size);
 unsigned int peer_size_refused(struct peer *peer, uint64_t now);
 /* Our side's network came, went or changed. */
 unsigned int peer_network_changed(struct peer *peer, uint64_t now, bool network);
+/* What is known of our side's NAT changed. */
+void peer_set_nat(struct peer *peer, const struct nat_view *nat);
 /* At `due`. */
 unsigned int peer_timer(struct peer *peer, uint64_t now);
 

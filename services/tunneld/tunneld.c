@@ -99,6 +99,20 @@ static bool is_translated(struct in_addr address)
 	       a >> 16 == 0xa9fe;
 }
 
+void tunneld_set_nat(struct tunneld *tunneld, const struct nat_view *view)
+{
+	struct nat_view nat = *view;
+
+	nat.forgets |= is_translated(tunneld->local_address);
+	if (!memcmp(&nat, &tunneld->nat, sizeof nat))
+		return;
+	tunneld->nat = nat;
+	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next) {
+		peer_set_nat(peer, &nat);
+		datapath_carry_out(tunneld, peer, 0);
+	}
+}
+
 struct peer *tunneld_want_peer(struct tunneld *tunneld, const struct in6_addr *host_id,
 			       const char *name)
 {
@@ -112,7 +126,7 @@ struct peer *tunneld_want_peer(struct tunneld *tunneld, const struct in6_addr *h
 	if (peer_table_add(&tunneld->peers, peer) < 0)
 		return peer_free(peer);
 	peer->userdata = tunneld->loop;
-	peer->mapped = is_translated(tunneld->local_address);
+	peer_set_nat(peer, &tunneld->nat);
 	path_mtu_init(&peer->path_mtu, tunneld->settings.mtu);
 	if (tunneld->have_host_id)
 		tunneld_set_route(tunneld, peer);
@@ -228,13 +242,14 @@ void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in
 	tunneld->generation = generation;
 	tunneld->local_address = address;
 	tunneld->network = address.s_addr;
+	/* Nothing is known of it yet. */
+	tunneld_set_nat(tunneld, &(struct nat_view){});
 	inet_ntop(AF_INET, &address, text, sizeof text);
 	if (moved && tunneld->network)
 		timeline_note(&tunneld->timeline, generation, "moved to %s", text);
 	else if (moved)
 		timeline_note(&tunneld->timeline, generation, "no network");
 	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next) {
-		peer->mapped = is_translated(address);
 		datapath_carry_out(tunneld, peer,
 				   peer_network_changed(peer, now, tunneld->network));
 	}
@@ -306,6 +321,7 @@ int tunneld_start(struct tunneld *tunneld)
 	if (getrandom(&tunneld->error_limits.salt, sizeof tunneld->error_limits.salt, 0) < 0)
 		log_warning("no random octets: %s", strerror(errno));
 	tunneld->network = true;
+	tunneld->nat.forgets = true;
 	tunneld->loop = daemon_loop(tunneld->daemon);
 	r = open_device(tunneld);
 	if (r >= 0)

@@ -79,6 +79,7 @@ struct tunneld {
 	uint64_t generation; /* of the network, last acted on */
 	struct in_addr local_address;
 	bool network; /* true until mapper says otherwise */
+	struct nat_view nat;
 };
 
 /* Opens everything and registers on the bus. 0 or a negative errno after a complaint in the log. */
@@ -90,6 +91,8 @@ void tunneld_end(struct tunneld *tunneld, bool for_good);
 void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id);
 /* mapper says: this network, 0.0.0.0 being none. */
 void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address);
+/* mapper says what is between this network and the peers; after the network. */
+void tunneld_set_nat(struct tunneld *tunneld, const struct nat_view *view);
 /* watcher says: this host; then, for those that were not named since `listed` was cleared, gone. */
 void tunneld_hear_host(struct tunneld *tunneld, const char *name, const struct in6_addr *host_id,
 		       const struct sockaddr_in *endpoint, uint64_t generation,

@@ -14,7 +14,8 @@ UNIT_TESTS += \
 	tests/unit/mapper/test-network-state \
 	tests/unit/mapper/test-network-watch \
 	tests/unit/mapper/test-resume-state \
-	tests/unit/mapper/test-resume-watch
+	tests/unit/mapper/test-resume-watch \
+	tests/unit/mapper/test-silence
 FUZZ_TARGETS += tests/fuzz/fuzz-captive
 FUZZ_TARGETS += tests/fuzz/fuzz-gena tests/fuzz/fuzz-igd-description tests/fuzz/fuzz-igd-soap tests/fuzz/fuzz-ssdp
 endif
@@ -50,6 +51,10 @@ tests_unit_mapper_test_stun_SOURCES = tests/unit/mapper/test-stun.c \
 	services/zoned/stun-responder-state.c services/zoned/stun-responder-state.h
 tests_unit_mapper_test_stun_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_mapper_test_stun_LDADD = libmapper-core.la $(CMOCKA_LIBS)
+
+tests_unit_mapper_test_silence_SOURCES = tests/unit/mapper/test-silence.c
+tests_unit_mapper_test_silence_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_mapper_test_silence_LDADD = libmapper-core.la $(CMOCKA_LIBS)
 
 tests_unit_mapper_test_nat_kind_SOURCES = tests/unit/mapper/test-nat-kind.c
 tests_unit_mapper_test_nat_kind_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -128,6 +128,7 @@ static void test_memory_lines(void **state)
 
 	gateway_memory_note(&memory, address, MAC, PROTOCOL_IGD);
 	gateway_memory_note_location(&memory, address, MAC, "http://192.168.1.1:5000/d.xml");
+	gateway_memory_note_silence(&memory, address, MAC, 115);
 	for (uint16_t i = 1; i <= MEMORY_PORTS; i++)
 		gateway_memory_note_port(&memory, address, MAC,
 					 &(struct remembered_port){ IPPROTO_TCP, 65000 + i, i });

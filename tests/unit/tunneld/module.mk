@@ -6,6 +6,7 @@ UNIT_TESTS += \
 	tests/unit/tunneld/test-esp \
 	tests/unit/tunneld/test-hold-queue \
 	tests/unit/tunneld/test-inner \
+	tests/unit/tunneld/test-keepalive \
 	tests/unit/tunneld/test-outer \
 	tests/unit/tunneld/test-path-mtu \
 	tests/unit/tunneld/test-peer-state \
@@ -40,6 +41,10 @@ tests_unit_tunneld_test_hold_queue_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_inner_SOURCES = tests/unit/tunneld/test-inner.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_inner_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_inner_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_keepalive_SOURCES = tests/unit/tunneld/test-keepalive.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_keepalive_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_keepalive_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_outer_SOURCES = tests/unit/tunneld/test-outer.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_outer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

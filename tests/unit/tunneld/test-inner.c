@@ -106,8 +106,33 @@ static void test_dummies(void **state)
 	dummy_write(payload, DUMMY_ANSWER, 7);
 	assert_int_equal(dummy_read(payload, DUMMY_SIZE, &number), DUMMY_ANSWER);
 	assert_int_equal(number, 7);
+	/* An answer that says no more than that. */
+	assert_int_equal(dummy_read_seen(payload, DUMMY_SIZE).sin_addr.s_addr, 0);
 	payload[0] ^= 1;
 	assert_int_equal(dummy_read(payload, DUMMY_SIZE, &number), DUMMY_OTHER);
+}
+
+static void test_answer_with_place(void **state)
+{
+	const struct sockaddr_in place = { .sin_family = AF_INET,
+					   .sin_port = htons(4501),
+					   .sin_addr = { htonl(0x0b000102) } };
+	uint8_t payload[DUMMY_ANSWER_SIZE],
+		golden[] = { 0x68, 0x77, 0x61, 0x6e, 0, 0, 0, 9, 11, 0, 1, 2, 0x11, 0x95 };
+	struct sockaddr_in read;
+	uint32_t number;
+
+	dummy_write_answer(payload, 9, &place);
+	assert_memory_equal(payload, golden, sizeof golden);
+	/* Who does not know of places reads an answer. */
+	assert_int_equal(dummy_read(payload, sizeof payload, &number), DUMMY_ANSWER);
+	assert_int_equal(number, 9);
+	read = dummy_read_seen(payload, sizeof payload);
+	assert_memory_equal(&read, &place, sizeof place);
+	for (size_t size = 0; size < sizeof payload; size++)
+		assert_int_equal(dummy_read_seen(payload, size).sin_addr.s_addr, 0);
+	dummy_write(payload, DUMMY_PROBE, 9);
+	assert_int_equal(dummy_read_seen(payload, sizeof payload).sin_addr.s_addr, 0);
 }
 
 int main(void)
@@ -117,6 +142,7 @@ int main(void)
 		cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_unreachable_refused),
 		cmocka_unit_test(test_dummies),
+		cmocka_unit_test(test_answer_with_place),
 	};
 
 	return cmocka_run_group_tests_name("tunneld/inner", tests, NULL, NULL);
