@@ -848,6 +848,26 @@ static void test_doubt_learns_the_path(void **state)
 	peer_free(peer);
 }
 
+/* Sizes are told by the round trip of the present path, which the first small probe finds out. */
+static void test_sizes_learn_the_new_path(void **state)
+{
+	struct peer *peer = make_established(1000);
+	uint32_t former = peer_next_probe(peer, 1000), number;
+
+	assert_true(peer_network_changed(peer, 2000, true) & PEER_PROBE);
+	number = peer_next_probe(peer, 2000);
+	peer_next_probe(peer, 2020);
+	assert_true(peer->path_mtu.other_path);
+	hear_dummy(peer, 2025, DUMMY_ANSWER, former);
+	hear_dummy(peer, 2026, DUMMY_ANSWER, number + 2);
+	hear_dummy(peer, 2027, DUMMY_ANSWER, 0);
+	assert_true(peer->path_mtu.other_path);
+	hear_dummy(peer, 2030, DUMMY_ANSWER, number);
+	assert_false(peer->path_mtu.other_path);
+	assert_int_equal(peer->path_mtu.rtt, 30);
+	peer_free(peer);
+}
+
 static void test_table(void **state)
 {
 	static struct peer_table table;
@@ -934,6 +954,7 @@ int main(void)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_keepalive_when_nothing_else_was_sent),
 		cmocka_unit_test(test_doubt_learns_the_path),
+		cmocka_unit_test(test_sizes_learn_the_new_path),
 		cmocka_unit_test(test_table),
 	};
 
