@@ -124,24 +124,33 @@ class World:
         self.random.shuffle(cards)
         return cards
 
+    def free_homes(self, *movers):
+        """Where nobody else is: these routers do not lead back in what comes from inside for their outside."""
+        taken = [host.gateway for host in self.hosts if host not in movers]
+        return [home for home in self.homes if home not in taken]
+
     def move(self, host):
-        host.move(self.random.choice(self.homes))
+        host.move(self.random.choice(self.free_homes(host)))
 
     def both_move(self, _):
         """At once, and one of them maybe by its gateway's new address alone."""
-        places = self.random.sample(self.homes, 2)
-        movers = [threading.Thread(target=host.move, args=(place,)) for host, place in zip(self.hosts, places)]
+        pair = self.random.sample(self.hosts, 2)
+        places = self.random.sample(self.free_homes(*pair), 2)
+        movers = [threading.Thread(target=host.move, args=(place,)) for host, place in zip(pair, places)]
         for mover in movers:
             mover.start()
         if self.random.random() < 0.5:
-            self.other_address(self.random.choice(self.hosts))
+            self.change_address(places[0])
         for mover in movers:
             mover.join()
 
     def other_address(self, host):
+        self.change_address(host.gateway)
+
+    def change_address(self, home):
         """And the router forgets what it translated to the former one, as those do that remember it is gone. (One that does
         not sends on from an address that nobody answers to, as long as there is anything to send.)"""
-        home, former = host.gateway, host.gateway.wan_address
+        former = home.wan_address
         home.change_address(self.new_address(home))
         home.run(["conntrack", "-D", "--orig-dst", former], check=False)
 
