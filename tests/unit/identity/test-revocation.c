@@ -9,6 +9,7 @@
 
 #include "common/keys/issue-time.h"
 #include "services/identity/revocations-wire.h"
+#include "tests/unit/thorough.h"
 
 #include <errno.h>
 #include <openssl/x509.h>
@@ -170,12 +171,12 @@ static void test_every_bit_counts(void **unused)
 	struct revocation_list list = two_hosts(), read;
 	struct certificate made = sign(&account, &list);
 
-	for (size_t i = 0; i < made.size * 8; i++) {
+	for (size_t i = 0; i < made.size * 8; i += test_step()) {
 		made.data[i / 8] ^= 1 << i % 8;
 		assert_true(verify(&account, &made, &read) < 0);
 		made.data[i / 8] ^= 1 << i % 8;
 	}
-	for (size_t i = 0; i < made.size; i++) {
+	for (size_t i = 0; i < made.size; i += test_step()) {
 		struct certificate part = { made.data, i };
 
 		assert_int_equal(verify(&account, &part, &read), -EBADMSG);

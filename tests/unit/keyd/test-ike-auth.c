@@ -2,6 +2,7 @@
 #include "services/keyd/ike-auth.h"
 #include "tests/unit/keyd/account.h"
 #include "tests/unit/keyd/test.h"
+#include "tests/unit/thorough.h"
 
 #include <openssl/rsa.h>
 
@@ -156,7 +157,7 @@ static void test_damaged_certificates(void **state)
 	const char *reason;
 
 	test_host_make(&host, &fixture->account, &(struct test_host_options){ .names = NAMES });
-	for (size_t cut = 0; cut < host.certificate.size; cut++) {
+	for (size_t cut = 0; cut < host.certificate.size; cut += test_step()) {
 		uint8_t *exact = malloc(cut ? cut : 1);
 
 		memcpy(exact, host.certificate.data, cut);
@@ -164,7 +165,7 @@ static void test_damaged_certificates(void **state)
 						  &holder, &reason) < 0);
 		free(exact);
 	}
-	for (size_t i = 0; i < host.certificate.size; i++) {
+	for (size_t i = 0; i < host.certificate.size; i += test_step()) {
 		host.certificate.data[i] ^= 0x10;
 		assert_non_null(check(fixture, &host, NAME, 0));
 		host.certificate.data[i] ^= 0x10;
@@ -190,7 +191,7 @@ static void test_signature(void **state)
 	assert_int_equal(ike_signature_check(host.key, data, size, octets, sizeof octets), 0);
 	assert_int_equal(ike_signature_check(host.key, data, size, octets, sizeof octets - 1),
 			 -EACCES);
-	for (int i = 0; i < size; i++) {
+	for (int i = 0; i < size; i += test_step()) {
 		data[i] ^= 4;
 		assert_true(ike_signature_check(host.key, data, size, octets, sizeof octets) < 0);
 		data[i] ^= 4;

@@ -4,6 +4,7 @@
 #include "services/keyd/ike-sa-state.h"
 #include "tests/unit/keyd/test.h"
 #include "tests/unit/keyd/world.h"
+#include "tests/unit/thorough.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -125,7 +126,7 @@ static void test_rough_network(void **state)
 /* Both at the same moment, and one a little after the other: one SA, and it works at once. */
 static void test_simultaneous(void **state)
 {
-	for (unsigned int lag = 0; lag <= 5 * WORLD_DELAY; lag += 10)
+	for (unsigned int lag = 0; lag <= 5 * WORLD_DELAY; lag += 10 * test_step())
 		for (int first = 0; first < 2; first++) {
 			struct world *world = world_new();
 
@@ -162,7 +163,7 @@ static unsigned int flip_bit(struct world *world, struct datagram *datagram)
 static void test_flips(void **state)
 {
 	for (unsigned int number = 0; number < 4; number++)
-		for (unsigned int bit = number * 3; bit < 3600; bit += 101) {
+		for (unsigned int bit = number * 3; bit < 3600; bit += 101 * test_step()) {
 			unsigned int flip[] = { number, bit };
 			struct world *world = world_new();
 			struct host *desktop = world_host(world, 0);
