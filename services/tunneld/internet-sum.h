@@ -10,6 +10,8 @@
 
 /* `sum` and the octets; an odd last one counts as if a zero followed. */
 uint64_t internet_sum_add(uint64_t sum, const void *data, size_t size);
+/* The same while copying them to `target`. */
+uint64_t internet_sum_copy(uint64_t sum, void *target, const void *source, size_t size);
 /* Of the pseudo header of RFC 8200 §8.1. */
 uint64_t internet_sum_pseudo(const uint8_t addresses[32], uint32_t size, uint8_t protocol);
 /* In 16 bits, not complemented. */

@@ -14,6 +14,7 @@ libtunneld_core_la_SOURCES = \
 	services/tunneld/internet-sum.c services/tunneld/internet-sum.h \
 	services/tunneld/outer-wire.c services/tunneld/outer-wire.h \
 	services/tunneld/keepalive-state.c services/tunneld/keepalive-state.h \
+	services/tunneld/net-words.h \
 	services/tunneld/path-mtu-state.c services/tunneld/path-mtu-state.h \
 	services/tunneld/peer-acquire.c services/tunneld/peer-internal.h \
 	services/tunneld/peer-counters.h \

@@ -2,6 +2,7 @@
 #include "services/tunneld/segment.h"
 
 #include "services/tunneld/internet-sum.h"
+#include "services/tunneld/net-words.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,28 +17,6 @@
 #define TCP_FIN          0x01
 #define TCP_PSH          0x08
 #define TCP_CWR          0x80
-
-static uint16_t get_u16(const uint8_t *data)
-{
-	return data[0] << 8 | data[1];
-}
-
-static void put_u16(uint8_t *data, uint16_t value)
-{
-	data[0] = value >> 8;
-	data[1] = value;
-}
-
-static uint32_t get_u32(const uint8_t *data)
-{
-	return (uint32_t)get_u16(data) << 16 | get_u16(data + 2);
-}
-
-static void put_u32(uint8_t *data, uint32_t value)
-{
-	put_u16(data, value >> 16);
-	put_u16(data + 2, value);
-}
 
 /* Whether the headers before `transport` lead to a header of `protocol` there. A fragment's do not:
  * it has no checksum of its own. */
@@ -149,13 +128,17 @@ static void write_sum(uint8_t *target, uint64_t sum, bool udp)
 
 static void copy_whole(struct segmenter *segmenter, uint8_t *target)
 {
-	uint8_t *start = target + segmenter->sum_start;
+	size_t start = segmenter->sum_start;
+	uint64_t sum;
 
-	memcpy(target, segmenter->packet, segmenter->size);
-	if (segmenter->sum_start)
-		write_sum(start + segmenter->sum_offset,
-			  internet_sum_add(0, start, segmenter->size - segmenter->sum_start),
-			  segmenter->udp);
+	if (!start) {
+		memcpy(target, segmenter->packet, segmenter->size);
+		return;
+	}
+	memcpy(target, segmenter->packet, start);
+	sum = internet_sum_copy(0, target + start, segmenter->packet + start,
+				segmenter->size - start);
+	write_sum(target + start + segmenter->sum_offset, sum, segmenter->udp);
 }
 
 void segment_next(struct segmenter *segmenter, uint8_t *target)
@@ -164,7 +147,8 @@ void segment_next(struct segmenter *segmenter, uint8_t *target)
 	size_t transport_size = size - segmenter->transport;
 	uint8_t *transport = target + segmenter->transport;
 	bool first = !segmenter->started, last;
-	uint8_t *sum;
+	uint8_t *place;
+	uint64_t sum;
 
 	segmenter->started = true;
 	if (!segmenter->cut) {
@@ -173,11 +157,10 @@ void segment_next(struct segmenter *segmenter, uint8_t *target)
 	}
 	last = segmenter->position + n == segmenter->size;
 	memcpy(target, segmenter->packet, segmenter->header);
-	memcpy(target + segmenter->header, segmenter->packet + segmenter->position, n);
 	put_u16(target + 4, size - IPV6_HEADER_SIZE);
 	if (segmenter->udp) {
 		put_u16(transport + 4, transport_size);
-		sum = transport + UDP_SUM_OFFSET;
+		place = transport + UDP_SUM_OFFSET;
 	} else {
 		put_u32(transport + 4,
 			get_u32(transport + 4) + (segmenter->position - segmenter->header));
@@ -185,12 +168,14 @@ void segment_next(struct segmenter *segmenter, uint8_t *target)
 			transport[13] &= ~(TCP_FIN | TCP_PSH);
 		if (!first)
 			transport[13] &= ~TCP_CWR;
-		sum = transport + TCP_SUM_OFFSET;
+		place = transport + TCP_SUM_OFFSET;
 	}
-	memset(sum, 0, 2);
-	write_sum(sum,
-		  internet_sum_add(segmenter->pseudo + htonl(transport_size), transport,
-				   transport_size),
-		  segmenter->udp);
+	memset(place, 0, 2);
+	/* TCP and UDP headers have a multiple of four octets, so that the sum may go on behind. */
+	sum = internet_sum_add(segmenter->pseudo + htonl(transport_size), transport,
+			       segmenter->header - segmenter->transport);
+	sum = internet_sum_copy(sum, target + segmenter->header,
+				segmenter->packet + segmenter->position, n);
+	write_sum(place, sum, segmenter->udp);
 	segmenter->position += n;
 }

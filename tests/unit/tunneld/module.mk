@@ -8,6 +8,7 @@ UNIT_TESTS += \
 	tests/unit/tunneld/test-inner \
 	tests/unit/tunneld/test-keepalive \
 	tests/unit/tunneld/test-outer \
+	tests/unit/tunneld/test-internet-sum \
 	tests/unit/tunneld/test-path-mtu \
 	tests/unit/tunneld/test-peer-state \
 	tests/unit/tunneld/test-replay-window \
@@ -49,6 +50,10 @@ tests_unit_tunneld_test_keepalive_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_outer_SOURCES = tests/unit/tunneld/test-outer.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_outer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_outer_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_internet_sum_SOURCES = tests/unit/tunneld/test-internet-sum.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_internet_sum_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_internet_sum_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_path_mtu_SOURCES = tests/unit/tunneld/test-path-mtu.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_path_mtu_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
