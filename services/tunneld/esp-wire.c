@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/tunneld/esp-wire.h"
 
-#include "common/wire/cursor.h"
+#include "services/tunneld/net-words.h"
 #include "services/tunneld/replay-window.h"
 
 #include <openssl/crypto.h>
@@ -12,7 +12,7 @@
 
 struct esp_out {
 	struct aead *aead; /* holds the key */
-	uint8_t salt[SALT_SIZE];
+	uint32_t salt;
 	uint32_t spi;
 	bool esn;
 	uint64_t sequence; /* of the last packet */
@@ -21,7 +21,7 @@ struct esp_out {
 
 struct esp_in {
 	struct aead *aead;
-	uint8_t salt[SALT_SIZE];
+	uint32_t salt;
 	uint32_t spi;
 	bool esn;
 	struct replay_window window;
@@ -63,7 +63,7 @@ int esp_out_new(struct aead_engine *engine, enum esp_algorithm algorithm, bool e
 	out->spi = spi;
 	out->esn = esn;
 	out->limit = esn ? UINT64_MAX : UINT32_MAX;
-	memcpy(out->salt, keymat + aead_key_size(algorithms[algorithm].aead), SALT_SIZE);
+	out->salt = get_u32(keymat + aead_key_size(algorithms[algorithm].aead));
 	r = aead_new(engine, algorithms[algorithm].aead, keymat, true, &out->aead);
 	if (r < 0)
 		return r;
@@ -81,7 +81,7 @@ int esp_in_new(struct aead_engine *engine, enum esp_algorithm algorithm, bool es
 		return -ENOMEM;
 	in->spi = spi;
 	in->esn = esn;
-	memcpy(in->salt, keymat + aead_key_size(algorithms[algorithm].aead), SALT_SIZE);
+	in->salt = get_u32(keymat + aead_key_size(algorithms[algorithm].aead));
 	r = aead_new(engine, algorithms[algorithm].aead, keymat, false, &in->aead);
 	if (r < 0)
 		return r;
@@ -94,7 +94,7 @@ struct esp_out *esp_out_free(struct esp_out *out)
 	if (!out)
 		return NULL;
 	aead_free(out->aead);
-	OPENSSL_cleanse(out->salt, sizeof out->salt);
+	OPENSSL_cleanse(&out->salt, sizeof out->salt);
 	free(out);
 	return NULL;
 }
@@ -104,7 +104,7 @@ struct esp_in *esp_in_free(struct esp_in *in)
 	if (!in)
 		return NULL;
 	aead_free(in->aead);
-	OPENSSL_cleanse(in->salt, sizeof in->salt);
+	OPENSSL_cleanse(&in->salt, sizeof in->salt);
 	free(in);
 	return NULL;
 }
@@ -137,28 +137,45 @@ int esp_out_skip_to(struct esp_out *out, uint64_t sequence)
 	return 0;
 }
 
-static void build_nonce(uint8_t nonce[NONCE_SIZE], const uint8_t *salt, const uint8_t *iv)
+/* What goes into the AEAD beside the text, each written in one piece as libraries read it: reading
+ * twelve octets that were written in several pieces just before waits until all that was written
+ * before, which is the whole packet, is in the cache. */
+typedef uint64_t sixteen_octets __attribute__((vector_size(16)));
+
+struct parameters {
+	union {
+		sixteen_octets whole;
+		uint8_t octets[16];
+	} nonce, aad;
+	size_t aad_size;
+};
+
+/* Eight octets and four, each in network order. */
+static sixteen_octets twelve_octets(uint64_t first, uint32_t second)
 {
-	memcpy(nonce, salt, SALT_SIZE);
-	memcpy(nonce + SALT_SIZE, iv, NONCE_SIZE - SALT_SIZE);
+	return (sixteen_octets){ htobe64(first), htobe64((uint64_t)second << 32) };
 }
 
-/* RFC 4106 §5, RFC 7634 §2.1: SPI and the sequence number, all 64 bits of it with ESN. */
-static size_t build_aad(uint8_t aad[12], uint32_t spi, uint64_t sequence, bool esn)
+/* The salt and the IV (RFC 4106 §4); SPI and the sequence number, all 64 bits of it with ESN (RFC
+ * 4106 §5, RFC 7634 §2.1). */
+static void build_parameters(struct parameters *parameters, uint32_t salt, uint64_t iv,
+			     uint32_t spi, uint64_t sequence, bool esn)
 {
-	struct writer writer = writer_init(aad, 12);
+	uint64_t upper = (uint64_t)spi << 32;
 
-	writer_u32(&writer, spi);
-	writer_unsigned(&writer, sequence, esn ? 8 : 4);
-	return writer.position;
+	parameters->nonce.whole = twelve_octets((uint64_t)salt << 32 | iv >> 32, iv);
+	if (esn)
+		parameters->aad.whole = twelve_octets(upper | sequence >> 32, sequence);
+	else
+		parameters->aad.whole = twelve_octets(upper | (uint32_t)sequence, 0);
+	parameters->aad_size = esn ? 12 : 8;
 }
 
 int esp_seal_in_place(struct esp_out *out, uint8_t next_header, uint8_t *packet, size_t size)
 {
-	size_t n_padding = padding_for(size), aad_size;
-	uint8_t nonce[NONCE_SIZE], aad[12];
+	size_t n_padding = padding_for(size);
 	uint8_t *text = packet + ESP_HEADER_SIZE;
-	struct writer header = writer_init(packet, ESP_HEADER_SIZE);
+	struct parameters parameters;
 	int r;
 
 	if (size > INT32_MAX / 2)
@@ -167,16 +184,16 @@ int esp_seal_in_place(struct esp_out *out, uint8_t next_header, uint8_t *packet,
 		return -EOVERFLOW;
 	/* Counted even if what follows fails: a number is never tried twice. */
 	out->sequence++;
-	writer_u32(&header, out->spi);
-	writer_u32(&header, out->sequence);
-	writer_u64(&header, out->sequence);
+	put_u32(packet, out->spi);
+	put_u32(packet + 4, out->sequence);
+	put_u64(packet + 8, out->sequence);
 	for (size_t i = 1; i <= n_padding; i++)
 		text[size++] = i;
 	text[size++] = n_padding;
 	text[size++] = next_header;
-	build_nonce(nonce, out->salt, packet + 8);
-	aad_size = build_aad(aad, out->spi, out->sequence, out->esn);
-	r = aead_seal(out->aead, nonce, aad, aad_size, text, size);
+	build_parameters(&parameters, out->salt, out->sequence, out->spi, out->sequence, out->esn);
+	r = aead_seal(out->aead, parameters.nonce.octets, parameters.aad.octets,
+		      parameters.aad_size, text, size);
 	return r < 0 ? r : (int)(ESP_HEADER_SIZE + size + ESP_ICV_SIZE);
 }
 
@@ -208,27 +225,28 @@ static int strip_trailer(uint8_t *text, size_t size, struct esp_opened *ret)
 
 int esp_open(struct esp_in *in, uint8_t *packet, size_t size, struct esp_opened *ret)
 {
-	struct reader reader = reader_init(packet, size);
-	uint32_t spi = reader_u32(&reader);
-	uint32_t low = reader_u32(&reader);
-	uint8_t nonce[NONCE_SIZE], aad[12];
-	uint64_t sequence = low;
-	size_t text_size, aad_size;
+	struct parameters parameters;
+	uint64_t sequence;
+	size_t text_size;
+	uint32_t spi, low;
 	int r;
 
-	if (size < ESP_HEADER_SIZE + ESP_ALIGNMENT + ESP_ICV_SIZE || size > INT32_MAX ||
-	    spi != in->spi)
+	if (size < ESP_HEADER_SIZE + ESP_ALIGNMENT + ESP_ICV_SIZE || size > INT32_MAX)
 		return -EINVAL;
+	spi = get_u32(packet);
+	sequence = low = get_u32(packet + 4);
 	text_size = size - ESP_HEADER_SIZE - ESP_ICV_SIZE;
-	if (text_size % ESP_ALIGNMENT)
+	if (spi != in->spi || text_size % ESP_ALIGNMENT)
 		return -EINVAL;
 	if (in->esn && !replay_window_recover(&in->window, low, &sequence))
 		return -EALREADY;
 	if (!replay_window_is_new(&in->window, sequence))
 		return -EALREADY;
-	build_nonce(nonce, in->salt, packet + 8);
-	aad_size = build_aad(aad, spi, sequence, in->esn);
-	r = aead_open(in->aead, nonce, aad, aad_size, packet + ESP_HEADER_SIZE, text_size);
+	build_parameters(&parameters, in->salt,
+			 (uint64_t)get_u32(packet + 8) << 32 | get_u32(packet + 12), spi, sequence,
+			 in->esn);
+	r = aead_open(in->aead, parameters.nonce.octets, parameters.aad.octets, parameters.aad_size,
+		      packet + ESP_HEADER_SIZE, text_size);
 	if (r < 0)
 		return r;
 	ret->newest = replay_window_mark(&in->window, sequence);

@@ -41,7 +41,18 @@ static void pair_free(struct pair *pair)
 	pair->in = esp_in_free(pair->in);
 }
 
-static void check_golden(const char *packet_hex, bool esn)
+/* NULL where this machine does not have the provider. */
+static struct aead_engine *engine_of(enum aead_provider provider)
+{
+	struct aead_engine *engine = NULL;
+	int r = aead_engine_new(provider, &engine);
+
+	if (r != -ENOTSUP || provider == AEAD_PROVIDER_OPENSSL)
+		assert_int_equal(r, 0);
+	return engine;
+}
+
+static void check_golden(struct aead_engine *engine, const char *packet_hex, bool esn)
 {
 	uint8_t keymat[36], inner[64], golden[128], packet[128];
 	size_t inner_size = unit_unhex(inner_hex, inner), size = unit_unhex(packet_hex, golden);
@@ -50,8 +61,8 @@ static void check_golden(const char *packet_hex, bool esn)
 	struct esp_in *in;
 
 	unit_unhex(gcm_keymat_hex, keymat);
-	assert_int_equal(esp_out_new(NULL, ESP_AES128GCM16, esn, SPI, keymat, &out), 0);
-	assert_int_equal(esp_in_new(NULL, ESP_AES128GCM16, esn, SPI, keymat, &in), 0);
+	assert_int_equal(esp_out_new(engine, ESP_AES128GCM16, esn, SPI, keymat, &out), 0);
+	assert_int_equal(esp_in_new(engine, ESP_AES128GCM16, esn, SPI, keymat, &in), 0);
 	assert_int_equal(esp_sealed_size(inner_size), size);
 	assert_int_equal(esp_seal(out, ESP_NEXT_IPV6, inner, inner_size, packet, sizeof packet),
 			 size);
@@ -66,39 +77,118 @@ static void check_golden(const char *packet_hex, bool esn)
 	esp_in_free(in);
 }
 
-static void test_golden_g29(void **state)
+/* CHECKLIST G29, and G30 with ESN. */
+static void check_golden_packets(enum aead_provider provider)
 {
-	check_golden(g29_hex, false);
+	struct aead_engine *engine = engine_of(provider);
+
+	if (!engine)
+		skip();
+	check_golden(engine, g29_hex, false);
+	check_golden(engine, g30_hex, true);
+	aead_engine_free(engine);
 }
 
-static void test_golden_g30_esn(void **state)
+static void test_golden_openssl(void **state)
 {
-	check_golden(g30_hex, true);
+	check_golden_packets(AEAD_PROVIDER_OPENSSL);
 }
 
-/* RFC 7634 Appendix A: an IV of the sender's own choice, next header 4. */
-static void test_chacha_of_rfc7634(void **state)
+static void test_golden_ipsec_mb(void **state)
 {
-	uint8_t keymat[36], packet[160];
-	size_t size = unit_unhex("01020304000000051011121314151617"
-				 "24039428b97f417e3c13753a4f05087b67c352e6a7fab1b982d466ef407ae5c6"
-				 "14ee8099d52844eb61aa95dfab4c02f72aa71e7c4c4f64c9befe2facc638e8f3"
-				 "cbec163fac469b502773f6fb94e664da9165b82829f641e0"
-				 "76aaa8266b7fb0f7b11b369907e1ad43",
-				 packet);
+	check_golden_packets(AEAD_PROVIDER_IPSEC_MB);
+}
+
+/* Packets of other senders, who choose their own IV: those of RFC 7634 Appendix A, and of "The Use
+ * of Galois/Counter Mode in IPsec ESP: test vectors" (McGrew, draft-mcgrew-gcm-test-01), which has
+ * what RFC 4106 §9 refers to in the form of packets. */
+static const struct foreign_packet {
+	enum esp_algorithm algorithm;
+	bool esn;
+	uint64_t sequence;
+	const char *keymat, *packet;
+	uint8_t next_header;
+	const char *inner;
+} foreign_packets[] = {
+	{ ESP_AES128GCM16, false, 10, "feffe9928665731c6d6a8f9467308308cafebabe",
+	  "0000a5f80000000afacedbaddecaf888deb22cd9b07c72c16e3a65beeb8df304"
+	  "a5a5897d33ae530f1ba76d5d114d2a5c3de81827c10e9a4f51330d0eec416642"
+	  "cfbb85a5b47e48a4ec3b9ba95d918bd183b70d3aa8bc6ee4c309e9d85a41ad4a",
+	  1,
+	  "4500003e698f000080114dccc0a80102c0a801010a980035002a2343b2d00100"
+	  "0001000000000000037369700963796265726369747902646b0000010001" },
+	{ ESP_AES256GCM16, false, 2,
+	  "abbccddef00112233445566778899aababbccddef00112233445566778899aab11223344",
+	  "4a2cbfe3000000020102030405060708ff425c9b724599df7a3bcd510194e00d"
+	  "6a78107f1b0b1cbf06efae9d65a5d763748a637985771d347f0545659f14e99d"
+	  "ef842d8eb335f4eecfdbf831824b4c4915956c96",
+	  1,
+	  "4500003069a6400080062690c0a801029389155e0a9e008b2dc57ee000000000"
+	  "7002400020bf0000020405b401010402" },
+	{ ESP_AES128GCM16, false, UINT32_MAX, "7d773d00c144c525ac619d18c84a3f47d9664267",
+	  "335467aeffffffff43457e9182443bc6437f866bcb3f699fe9b0822bac961c45"
+	  "04bef270",
+	  1, "" },
+	{ ESP_AES128GCM16, true, 1, "abbccddef00112233445566778899aabdecaf888",
+	  "0000010000000001cafedebaceface7418a6fd42f72cbf4ab2a2ea901f73d814"
+	  "e3e7f243d95412e1c349c1d2fbec168f9190feebaf2cb01984e65863965d7472"
+	  "b79da345e0e780191f0d2f0e0f496c226f2127b27db35724e7845d68651f57e6"
+	  "5f354f75ff17015769623436",
+	  1,
+	  "4500004933ba00007f119106c3fb1d10c2b1d326c02831ce0035dd7b800302d5"
+	  "00004e20001e8c18d75b81dc91baa0476b91b924b280389d92c963bac046ec95"
+	  "9b6266c04722b14923" },
+	{ ESP_CHACHA20POLY1305, false, 5,
+	  "808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3",
+	  "01020304000000051011121314151617"
+	  "24039428b97f417e3c13753a4f05087b67c352e6a7fab1b982d466ef407ae5c6"
+	  "14ee8099d52844eb61aa95dfab4c02f72aa71e7c4c4f64c9befe2facc638e8f3"
+	  "cbec163fac469b502773f6fb94e664da9165b82829f641e0"
+	  "76aaa8266b7fb0f7b11b369907e1ad43",
+	  4,
+	  "45000054a6f200004001e778c6336405c000020508005b7a3a080000553bec10"
+	  "0007362708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20212223"
+	  "2425262728292a2b2c2d2e2f3031323334353637" },
+};
+
+static void check_foreign(struct aead_engine *engine, const struct foreign_packet *foreign)
+{
+	uint8_t keymat[36], packet[256], inner[256];
+	size_t size = unit_unhex(foreign->packet, packet);
+	size_t inner_size = unit_unhex(foreign->inner, inner);
+	uint32_t spi = (uint32_t)packet[0] << 24 | packet[1] << 16 | packet[2] << 8 | packet[3];
 	struct esp_opened opened;
 	struct esp_in *in;
 
-	unit_unhex("808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9fa0a1a2a3",
-		   keymat);
-	assert_int_equal(esp_in_new(NULL, ESP_CHACHA20POLY1305, false, 0x01020304, keymat, &in), 0);
+	unit_unhex(foreign->keymat, keymat);
+	assert_int_equal(esp_in_new(engine, foreign->algorithm, foreign->esn, spi, keymat, &in), 0);
 	assert_int_equal(esp_open(in, packet, size, &opened), 0);
-	assert_int_equal(opened.size, 84);
-	assert_int_equal(opened.next_header, 4);
-	assert_int_equal(opened.sequence, 5);
-	assert_memory_equal(opened.payload, "\x45\x00\x00\x54\xa6\xf2", 6);
-	assert_memory_equal(opened.payload + 80, "\x34\x35\x36\x37", 4);
+	assert_int_equal(opened.sequence, foreign->sequence);
+	assert_int_equal(opened.next_header, foreign->next_header);
+	assert_int_equal(opened.size, inner_size);
+	assert_memory_equal(opened.payload, inner, inner_size);
 	esp_in_free(in);
+}
+
+static void check_foreign_packets(enum aead_provider provider)
+{
+	struct aead_engine *engine = engine_of(provider);
+
+	if (!engine)
+		skip();
+	for (size_t i = 0; i < sizeof foreign_packets / sizeof *foreign_packets; i++)
+		check_foreign(engine, &foreign_packets[i]);
+	aead_engine_free(engine);
+}
+
+static void test_foreign_openssl(void **state)
+{
+	check_foreign_packets(AEAD_PROVIDER_OPENSSL);
+}
+
+static void test_foreign_ipsec_mb(void **state)
+{
+	check_foreign_packets(AEAD_PROVIDER_IPSEC_MB);
 }
 
 static void test_algorithm_words(void **state)
@@ -278,9 +368,10 @@ static void test_no_room_uses_no_number(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden_g29),
-		cmocka_unit_test(test_golden_g30_esn),
-		cmocka_unit_test(test_chacha_of_rfc7634),
+		cmocka_unit_test(test_golden_openssl),
+		cmocka_unit_test(test_golden_ipsec_mb),
+		cmocka_unit_test(test_foreign_openssl),
+		cmocka_unit_test(test_foreign_ipsec_mb),
 		cmocka_unit_test(test_algorithm_words),
 		cmocka_unit_test(test_round_trip_of_all_sizes),
 		cmocka_unit_test(test_truncated_at_every_length),
