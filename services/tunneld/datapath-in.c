@@ -110,8 +110,9 @@ static void hear_unknown_spi(struct tunneld *tunneld, const struct sockaddr_in *
 			same_address = peer;
 	}
 	if (same_address)
-		datapath_carry_out(tunneld, same_address,
-				   peer_hear_unknown_spi(same_address, loop_now(tunneld->loop)));
+		datapath_carry_out(
+			tunneld, same_address,
+			peer_hear_unknown_spi(same_address, datapath_look_at_clock(tunneld)));
 }
 
 static void end_run(struct tunneld *tunneld, struct run *run)
@@ -123,7 +124,7 @@ static void end_run(struct tunneld *tunneld, struct run *run)
 	datapath_note_use(tunneld, pair, run->sequence, run->n_octets);
 	datapath_carry_out_or_wait(
 		tunneld, pair->peer,
-		peer_incoming(pair->peer, loop_now(tunneld->loop), &run->arrival));
+		peer_incoming(pair->peer, datapath_look_at_clock(tunneld), &run->arrival));
 	run->arrival.pair = NULL;
 }
 

@@ -7,6 +7,10 @@
 /* A packet from the device with its header; behind it room for one of its segments. */
 #define DATAPATH_TUN_BUFFER (2 * (SEGMENT_VNET_SIZE + TUN_PACKET_SIZE))
 
+/* The time, for now and for packets that follow at once: of many small ones not each is worth a
+ * look at the clock. Whoever needs the time while packets are read from the device asks here, so
+ * that it does not go back for the next. */
+uint64_t datapath_look_at_clock(struct tunneld *tunneld);
 void datapath_set_timer(struct tunneld *tunneld, const struct peer *peer);
 /* datapath_carry_out() if there is something, else only the timer. */
 void datapath_carry_out_or_wait(struct tunneld *tunneld, struct peer *peer, unsigned int todo);

@@ -51,6 +51,7 @@ static void end_exhausted(struct tunneld *tunneld, struct peer *peer)
 		      "the numbers of an association with %.*s are used up",
 		      (int)strcspn(peer->name, "."), peer->name);
 	tunneld_remove_pair(tunneld, peer->current);
+	datapath_look_at_clock(tunneld);
 }
 
 /* Seals all of them, each where it is sent from. `verdict` is not PEER_HOLD. */
@@ -118,7 +119,8 @@ static void answer_too_big(struct tunneld *tunneld, struct peer *peer, struct se
 	tunneld->counters.too_big++;
 	peer->counters.too_big++;
 	segment_next(segments, first);
-	if (!error_limits_take(&tunneld->error_limits, loop_now(tunneld->loop), first, size))
+	if (!error_limits_take(&tunneld->error_limits, datapath_look_at_clock(tunneld), first,
+			       size))
 		return;
 	answer_size = inner_build_too_big(first, size, peer->path_mtu.current, answer);
 	if (answer_size && tun_device_write(tunneld->device, answer, answer_size) >= 0)
@@ -154,9 +156,7 @@ static struct peer *find_peer(struct tunneld *tunneld, const uint8_t *packet, si
 static void forward_out(struct tunneld *tunneld, const struct virtio_net_hdr *header,
 			const uint8_t *packet, size_t size)
 {
-	/* Of this packet: what an earlier one of the batch led to, such as a failure to send, has
-	 * noted its own time, and time must not go back. */
-	uint64_t now = loop_now(tunneld->loop);
+	uint64_t now = tunneld->now;
 	struct inner_packet inner;
 	struct peer *peer = find_peer(tunneld, packet, size, &inner);
 	struct segmenter segments;
@@ -201,6 +201,8 @@ static bool read_packet(struct tunneld *tunneld)
 		return false;
 	}
 	memcpy(&header, tunneld->tun_data, sizeof header);
+	if (header.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		datapath_look_at_clock(tunneld);
 	forward_out(tunneld, &header, tunneld->tun_data + sizeof header, n - sizeof header);
 	return true;
 }
@@ -209,6 +211,7 @@ void datapath_on_device_ready(void *userdata, int status, int events)
 {
 	struct tunneld *tunneld = userdata;
 
+	datapath_look_at_clock(tunneld);
 	for (unsigned int i = 0; i < READ_BATCH; i++) {
 		/* While the port takes no more, packets queue up where their senders notice. */
 		if (udp_port_blocked(tunneld->udp)) {

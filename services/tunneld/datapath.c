@@ -13,9 +13,17 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#define MEMORY_SIZE (2 << 20)
 /* Who is meant, in a line for people: the host's label. */
 #define LABEL(peer) (int)strcspn((peer)->name, "."), (peer)->name
+
+uint64_t datapath_look_at_clock(struct tunneld *tunneld)
+{
+	tunneld->now = loop_now(tunneld->loop);
+	return tunneld->now;
+}
 
 void datapath_set_timer(struct tunneld *tunneld, const struct peer *peer)
 {
@@ -61,7 +69,8 @@ void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet,
 	uint8_t answer[INNER_ERROR_LIMIT];
 	size_t answer_size;
 
-	if (!error_limits_take(&tunneld->error_limits, loop_now(tunneld->loop), packet, size))
+	if (!error_limits_take(&tunneld->error_limits, datapath_look_at_clock(tunneld), packet,
+			       size))
 		return;
 	answer_size = inner_build_unreachable(packet, size, code, answer);
 	if (answer_size && tun_device_write(tunneld->device, answer, answer_size) >= 0)
@@ -174,7 +183,7 @@ static bool resend(struct tunneld *tunneld, struct peer *peer, uint64_t now)
 void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int todo)
 {
 	static const uint8_t keepalive = NAT_KEEPALIVE;
-	uint64_t now = loop_now(tunneld->loop);
+	uint64_t now = datapath_look_at_clock(tunneld);
 
 	if (todo)
 		note(tunneld, peer, todo);
@@ -221,7 +230,7 @@ void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int
 static void on_timer(void *userdata)
 {
 	struct tunneld *tunneld = userdata;
-	uint64_t now = loop_now(tunneld->loop);
+	uint64_t now = datapath_look_at_clock(tunneld);
 	struct peer *next;
 
 	tunneld->timer_due = PEER_NEVER;
@@ -255,7 +264,7 @@ static void on_failed(void *userdata, int error, uint32_t tag)
 	tunneld->counters.send_errors++;
 	if (!peer || error == EMSGSIZE || error == EINVAL)
 		return;
-	peer_send_failed(peer, loop_now(tunneld->loop));
+	peer_send_failed(peer, datapath_look_at_clock(tunneld));
 	datapath_set_timer(tunneld, peer);
 }
 
@@ -307,6 +316,20 @@ static int open_engine(struct tunneld *tunneld)
 	return aead_engine_new(AEAD_PROVIDER_OPENSSL, &tunneld->aead);
 }
 
+/* All packets are in one page, if the kernel has such a large one: it copies each of them four
+ * times, in several kilobytes apiece. */
+static int allocate_memory(struct tunneld *tunneld)
+{
+	_Static_assert(UDP_PORT_MEMORY + DATAPATH_TUN_BUFFER <= MEMORY_SIZE, "one page is enough");
+
+	tunneld->memory = aligned_alloc(MEMORY_SIZE, MEMORY_SIZE);
+	if (!tunneld->memory)
+		return -ENOMEM;
+	(void)madvise(tunneld->memory, MEMORY_SIZE, MADV_HUGEPAGE);
+	tunneld->tun_data = tunneld->memory + UDP_PORT_MEMORY;
+	return 0;
+}
+
 int datapath_start(struct tunneld *tunneld)
 {
 	int r;
@@ -315,9 +338,9 @@ int datapath_start(struct tunneld *tunneld)
 	r = open_engine(tunneld);
 	if (r < 0)
 		return r;
-	tunneld->tun_data = malloc(DATAPATH_TUN_BUFFER);
-	if (!tunneld->tun_data)
-		return -ENOMEM;
+	r = allocate_memory(tunneld);
+	if (r < 0)
+		return r;
 	tunneld->coalescer.sink = datapath_write;
 	tunneld->coalescer.userdata = tunneld;
 	r = loop_timer_new(tunneld->loop, on_timer, tunneld, &tunneld->timer);
@@ -326,7 +349,7 @@ int datapath_start(struct tunneld *tunneld)
 	if (r < 0)
 		return r;
 	r = udp_port_new(tunneld->loop, tunneld->settings.port, tunneld->settings.tos.value,
-			 &udp_callbacks, tunneld, &tunneld->udp);
+			 &udp_callbacks, tunneld, tunneld->memory, &tunneld->udp);
 	if (r < 0) {
 		log_error("cannot have UDP port %u: %s", tunneld->settings.port, strerror(-r));
 		return r;
@@ -343,8 +366,8 @@ void datapath_stop(struct tunneld *tunneld)
 	tunneld->udp = udp_port_free(tunneld->udp);
 	tunneld->channel = ike_channel_free(tunneld->channel);
 	tunneld->timer = loop_timer_free(tunneld->timer);
-	free(tunneld->tun_data);
-	tunneld->tun_data = NULL;
+	free(tunneld->memory);
+	tunneld->memory = tunneld->tun_data = NULL;
 }
 
 void datapath_free_engine(struct tunneld *tunneld)

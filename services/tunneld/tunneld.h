@@ -60,10 +60,12 @@ struct tunneld {
 	struct ike_channel *channel;
 	struct loop_timer *timer;
 	uint64_t timer_due;
+	uint64_t now; /* when packets were last looked at; datapath_look_at_clock() */
 	struct offloads offloads; /* those that are on; changed by datapath_set_offloads() */
 	struct offloads broken;   /* by the proof at start */
 	struct aead_engine *aead;
-	uint8_t *tun_data;          /* a packet from the device */
+	uint8_t *memory;            /* for packets */
+	uint8_t *tun_data;          /* a packet from the device; in `memory` */
 	struct coalescer coalescer; /* packets for the device */
 
 	struct identity_client *identity;

@@ -24,8 +24,13 @@
 #define RECEIVE_PLAIN      64
 #define RECEIVE_MEMORY     (RECEIVE_TRAINS * RECEIVE_TRAIN_SIZE)
 _Static_assert(RECEIVE_PLAIN *RECEIVE_PLAIN_SIZE <= RECEIVE_MEMORY, "plain datagrams fit");
+_Static_assert(RECEIVE_MEMORY + UDP_PORT_ARENA_SIZE <= UDP_PORT_MEMORY, "memory for both ways");
+/* Long trains are received a few at a time: each is copied by the kernel, decrypted and copied
+ * again, and the cache nearest to a processor that still holds all has a megabyte or two. */
+#define LONG_TRAIN_SIZE     (RECEIVE_TRAIN_SIZE / 4)
+#define RECEIVE_LONG_TRAINS 4
 /* Batches per wake-up, so that a flood does not keep the loop from everything else. */
-#define RECEIVE_ROUNDS 8
+#define RECEIVE_ROUNDS 16
 
 union control {
 	char octets[2 * CMSG_SPACE(sizeof(int))];
@@ -51,6 +56,7 @@ struct udp_port {
 	bool segment, gro;
 
 	unsigned int n_in;
+	bool long_trains; /* came last */
 	struct mmsghdr in[RECEIVE_PLAIN];
 	struct iovec in_vector[RECEIVE_PLAIN];
 	struct sockaddr_in in_source[RECEIVE_PLAIN];
@@ -140,15 +146,18 @@ static void read_control(struct msghdr *message, uint8_t *ret_ecn, size_t *ret_e
 	}
 }
 
+/* Whether there may be more. */
 static bool receive_batch(struct udp_port *udp)
 {
+	unsigned int wanted = udp->long_trains ? RECEIVE_LONG_TRAINS : udp->n_in;
+	size_t n_octets = 0;
 	int n;
 
-	for (unsigned int i = 0; i < udp->n_in; i++) {
+	for (unsigned int i = 0; i < wanted; i++) {
 		udp->in[i].msg_hdr.msg_namelen = sizeof *udp->in_source;
 		udp->in[i].msg_hdr.msg_controllen = sizeof *udp->in_control;
 	}
-	n = recvmmsg(udp->fd, udp->in, udp->n_in, MSG_DONTWAIT, NULL);
+	n = recvmmsg(udp->fd, udp->in, wanted, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		struct msghdr *message = &udp->in[i].msg_hdr;
 		/* A datagram that was cut is reported as empty, which is malformed. */
@@ -156,13 +165,16 @@ static bool receive_batch(struct udp_port *udp)
 		size_t each = size;
 		uint8_t ecn = 0;
 
+		n_octets += size;
 		read_control(message, &ecn, &each);
 		udp->callbacks->on_train(udp->userdata, udp->in_vector[i].iov_base, size, each,
 					 &udp->in_source[i], ecn);
 	}
-	if (n > 0)
-		udp->callbacks->on_batch_end(udp->userdata);
-	return n == (int)udp->n_in;
+	if (n <= 0)
+		return false;
+	udp->long_trains = n_octets >= (unsigned int)n * LONG_TRAIN_SIZE;
+	udp->callbacks->on_batch_end(udp->userdata);
+	return n == (int)wanted;
 }
 
 static void on_ready(void *userdata, int status, int events)
@@ -185,7 +197,8 @@ static void on_ready(void *userdata, int status, int events)
 }
 
 int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,
-		 const struct udp_port_callbacks *callbacks, void *userdata, struct udp_port **ret)
+		 const struct udp_port_callbacks *callbacks, void *userdata, uint8_t *memory,
+		 struct udp_port **ret)
 {
 	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons(port) };
 	cleanup(udp_port_freep) struct udp_port *udp = calloc(1, sizeof *udp);
@@ -197,10 +210,8 @@ int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,
 	udp->fd = -1;
 	udp->callbacks = callbacks;
 	udp->userdata = userdata;
-	udp->in_data = malloc(RECEIVE_MEMORY);
-	udp->arena = malloc(UDP_PORT_ARENA_SIZE);
-	if (!udp->in_data || !udp->arena)
-		return -ENOMEM;
+	udp->in_data = memory;
+	udp->arena = memory + RECEIVE_MEMORY;
 	udp->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (udp->fd < 0)
 		return -errno;
@@ -221,8 +232,6 @@ struct udp_port *udp_port_free(struct udp_port *udp)
 		return NULL;
 	loop_io_free(udp->io);
 	close_fd(udp->fd);
-	free(udp->in_data);
-	free(udp->arena);
 	free(udp);
 	return NULL;
 }

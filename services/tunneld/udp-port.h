@@ -15,12 +15,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Octets that wait to be sent, at most. */
-#define UDP_PORT_ARENA_SIZE (384 * 1024)
-#define UDP_PORT_TRAINS     64
 /* What each kernel takes in one message (UDP_MAX_SEGMENTS, later 128), and IPv4 in one packet. */
 #define UDP_PORT_TRAIN_DATAGRAMS 64
 #define UDP_PORT_TRAIN_OCTETS    65507
+/* Octets that wait to be sent, at most: a few full trains, so that what was just written is still
+ * in the processor's cache when the kernel copies it. */
+#define UDP_PORT_ARENA_SIZE (3 * UDP_PORT_TRAIN_OCTETS)
+#define UDP_PORT_TRAINS     64
+/* Memory for all that is sent and received. */
+#define UDP_PORT_MEMORY ((1 << 20) + UDP_PORT_ARENA_SIZE)
 
 struct udp_port;
 
@@ -36,10 +39,11 @@ struct udp_port_callbacks {
 	void (*on_unblocked)(void *userdata);
 };
 
-/* Binds 0.0.0.0:`port`. `tos` is for what names none of its own. Keeps a pointer to `callbacks`. 0
- * or a negative errno. */
+/* Binds 0.0.0.0:`port`. `tos` is for what names none of its own. Keeps a pointer to `callbacks`,
+ * and to `memory` of UDP_PORT_MEMORY octets. 0 or a negative errno. */
 int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,
-		 const struct udp_port_callbacks *callbacks, void *userdata, struct udp_port **ret);
+		 const struct udp_port_callbacks *callbacks, void *userdata, uint8_t *memory,
+		 struct udp_port **ret);
 struct udp_port *udp_port_free(struct udp_port *udp);
 /* Whether trains are sent and received as one message. Either is set to what it is now. */
 void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro);
