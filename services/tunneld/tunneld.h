@@ -60,7 +60,7 @@ struct tunneld {
 	struct ike_channel *channel;
 	struct loop_timer *timer;
 	uint64_t timer_due;
-	uint64_t now; /* when packets were last looked at; datapath_look_at_clock() */
+	uint64_t now;             /* when packets were last looked at; datapath_look_at_clock() */
 	struct offloads offloads; /* those that are on; changed by datapath_set_offloads() */
 	struct offloads broken;   /* by the proof at start */
 	struct aead_engine *aead;
