@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from homeward_lab import wait_until
+from homeward_lab import complete, wait_until
 from homeward_lab.mappings import Caller, arrives, mapping, socket_in, wait_mapping
 from homeward_lab.played import GROUP, PcpRequest, PlayedGateway, natpmp_address, natpmp_map, pcp_address, pcp_answer, pcp_map
 
@@ -114,10 +114,11 @@ class Sniffer:
         log = gateway.path("/run/lab/tmp/lan.log")
         with open(log, "wb") as output:
             self.process = gateway.popen(["tcpdump", "-i", "br-lan", "-n", "-s", "0", "-U", "--immediate-mode", "-Z", "root",
-                                          "-w", self.FILE, "udp port 5351 or udp port 5350"], stdout=subprocess.DEVNULL, stderr=output)
+                                          "-w", self.FILE, "udp port 5351 or udp port 5350 or udp port 9"], stdout=subprocess.DEVNULL, stderr=output)
         wait_until(lambda: "listening on" in gateway.read("/run/lab/tmp/lan.log"), 10, "tcpdump")
 
     def stop(self):
+        complete(self.gateway, self.process, self.FILE, str(self.gateway.lan.broadcast_address))
         self.process.terminate()
         self.process.wait(60)
         return decode(self.gateway, self.FILE)

@@ -110,6 +110,12 @@ def tunnel(started):
     return started
 
 
+def own_messages(end):
+    """What was sent, but for what a busy machine sent again, and for tickets, when the other one has asked for one."""
+    counters = end.counters()
+    return counters["MessagesSent"] - sum(counters[name] for name in ("Retransmitted", "RepeatedResponses", "TicketsGiven"))
+
+
 def test_first_packet_negotiates(tunnel):
     desktop, laptop = tunnel
     for here, there, role in (desktop, laptop, "initiator"), (laptop, desktop, "responder"):
@@ -127,10 +133,8 @@ def test_first_packet_negotiates(tunnel):
     (ours,), (theirs,) = desktop.children().values(), laptop.children().values()
     assert (ours["SpiIn"], ours["SpiOut"]) == (theirs["SpiOut"], theirs["SpiIn"])
     laptop.host.ping(desktop.id, "-i", "0.05", count=3)
-    # The packet that asked for it was held, not lost. Two requests, which a busy machine may have sent again, and a ticket
-    # for laptop when it has asked for one.
-    counters = desktop.counters()
-    assert counters["MessagesSent"] - counters["Retransmitted"] - counters["TicketsGiven"] == 2
+    # The packet that asked for it was held, not lost.
+    assert own_messages(desktop) == 2
     assert any("keys agreed with laptop" in words for _, _, words in desktop.host.get_property("keyd", "Timeline"))
 
 
@@ -436,7 +440,7 @@ def test_preshared_keys_in_configuration(make_host, text, mode, owner, words):
         os.chown(host.path("/etc/homeward/keyd.psk"), USERS[owner], 0)
         os.chmod(host.path("/etc/homeward/keyd.psk"), mode)
     process = host.start_daemon("keyd", config="[psk]\nfile = /etc/homeward/keyd.psk\n", wait=False)
-    assert process.wait(10) == 1
+    assert process.wait(60) == 1
     assert words in host.log("keyd")
     # What it complains about is a secret.
     assert "000102030405" not in host.log("keyd") and "sesame" not in host.log("keyd")
@@ -460,8 +464,8 @@ esp = aes256gcm16
     for end in ends:
         (sa,), (child,) = end.sas().values(), end.children().values()
         assert sa["Proposal"] == "chacha20poly1305-prfsha512-ecp384" and child["Algorithm"] == "aes256gcm16"
-    counters = desktop.counters()
-    assert counters["MessagesSent"] - counters["Retransmitted"] == 3 and laptop.counters()["OtherGroupWanted"] == 1
+    # A first message that was sent again is told the same again.
+    assert own_messages(desktop) == 3 and 1 <= laptop.counters()["OtherGroupWanted"] <= 1 + desktop.counters()["Retransmitted"]
 
 
 def test_signals(started):

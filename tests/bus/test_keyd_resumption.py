@@ -63,9 +63,9 @@ def kept_octets(end):
         return file.read()
 
 
-def wait_saved(end, former=b""):
-    """What is kept now is in the file."""
-    wait_until(lambda: os.path.exists(end.host.path(STATE)) and kept_octets(end) != former, 30, "the file")
+def wait_saved(end):
+    """The other's ticket is in the file; with the key of our own tickets alone it is shorter."""
+    wait_until(lambda: len(kept_octets(end)) > 300, 30, "the file")
 
 
 def restart(end, how):
@@ -156,7 +156,9 @@ def test_refused(tunnel):
     desktop.wait(desktop.is_down, "the end of the former SA")
     desktop.ping(laptop)
     desktop.wait(lambda: [sa["Resumed"] for sa in desktop.sas().values()] == [False], "a new SA")
-    assert desktop.counters()["ResumptionsRefused"] == 1 and laptop.counters()["TicketsRefused"] == 1
+    # A ticket that was sent again is refused again.
+    assert desktop.counters()["ResumptionsRefused"] == 1
+    assert 1 <= laptop.counters()["TicketsRefused"] <= 1 + desktop.counters()["Retransmitted"]
     assert desktop.counters()["NegotiationsFailed"] == 0
 
 

@@ -129,10 +129,11 @@ def test_mapped_by_a_real_gateway(host, make_gateway):
     seen = mapping(host, path)
     assert seen["Label"] == "tunnel" and seen["Protocol"] == "nat-pmp" and seen["LastError"] == ""
     assert seen["Expires"] > 0
-    told = [text for g, text in words(host) if g == generation]
-    assert told == [f"network settled: eth0 {host.address} via {gateway.lan_address}",
-                    f"asked gateway {gateway.lan_address}", f"external address {gateway.wan_address}",
-                    f"mapped tunnel: {gateway.wan_address}:4500"]
+    # In this order; a gateway that takes two seconds to answer is one without port mapping meanwhile.
+    told = iter([text for _, text in words(host)])
+    assert all(text in told for text in (
+        f"network settled: eth0 {host.address} via {gateway.lan_address}", f"asked gateway {gateway.lan_address}",
+        f"external address {gateway.wan_address}", f"mapped tunnel: {gateway.wan_address}:4500"))
 
 
 def test_datagrams_pass_the_mapping(host, make_gateway, make_host):
@@ -240,7 +241,6 @@ def test_gateway_reboots(host, make_gateway):
     path = Caller(host).add()
     wait_mapping(host, path, "mapped", (gateway.wan_address, 4500))
     gateway.reboot(wan_address="11.0.1.88")
-    assert gateway.mappings() == {}
     wait_mapping(host, path, "mapped", ("11.0.1.88", 4500))
     wait_until(lambda: gateway.mappings() == {4500: (host.address, 4500)}, 20)
     # However young it was when it went, and told by whatever: once.
@@ -280,8 +280,8 @@ def test_renewal(host, make_gateway):
     first = wait_mapping(host, path, "mapped")["Expires"]
     # Twice its life: without renewal it would be gone.
     wait_until(lambda: mapping(host, path)["Expires"] >= first + 8, 30)
-    assert mapping(host, path)["State"] == "mapped"
-    assert gateway.mappings() == {4500: (host.address, 4500)}
+    wait_mapping(host, path, "mapped")
+    wait_until(lambda: gateway.mappings() == {4500: (host.address, 4500)}, 20)
 
 
 def test_two_hosts_want_the_same_port(host, make_host, make_gateway):
@@ -584,9 +584,9 @@ def test_double_nat(host, played):
     host.move(played.gateway)
     host.start_daemon("mapper")
     path = Caller(host).add()
-    played.receive()
+    played.expect("0000")
     played.send_address("100.64.7.7")
-    played.receive()
+    played.expect("000100001194119400000e10")
     played.send_map(4500, 4500, 3600)
     seen = wait_mapping(host, path, "mapped", ("100.64.7.7", 4500))
     assert "double NAT" in seen["LastError"]
@@ -598,9 +598,9 @@ def test_announcements(host, played):
     host.move(played.gateway)
     host.start_daemon("mapper")
     path = Caller(host).add()
-    played.receive()
+    played.expect("0000")
     played.send_address("11.0.1.1", epoch=5000)
-    played.receive()
+    played.expect("000100001194119400000e10")
     played.send_map(4500, 4500, 3600, epoch=5000)
     wait_mapping(host, path, "mapped", ("11.0.1.1", 4500))
     generation = get(host, "NetworkGeneration")

@@ -7,13 +7,14 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from fakes import Fake
-from homeward_lab import BusError, answered, wait_until
+from homeward_lab import BusError, answered, complete, wait_until
 
 ERROR = "org.homeward.Error."
 IDS = {"desktop": "fd01:203:405:607:22:69ff:fe8e:342a", "laptop": "fda1:a2a3:a4a5:a6a7:216:3eff:fe00:1"}
@@ -474,7 +475,7 @@ def test_acquire_failed_says_unreachable(ends):
 def test_unknown_destination_says_unreachable(ends):
     desktop, _ = ends
     desktop.host.batch(["route add fd99::/64 dev homeward0"])
-    text = desktop.host.run(["ping", "-n", "-c", "1", "-W", "5", "fd99::1"], check=False).stdout
+    text = desktop.host.run(["ping", "-n", "-c", "1", "-W", "60", "fd99::1"], check=False).stdout
     assert "No route" in text
     desktop.wait_counter("UnknownDestination")
 
@@ -674,11 +675,11 @@ def test_route_lost_before_mapper_says_so(tunnel, internet):
 
 
 STREAM = """
-import socket, sys, time
+import select, socket, sys
 def run(s, out):
-    # Both ways at once: what we sent comes back, in order.
+    # Both ways at once: what we sent comes back, in order. Until the input ends.
     i = 0
-    while i < int(sys.argv[3]):
+    while not select.select([sys.stdin], [], [], 0.01)[0]:
         s.sendall(i.to_bytes(4, "big"))
         got = b""
         while len(got) < 4:
@@ -688,7 +689,6 @@ def run(s, out):
         assert got == i.to_bytes(4, "big")
         i += 1
         out.write(f"{i}\\n"); out.flush()
-        time.sleep(0.01)
 if sys.argv[1] == "listen":
     l = socket.socket(socket.AF_INET6); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     l.bind((sys.argv[2], 7777)); l.listen(); print("ready", flush=True)
@@ -703,27 +703,37 @@ else:
 
 
 class Stream:
-    """A TCP connection between two ends that says how far it came."""
+    """A TCP connection between two ends that says how far it came, until finish()."""
 
-    def __init__(self, client, server, count):
+    def __init__(self, client, server):
         self.server = server.host.popen(["/usr/bin/python3", "-c", STREAM, "listen", server.id], stdout=-1)
         assert self.server.stdout.readline() == b"ready\n"
-        self.client = client.host.popen(["/usr/bin/python3", "-c", STREAM, "connect", server.id, str(count)],
-                                        stdout=-1, stderr=-1)
-        self.count = count
+        self.client = client.host.popen(["/usr/bin/python3", "-c", STREAM, "connect", server.id],
+                                        stdin=-1, stdout=-1, stderr=-1)
+        self.rounds = 0
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.client.stdout:
+            self.rounds = int(line)
 
     def wait(self, more=10):
-        for _ in range(more):
-            assert self.client.stdout.readline(), self.client.stderr.read()
+        """So many more rounds from now on."""
+        wanted = self.rounds + more
+        wait_until(lambda: self.rounds >= wanted or self.client.poll() is not None, what="the connection goes on")
+        assert self.rounds >= wanted, self.client.stderr.read()
 
     def finish(self):
-        self.client.communicate(timeout=120)
-        assert self.client.returncode == 0
+        self.wait()
+        self.client.stdin.close()
+        assert self.client.wait(120) == 0, self.client.stderr.read()
+        self._reader.join()
 
 
 def test_connection_survives_moves_and_kills(tunnel, internet):
     desktop, laptop, _ = tunnel
-    stream = Stream(desktop, laptop, 200)
+    stream = Stream(desktop, laptop)
     stream.wait()
     laptop.move(internet, "11.0.7.7")
     stream.wait()
@@ -826,22 +836,22 @@ def test_ike_channel(ends):
 
 def test_tshark_decrypts_what_is_on_the_wire(tunnel, internet, tmp_path):
     desktop, laptop, keys = tunnel
-    capture = tmp_path / "wire.pcap"
-    with open(capture, "wb") as file:
-        dump = internet.popen(["tcpdump", "-i", "br0", "-n", "-U", "-w", "-", "udp"], stdout=file, stderr=-1)
-        wait_until(lambda: b"listening" in dump.stderr.readline(), 10)
-        desktop.host.ping(laptop.id, "-i", "0.05", count=5)
-        laptop.move(internet, "11.0.7.7")
-        desktop.wait_peer(laptop, EndpointSource="packet")
-        laptop.ping(desktop)
-        wait_until(lambda: capture.stat().st_size > 15 * 100, 10)
-        dump.terminate()
-        dump.wait(60)
+    path = "/run/lab/tmp/tunnel.pcap"
+    dump = internet.popen(["tcpdump", "-i", "br0", "-n", "-Z", "root", "-w", path, "udp"], stderr=-1)
+    wait_until(lambda: b"listening" in dump.stderr.readline(), 10)
+    desktop.host.ping(laptop.id, "-i", "0.05", count=5)
+    laptop.move(internet, "11.0.7.7")
+    desktop.wait_peer(laptop, EndpointSource="packet")
+    laptop.ping(desktop)
+    complete(internet, dump, path)
+    dump.terminate()
+    dump.wait(60)
+    capture = internet.path(path)
     rows = [f'"IPv4","*","*","0x{spi:08x}","AES-GCM with 16 octet ICV [RFC4106]","0x{keymat.hex()}","NULL",""'
             for spi, keymat in zip(keys.spis, keys.keymats)]
     (tmp_path / "esp_sa").write_text("\n".join(rows) + "\n")
     environment = dict(os.environ, WIRESHARK_CONFIG_DIR=str(tmp_path), HOME=str(tmp_path))
-    shown = subprocess.run(["tshark", "-n", "-r", str(capture), "-o", "esp.enable_encryption_decode:TRUE", "-V"],
+    shown = subprocess.run(["tshark", "-n", "-r", capture, "-o", "esp.enable_encryption_decode:TRUE", "-V"],
                            capture_output=True, text=True, env=environment, timeout=60).stdout
     assert "Malformed" not in shown
     assert shown.count("Echo (ping) request") >= 6 and shown.count("Echo (ping) reply") >= 6

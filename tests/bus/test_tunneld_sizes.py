@@ -161,7 +161,7 @@ def test_shrinks_at_a_move_and_widens_at_the_next(tunnel, road):
     road.silence()
     copy(desktop, laptop)
     wait_size(desktop, laptop, 1500)
-    stream = Stream(desktop, laptop, 400)
+    stream = Stream(desktop, laptop)
     stream.wait()
     road.narrow(1400)
     desktop.move(road.west, "11.1.0.11")

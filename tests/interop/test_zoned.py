@@ -616,7 +616,7 @@ def test_tshark_finds_nothing_malformed(server):
     server.dig(ALICE, "SOA", "+tcp")
     server.kdig(ALICE, "SOA", secret="A" * 43 + "=")
     host.run(["/usr/bin/python3", "-c", LEASE_SCRIPT, ALICE, server.secret, "00001518"])
-    wait_until(lambda: server.counters()["LlqAcks"] == 2, 10, "the acknowledgements")
+    wait_until(lambda: server.counters()["LlqAcks"] >= 2, 10, "the acknowledgements")
     server.dig(f"the-last-one.{ALICE}", "A")
 
     def is_complete():

@@ -24,14 +24,14 @@ _SAMPLE_ESP = 300
 EXPECTED = ("esp", "ike", "keepalive", "dns", "dns-tls", "stun", "arp", "nd", "fragment")
 
 
-def complete(internet, process, path):
-    """Waits until everything that passed br0 is in the file of this tcpdump, which drops what it has not read when it is
-    told to end. Returns what the last frame ends with."""
+def complete(internet, process, path, broadcast="11.0.255.255"):
+    """Waits until everything that passed br0 (or the network of this broadcast address) is in the file of this tcpdump, which
+    drops what it has not read when it is told to end. Returns what the last frame, to port 9, ends with."""
     # The kernel hands frames over in order, in blocks; all are there once a frame of ours is in the file.
     mark = b"\xff" + os.urandom(15)
     internet.run([sys.executable, "-c", "import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
                   "s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1); "
-                  "s.sendto(bytes.fromhex(sys.argv[1]), ('11.0.255.255', 9))", mark.hex()])
+                  "s.sendto(bytes.fromhex(sys.argv[1]), (sys.argv[2], 9))", mark.hex(), broadcast])
 
     def arrived():
         process.send_signal(signal.SIGUSR2)

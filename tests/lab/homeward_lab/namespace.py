@@ -207,7 +207,7 @@ class Namespace:
     def batch(self, lines):
         """Several ip(8) commands in one process. It is in our pid namespace, so "netns PID" means what init_pid says."""
         result = subprocess.run(["nsenter", "-t", str(self.init_pid), "-n", "--", "ip", "-batch", "-"],
-                                input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=30)
+                                input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=PATIENCE)
         if result.returncode:
             raise RuntimeError(f"{self.name}: {lines}: {result.stderr}")
 
