@@ -86,7 +86,7 @@ void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 void ike_manager_set_peer(struct ike_manager *manager, uint64_t now,
 			  const struct ike_tunnel_peer *shown);
 /* The peer with this path is shown no more. */
-void ike_manager_forget_peer(struct ike_manager *manager, const char *path);
+void ike_manager_forget_peer(struct ike_manager *manager, uint64_t now, const char *path);
 /* tunneld is another process than before and has no pairs: the SAs are ended, so that the other
  * sides negotiate anew when they have something to send. */
 void ike_manager_tunnel_restarted(struct ike_manager *manager, uint64_t now);

@@ -339,6 +339,28 @@ static void show_peer(struct ike_manager *manager, uint64_t now,
 	ike_peers_update(manager, peer);
 }
 
+/* A peer is gone. If its name has another host id now it started anew, and the SAs with the former
+ * one are nobody's. */
+static void end_replaced(struct ike_manager *manager, uint64_t now, const struct ike_peer *gone)
+{
+	bool replaced = false;
+
+	if (!ike_sas_with(&manager->sas, gone->shown.name))
+		return;
+	for (const struct ike_peer *peer = manager->peers; peer; peer = peer->by_host_id.next)
+		replaced |= peer != gone && peer->present &&
+			    !strcmp(peer->shown.name, gone->shown.name);
+	if (!replaced)
+		return;
+	for_each_sa(sa, manager, gone) if (sa->state != IKE_SA_DEAD)
+	{
+		ike_sas_touch(&manager->sas, sa);
+		ike_actions_note(&manager->context.actions,
+				 "%s has another host id: its former keys end", gone->shown.name);
+		ike_sa_delete(sa, now);
+	}
+}
+
 void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 			   const struct ike_tunnel_peer *peers, size_t n_peers)
 {
@@ -350,8 +372,10 @@ void ike_manager_set_peers(struct ike_manager *manager, uint64_t now,
 		show_peer(manager, now, &peers[i]);
 	for (peer = manager->peers; peer; peer = next) {
 		next = peer->by_host_id.next;
-		if (!peer->present)
-			remove_peer(manager, peer);
+		if (peer->present)
+			continue;
+		end_replaced(manager, now, peer);
+		remove_peer(manager, peer);
 	}
 	ike_manager_tick(manager, now);
 }
@@ -363,11 +387,14 @@ void ike_manager_set_peer(struct ike_manager *manager, uint64_t now,
 	ike_manager_tick(manager, now);
 }
 
-void ike_manager_forget_peer(struct ike_manager *manager, const char *path)
+void ike_manager_forget_peer(struct ike_manager *manager, uint64_t now, const char *path)
 {
 	struct ike_peer *peer;
 
 	HASH_FIND(by_path, manager->peers_by_path, path, strlen(path), peer);
-	if (peer)
-		remove_peer(manager, peer);
+	if (!peer)
+		return;
+	end_replaced(manager, now, peer);
+	remove_peer(manager, peer);
+	ike_manager_tick(manager, now);
 }

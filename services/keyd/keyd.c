@@ -255,7 +255,7 @@ static void on_peer_changed(void *userdata, const char *path)
 		if (tunnel_client_read_peer(keyd->tunnel, path, &peer))
 			ike_manager_set_peer(keyd->manager, now_of(keyd), &peer);
 		else
-			ike_manager_forget_peer(keyd->manager, path);
+			ike_manager_forget_peer(keyd->manager, now_of(keyd), path);
 	}
 	settle(keyd);
 }

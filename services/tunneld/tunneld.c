@@ -275,13 +275,36 @@ void tunneld_hear_host(struct tunneld *tunneld, const char *name, const struct i
 					     generation, incarnation));
 }
 
+/* Whether a host of this name is listed, and so with another host id than the peer's. */
+static bool is_replaced(const struct tunneld *tunneld, const struct peer *gone)
+{
+	for (const struct peer *peer = tunneld->peers.peers; peer; peer = peer->next)
+		if (peer->listed && !strcmp(peer->name, gone->name))
+			return true;
+	return false;
+}
+
+/* The zone has it no more. Who only let its lease end keeps its tunnel; what has its name now is
+ * the same machine, started anew. */
+static void end_unlisted(struct tunneld *tunneld, struct peer *peer)
+{
+	if (peer->pairs && is_replaced(tunneld, peer)) {
+		timeline_note(&tunneld->timeline, tunneld->generation, "%.*s has another host id",
+			      (int)strcspn(peer->name, "."), peer->name);
+		while (peer->pairs)
+			tunneld_remove_pair(tunneld, peer->pairs);
+	}
+	tunneld_release_peer(tunneld, peer);
+}
+
 void tunneld_hear_hosts_end(struct tunneld *tunneld)
 {
 	struct peer *next;
 
 	for (struct peer *peer = tunneld->peers.peers; peer; peer = next) {
 		next = peer->next;
-		tunneld_release_peer(tunneld, peer);
+		if (!peer->listed)
+			end_unlisted(tunneld, peer);
 	}
 	if (!tunneld->watcher_known && tunneld->have_host_id) {
 		tunneld->watcher_known = true;

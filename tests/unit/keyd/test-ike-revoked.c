@@ -166,6 +166,40 @@ static void test_ends_orphan_seen_later(void **state)
 	assert_false(desktop->orphan);
 }
 
+/* It started anew as another one: nothing is left of the former, on either side. */
+static void test_ends_with_another_host_id(void **state)
+{
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0), *laptop = world_host(world, 1);
+	struct ike_tunnel_peer peer = { .path = "/peer/2", .state = IKE_PEER_IDLE };
+
+	agree(world);
+	desktop->wants_traffic = false;
+	desktop->peer_hidden = true;
+	snprintf(peer.name, sizeof peer.name, "%s", laptop->name);
+	memcpy(peer.host_id, laptop->host_id, 16);
+	peer.host_id[8] ^= 1;
+	peer.endpoint = laptop->address;
+	ike_manager_set_peers(desktop->manager, world->now, &peer, 1);
+	host_run(desktop);
+	assert_int_equal(host_pairs(desktop), 0);
+	world_run_until(world, world->now + 1000);
+	assert_int_equal(host_pairs(laptop), 0);
+	assert_null(host_next_sa(desktop, NULL));
+}
+
+/* Who only is not listed any more keeps what it has. */
+static void test_stays_without_a_lease(void **state)
+{
+	struct world *world = *state;
+	struct host *desktop = world_host(world, 0);
+
+	agree(world);
+	ike_manager_set_peers(desktop->manager, world->now, NULL, 0);
+	host_run(desktop);
+	assert_int_equal(host_pairs(desktop), 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -179,6 +213,10 @@ int main(void)
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_ends_orphan, world_set_up, world_tear_down),
 		cmocka_unit_test_setup_teardown(test_ends_orphan_seen_later, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_ends_with_another_host_id, world_set_up,
+						world_tear_down),
+		cmocka_unit_test_setup_teardown(test_stays_without_a_lease, world_set_up,
 						world_tear_down),
 		cmocka_unit_test_setup_teardown(test_signed_in_anew, world_set_up, world_tear_down),
 	};
