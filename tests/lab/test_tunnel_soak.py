@@ -17,8 +17,8 @@ for line in sys.stdin:
 """
 
 
-def test_three_quarters_of_a_minute(namespaces):
-    done = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "tests/soak/tunnel.py"), "45", "--hosts", "2",
+def test_half_a_minute(namespaces):
+    done = subprocess.run(["/usr/bin/python3", os.path.join(TOP, "tests/soak/tunnel.py"), "30", "--hosts", "2",
                            "--build", build_directory()], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=1200)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]

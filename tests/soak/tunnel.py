@@ -258,7 +258,8 @@ class World:
             self.say(f"{card.__name__} {host.name}")
             card(host)
             self.done[card.__name__] = self.done.get(card.__name__, 0) + 1
-            time.sleep(self.random.choice((0, 0.1, 0.5, 1, 2, 3)))
+            # Who has little time has as much happen in it.
+            time.sleep(self.random.choice((0, 0.1, 0.5, 1, 2, 3)) * min(1, self.arguments.seconds / 60))
             self.look_at_memory()
             if next_check < time.monotonic() < end - CHECK_EVERY / 2:
                 next_check = time.monotonic() + CHECK_EVERY
