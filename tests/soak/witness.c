@@ -40,9 +40,10 @@
 #define PROBLEMS   40  /* that are printed */
 #define DESCRIBED  120 /* octets of a frame */
 
-#define ETHERNET_HEADER 14
-#define IP_PROTOCOL_TCP 6
-#define IP_PROTOCOL_UDP 17
+#define ETHERNET_HEADER  14
+#define IP_PROTOCOL_IGMP 2
+#define IP_PROTOCOL_TCP  6
+#define IP_PROTOCOL_UDP  17
 
 enum kind { ESP, IKE, KEEPALIVE, DNS, TLS, STUN, LAN, ARP, ICMP, NEIGHBOUR, FRAGMENT, N_KINDS };
 
@@ -304,7 +305,8 @@ static enum kind look_at_ip(struct witness *witness, uint32_t place, bool sent, 
 		return FRAGMENT;
 	if (left < header + 8)
 		return N_KINDS;
-	if (lan)
+	/* Of groups tells also who has no address yet. */
+	if (lan || ip[9] == IP_PROTOCOL_IGMP)
 		return LAN;
 	/* While a router puts fragments together and takes them apart again, it writes new headers
 	 * into the memory that we look at. */
