@@ -8,6 +8,7 @@
 #include "services/tunneld/echo-wire.h"
 #include "services/tunneld/mapper-client.h"
 #include "services/tunneld/offload-proof.h"
+#include "services/tunneld/uplinks.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -75,6 +76,17 @@ void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet,
 	answer_size = inner_build_unreachable(packet, size, code, answer);
 	if (answer_size && tun_device_write(tunneld->device, answer, answer_size) >= 0)
 		tunneld->counters.unreachables_sent++;
+}
+
+/* The answer, if it comes from there, moves the endpoint. */
+static void probe_elsewhere(struct tunneld *tunneld, struct peer *peer, uint64_t now)
+{
+	struct sockaddr_in endpoint = peer->endpoint;
+
+	peer->counters.probes_sent++;
+	peer->endpoint = peer->probe_place;
+	send_dummy(tunneld, peer, now, DUMMY_PROBE, peer->last_probe);
+	peer->endpoint = endpoint;
 }
 
 /* Asks whether so large a packet gets there. What is above the least size must not be cut on its
@@ -187,12 +199,16 @@ void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int
 
 	if (todo)
 		note(tunneld, peer, todo);
+	if (todo & PEER_MOVED || (todo && !peer->uplink.link))
+		uplinks_find(tunneld->uplinks, peer);
 	if (todo & PEER_ANNOUNCE)
 		bus_peer_changed(tunneld, peer);
 	if (todo & PEER_ACQUIRE)
 		bus_emit_acquire(tunneld, peer);
 	if (todo & PEER_PROBE)
 		send_dummy(tunneld, peer, now, DUMMY_PROBE, peer_next_probe(peer, now));
+	if (todo & PEER_PROBE_ELSEWHERE)
+		probe_elsewhere(tunneld, peer, now);
 	if (todo & PEER_ANSWER) {
 		peer->counters.answers_sent++;
 		send_dummy(tunneld, peer, now, DUMMY_ANSWER, peer->answer_number);
@@ -218,7 +234,7 @@ void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int
 		refuse_stale(tunneld, peer, now);
 	if (todo & PEER_DROP_HELD)
 		hold_queue_clear(&peer->held);
-	if (todo & (PEER_PROBE | PEER_ANSWER | PEER_SIZE_ANSWER))
+	if (todo & (PEER_PROBE | PEER_PROBE_ELSEWHERE | PEER_ANSWER | PEER_SIZE_ANSWER))
 		udp_port_flush(tunneld->udp);
 	if (todo & PEER_MTU)
 		set_path_mtu(tunneld, peer);

@@ -26,6 +26,7 @@ libtunneld_core_la_SOURCES = \
 	services/tunneld/replay-window.c services/tunneld/replay-window.h \
 	services/tunneld/sa-pair.h \
 	services/tunneld/segment.c services/tunneld/segment.h \
+	services/tunneld/uplink-state.c services/tunneld/uplink-state.h \
 	services/tunneld/xfrm-wire.c services/tunneld/xfrm-wire.h
 if IPSEC_MB
 libtunneld_core_la_SOURCES += services/tunneld/aead-ipsec-mb.c
@@ -53,6 +54,8 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/tun-routes.c services/tunneld/tun-routes.h \
 	services/tunneld/tunneld.c services/tunneld/tunneld.h \
 	services/tunneld/udp-port.c services/tunneld/udp-port.h \
+	services/tunneld/uplink-query.c services/tunneld/uplink-query.h \
+	services/tunneld/uplinks.c services/tunneld/uplinks.h \
 	services/tunneld/watcher-client.c services/tunneld/watcher-client.h
 services_tunneld_tunneld_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
 services_tunneld_tunneld_LDADD = libtunneld-core.la libkeys.la libloop.la libbase.la $(MNL_LIBS)

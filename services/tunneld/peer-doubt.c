@@ -112,7 +112,9 @@ unsigned int peer_probe_when_due(struct peer *peer, uint64_t now)
 	if (peer->doubt_since > asked)
 		asked = peer->doubt_since;
 	peer->next_probe = PEER_NEVER;
-	return peer->burst || now - asked <= HOLD_QUEUE_AGE_MSEC ? PEER_PROBE : 0;
+	if (!peer->burst && now - asked > HOLD_QUEUE_AGE_MSEC)
+		return 0;
+	return peer->doubt_since ? PEER_PROBE | peer_try_elsewhere(peer, now) : PEER_PROBE;
 }
 
 void peer_note_answer(struct peer *peer, uint64_t now)

@@ -22,6 +22,10 @@ unsigned int peer_change_path(struct peer *peer, uint64_t now);
 /* `heard`: when something authenticated came from there; 0: never. */
 void peer_set_endpoint(struct peer *peer, const struct sockaddr_in *endpoint,
 		       enum endpoint_source source, uint64_t heard);
+/* Another place where it may be is to be probed, if there is one. */
+unsigned int peer_try_elsewhere(struct peer *peer, uint64_t now);
+/* Its probe came, or an answer to one of ours: whether it hears us. */
+unsigned int peer_hear_probe(struct peer *peer, uint64_t now);
 /* Whether the packet moved the endpoint. */
 bool peer_follow_endpoint(struct peer *peer, uint64_t now, const struct peer_arrival *arrival);
 

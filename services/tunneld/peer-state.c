@@ -109,8 +109,12 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 	}
 	peer_look_for_doubt(peer, now);
 	peer_note_answer(peer, now);
-	if (!arrival->data && arrival->dummy == DUMMY_ANSWER && arrival->number)
+	if (!arrival->data && arrival->dummy == DUMMY_ANSWER && arrival->number) {
 		peer->burst = 0;
+		peer->deaf_since = 0;
+	}
+	if (!arrival->data && arrival->dummy == DUMMY_PROBE)
+		todo |= peer_hear_probe(peer, now);
 	moved = peer_follow_endpoint(peer, now, arrival);
 	if (moved) {
 		/* Shorter than a doubt, and yet what went to the former place is lost. */
@@ -132,20 +136,13 @@ unsigned int peer_incoming(struct peer *peer, uint64_t now, const struct peer_ar
 			peer->answer_due = now + ANSWER_MSEC;
 			peer_wake_at(peer, peer->answer_due);
 		}
-	} else if (arrival->dummy == DUMMY_PROBE && now - peer->last_answer >= ANSWER_GAP_MSEC) {
+	} else if (arrival->dummy == DUMMY_PROBE &&
+		   (moved || now - peer->last_answer >= ANSWER_GAP_MSEC)) {
 		peer->last_answer = now;
 		peer->answer_number = arrival->number;
 		todo |= PEER_ANSWER;
 	}
 	return todo;
-}
-
-unsigned int peer_network_changed(struct peer *peer, uint64_t now, bool network)
-{
-	peer->network = network;
-	if (!network)
-		return 0;
-	return peer_change_path(peer, now);
 }
 
 void peer_set_nat(struct peer *peer, const struct nat_view *nat)

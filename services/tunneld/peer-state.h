@@ -10,7 +10,9 @@
  *
  * Endpoint: whoever spoke last. A newer authenticated packet from elsewhere moves it (packet), so
  * does a change of what the zone says (dns), not its repetition; InstallSa sets it (ike). Another
- * port of the same address has to wait until the present one is silent.
+ * port of the same address has to wait until the present one is silent. While the peer is not
+ * heard, or does not hear us, other places where it may be are probed, too; only its answer from
+ * there moves the endpoint.
  *
  * Doubt: we send and nothing authenticated comes back, or the path was changed and is not proven
  * yet. While in doubt, packets go out and a copy stays here, beside those of the last ones sent
@@ -26,6 +28,7 @@
 #include "services/tunneld/peer-counters.h"
 #include "services/tunneld/recent-packets.h"
 #include "services/tunneld/sa-pair.h"
+#include "services/tunneld/uplink-state.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -72,6 +75,7 @@ enum {
 	PEER_MTU = 1 << 12,         /* path_mtu.current changed */
 	PEER_STALE = 1 << 13, /* tell the senders of held packets that are too old that there is
 				 no way, and forget those */
+	PEER_PROBE_ELSEWHERE = 1 << 14, /* send a dummy packet with `last_probe` to `probe_place` */
 };
 
 struct peer {
@@ -91,6 +95,13 @@ struct peer {
 	struct sockaddr_in dns_endpoint; /* what the watcher said last */
 	struct sockaddr_in elsewhere;    /* tried in turn with it while acquiring */
 	uint64_t dns_generation, dns_incarnation;
+	struct sockaddr_in former; /* where it was before it was said to be elsewhere */
+	uint64_t former_until;     /* and may be all the same */
+	unsigned int turn;         /* of the other places to probe */
+	uint64_t port_news_at;     /* its probe moved it to another port of its address */
+	uint64_t deaf_since; /* it probes again and again, so it does not hear us; 0: it does */
+	uint64_t deaf_last;  /* its last probe */
+	uint64_t deaf_tried;
 
 	struct sa_pair *pairs;   /* newest first */
 	struct sa_pair *current; /* to send on; NULL unless established */
@@ -105,6 +116,9 @@ struct peer {
 	bool network;             /* our side has one */
 	struct nat_view nat;      /* what is between it and the peers */
 	struct keepalive keepalive;
+	struct uplink uplink; /* our way to `endpoint`, as far as it is known */
+	bool uplink_lost;     /* its interface lost its carrier since */
+	bool uplink_ahead;    /* we have seen it change, and the mapper has not said so yet */
 	uint64_t last_sent, last_received; /* 0: never */
 	uint64_t last_data_sent;
 	uint64_t first_unanswered;      /* oldest packet since which nothing came; 0: none */
@@ -130,6 +144,7 @@ struct peer {
 
 	/* Arguments of the flags. */
 	uint32_t resend_below, answer_number;
+	struct sockaddr_in probe_place;
 	uint32_t size_number, size_answer;
 	uint16_t size_probe;
 	uint64_t silence;
@@ -207,6 +222,16 @@ unsigned int peer_size_refused(struct peer *peer, uint64_t now);
 unsigned int peer_network_changed(struct peer *peer, uint64_t now, bool network);
 /* What is known of our side's NAT changed. */
 void peer_set_nat(struct peer *peer, const struct nat_view *nat);
+/* The mapper says what network it is: our address there, or none; whether that is another. What the
+ * kernel's way to the peer has told already is no news. */
+unsigned int peer_hear_mapper(struct peer *peer, uint64_t now, struct in_addr address, bool moved);
+/* Whether the kernel's way to the peer, as it is now, is news for peer_hear_uplink(). One that is
+ * seen for the first time is not; it is noted. */
+bool peer_would_move(struct peer *peer, const struct uplink *uplink);
+/* The next packet takes another way than the one before. */
+unsigned int peer_hear_uplink(struct peer *peer, uint64_t now, const struct uplink *uplink);
+/* An interface lost its carrier, or is gone. */
+void peer_lose_link(struct peer *peer, int link);
 /* At `due`. */
 unsigned int peer_timer(struct peer *peer, uint64_t now);
 

@@ -6,6 +6,7 @@
 #include "services/tunneld/datapath.h"
 #include "services/tunneld/identity-client.h"
 #include "services/tunneld/mapper-client.h"
+#include "services/tunneld/uplinks.h"
 #include "services/tunneld/watcher-client.h"
 
 #include <arpa/inet.h>
@@ -227,7 +228,8 @@ void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id
 	watcher_client_read(tunneld->watcher);
 }
 
-void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address)
+void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address,
+			 const char *interface)
 {
 	bool first = !tunneld->mapper_known;
 	bool moved = address.s_addr != tunneld->local_address.s_addr;
@@ -249,10 +251,13 @@ void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in
 		timeline_note(&tunneld->timeline, generation, "moved to %s", text);
 	else if (moved)
 		timeline_note(&tunneld->timeline, generation, "no network");
-	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next) {
-		datapath_carry_out(tunneld, peer,
-				   peer_network_changed(peer, now, tunneld->network));
-	}
+	if (tunneld->network)
+		uplinks_set_primary(tunneld->uplinks, interface);
+	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next)
+		datapath_carry_out(tunneld, peer, peer_hear_mapper(peer, now, address, moved));
+	/* To some there may be a way all the same. */
+	if (!tunneld->network)
+		uplinks_set_primary(tunneld->uplinks, "");
 	bus_emit_changed(tunneld, "Generation", NULL);
 	tunneld_update_phase(tunneld);
 }
@@ -352,6 +357,8 @@ int tunneld_start(struct tunneld *tunneld)
 	if (r >= 0)
 		r = bus_start(tunneld);
 	if (r >= 0)
+		r = uplinks_new(tunneld, &tunneld->uplinks);
+	if (r >= 0)
 		r = identity_client_new(bus, tunneld, &tunneld->identity);
 	if (r >= 0)
 		r = mapper_client_new(bus, tunneld, &tunneld->mapper);
@@ -367,6 +374,7 @@ void tunneld_end(struct tunneld *tunneld, bool for_good)
 	tunneld->watcher = watcher_client_free(tunneld->watcher);
 	tunneld->mapper = mapper_client_free(tunneld->mapper);
 	tunneld->identity = identity_client_free(tunneld->identity);
+	tunneld->uplinks = uplinks_free(tunneld->uplinks);
 	bus_stop(tunneld);
 	datapath_stop(tunneld);
 	peer_table_clear(&tunneld->peers);

@@ -21,6 +21,7 @@
 
 struct identity_client;
 struct mapper_client;
+struct uplinks;
 struct watcher_client;
 
 enum tunnel_phase {
@@ -71,6 +72,7 @@ struct tunneld {
 	struct identity_client *identity;
 	struct mapper_client *mapper;
 	struct watcher_client *watcher;
+	struct uplinks *uplinks;
 	sd_bus_slot *vtable, *peer_vtable, *peer_nodes;
 
 	enum tunnel_phase phase;
@@ -91,8 +93,9 @@ void tunneld_end(struct tunneld *tunneld, bool for_good);
 
 /* identity says: signed in with this host id, or (NULL) signed out. */
 void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id);
-/* mapper says: this network, 0.0.0.0 being none. */
-void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address);
+/* mapper says: this network, 0.0.0.0 being none, over this interface. */
+void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address,
+			 const char *interface);
 /* mapper says what is between this network and the peers; after the network. */
 void tunneld_set_nat(struct tunneld *tunneld, const struct nat_view *view);
 /* watcher says: this host; then, for those that were not named since `listed` was cleared, gone. */

@@ -125,6 +125,11 @@ void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro)
 	prepare_receiving(udp);
 }
 
+void udp_port_set_link(struct udp_port *udp, int link)
+{
+	(void)set_option(udp->fd, IPPROTO_IP, IP_UNICAST_IF, htonl(link));
+}
+
 bool udp_port_segments(const struct udp_port *udp)
 {
 	return udp->segment;

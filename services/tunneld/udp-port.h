@@ -50,6 +50,9 @@ void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro);
 /* Whether they are still sent so: not any more after a device that cannot refused it. */
 bool udp_port_segments(const struct udp_port *udp);
 
+/* Sends over the interface with this index, whatever the routes say; 0: as they say. */
+void udp_port_set_link(struct udp_port *udp, int link);
+
 /* Room for the next datagram, of up to `size` octets, flushing if there is none left; NULL while
  * blocked. */
 uint8_t *udp_port_room(struct udp_port *udp, size_t size);

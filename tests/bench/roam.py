@@ -81,10 +81,11 @@ class Flow:
         return max(longest / 1e6 - own, 0)
 
 
-def timed(act):
-    """Of a change that takes no network away."""
-    act()
-    return (time.monotonic(),) * 2
+def timed(change):
+    """Of a change at a router, which says how long it took."""
+    took = change()
+    there = time.monotonic()
+    return there - took, there
 
 
 def at_once(*acts):

@@ -33,6 +33,8 @@ ip link set br0 up
 # towards the internet.
 _GUARD = """flush ruleset
 table inet guard {
+  chain in { type filter hook prerouting priority -300; policy accept;
+%(guard_in)s  }
   chain out { type filter hook postrouting priority 300; policy accept;
 %(guard)s    oifname "wan" icmp type destination-unreachable drop
   }
@@ -211,13 +213,17 @@ ip link set br-lan up
             at_input += ('    udp dport 1900 drop\n    iifname "br-lan" tcp dport 5000 reject with tcp reset\n')
             at_output += '    oifname "br-lan" udp dport 1900 drop\n'
         if self.kind == "router":
-            guard, post, forward = "", "", '    iifname "wan" oifname "br-lan" accept\n'
+            guard, guard_in, post, forward = "", "", "", '    iifname "wan" oifname "br-lan" accept\n'
         else:
-            guard = f'    oifname "wan" ip saddr {self.lan} drop\n'
+            # Nor do providers forward what comes from an address that they have given to somebody else (BCP 38), or bring what
+            # is for one: who has heard nothing of a change still sends to its MAC.
+            guard_in = '    iifname "wan" meta nfproto ipv4 fib daddr type unicast drop\n'
+            guard = (f'    oifname "wan" ip saddr {self.lan} drop\n'
+                     '    oifname "wan" meta nfproto ipv4 fib saddr type != local drop\n')
             if self.upstream is None:
                 guard += '    oifname "wan" ip saddr 192.168.0.0/16 drop\n'
             post = f'    oifname "wan" masquerade {"random" if self.random_ports else ""}\n'
-        values = {"guard": guard, "input": at_input, "output": at_output, "forward": forward, "post": post}
+        values = {"guard": guard, "guard_in": guard_in, "input": at_input, "output": at_output, "forward": forward, "post": post}
         self.write("/run/lab/open.nft", _OPEN % values)
         self.write("/run/lab/closed.nft", _CLOSED % values)
 
@@ -326,14 +332,20 @@ ip link set br-lan up
         self.start_miniupnpd()
         return time.monotonic() - begin
 
-    def change_address(self, wan_address):
-        """The provider gives it another one; the mappings stay in its tables."""
-        lines = [f"address del {self.wan_address}/{self.wan_prefix} dev wan",
-                 f"address add {wan_address}/{self.wan_prefix} brd + dev wan"]
+    def change_address(self, wan_address, forget=True):
+        """The provider gives it another one; the mappings stay in its tables. forget: so do not the connections that came
+        in by them at the former address. Those that were made from inside the kernel forgets by itself; a router that
+        keeps the others sends on from the former address, and nobody gets it. Returns the seconds that it took."""
+        former, self.wan_address = self.wan_address, wan_address
+        lines = [f"address del {former}/{self.wan_prefix} dev wan", f"address add {wan_address}/{self.wan_prefix} brd + dev wan"]
         if self.upstream:
             lines.append(f"route replace default via {self.upstream.lan_address}")
-        self.wan_address = wan_address
-        self.batch(lines)
+        batch = "\\n".join(lines)
+        # The clock of the one who does it: starting a shell is not part of it.
+        took = self.run(["bash", "-ec", f"begin=$EPOCHREALTIME; printf '{batch}\\n' | ip -batch -\n" +
+                         (f"conntrack -D --orig-dst {former} >/dev/null 2>&1 || true\n" if forget else "") +
+                         "echo $begin $EPOCHREALTIME"]).stdout.split()
+        return float(took[1]) - float(took[0])
 
     def forget_mappings(self):
         """Behind everybody's back: no announcement, and the epoch goes on. (By miniupnpd's own hand: it remembers what

@@ -12,6 +12,7 @@ UNIT_TESTS += \
 	tests/unit/tunneld/test-path-mtu \
 	tests/unit/tunneld/test-peer-state \
 	tests/unit/tunneld/test-replay-window \
+	tests/unit/tunneld/test-roaming \
 	tests/unit/tunneld/test-super-packets \
 	tests/unit/tunneld/test-xfrm
 
@@ -66,6 +67,10 @@ tests_unit_tunneld_test_peer_state_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_replay_window_SOURCES = tests/unit/tunneld/test-replay-window.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_replay_window_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_replay_window_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_roaming_SOURCES = tests/unit/tunneld/test-roaming.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_roaming_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_roaming_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_super_packets_SOURCES = tests/unit/tunneld/test-super-packets.c \
 	tests/unit/tunneld/traffic.c tests/unit/tunneld/traffic.h tests/unit/tunneld/unit.h
