@@ -399,6 +399,7 @@ static const char *state_word(const struct ike_sa *sa)
 {
 	switch (sa->state) {
 	case IKE_SA_INIT_SENT:
+	case IKE_SA_INTERMEDIATE_SENT:
 	case IKE_SA_SIGNING:
 	case IKE_SA_AUTH_SENT:
 	case IKE_SA_INSTALLING:

@@ -5,6 +5,7 @@
  * one child SA between their two host ids.
  */
 #include "services/keyd/ike-child-state.h"
+#include "services/keyd/ike-intermediate.h"
 #include "services/keyd/ike-proof.h"
 #include "services/keyd/ike-resume.h"
 
@@ -109,6 +110,7 @@ void ike_auth_request(struct ike_sa *sa, uint64_t now, const struct ike_chain *c
 	uint16_t refusal;
 	uint8_t type;
 
+	ike_intermediate_forget(sa);
 	reason = ike_proof_take_ppk(sa, chain, &instead);
 	if (!reason &&
 	    ike_proof_check(sa, chain, instead.data ? &instead : NULL, &proved, &reason) >= 0)

@@ -278,7 +278,7 @@ int ike_certificate_check(const struct ike_trust *trust, const uint8_t *data, si
 
 int ike_signed_octets(uint16_t prf, const uint8_t *sk_p, size_t sk_p_size,
 		      struct ike_octets message, struct ike_octets nonce, struct ike_octets id,
-		      uint8_t **ret, size_t *ret_size)
+		      struct ike_octets between, uint8_t **ret, size_t *ret_size)
 {
 	uint8_t maced[IKE_PRF_LIMIT];
 	size_t maced_size = ike_prf_size(prf);
@@ -289,13 +289,14 @@ int ike_signed_octets(uint16_t prf, const uint8_t *sk_p, size_t sk_p_size,
 	r = ike_prf(prf, sk_p, sk_p_size, &id, 1, maced);
 	if (r < 0)
 		return r;
-	octets = malloc(message.size + nonce.size + maced_size);
+	octets = malloc(message.size + nonce.size + maced_size + between.size);
 	if (!octets)
 		return -ENOMEM;
-	writer = writer_init(octets, message.size + nonce.size + maced_size);
+	writer = writer_init(octets, message.size + nonce.size + maced_size + between.size);
 	writer_copy(&writer, message.data, message.size);
 	writer_copy(&writer, nonce.data, nonce.size);
 	writer_copy(&writer, maced, maced_size);
+	writer_copy(&writer, between.data, between.size);
 	*ret = octets;
 	*ret_size = writer.position;
 	return 0;

@@ -63,12 +63,13 @@ int ike_certificate_check(const struct ike_trust *trust, const uint8_t *certific
 bool ike_trust_has_name(const struct ike_trust *trust, const char *name);
 
 /*
- * What one side signs: its own first message, the other side's nonce, prf(its SK_p, its ID body).
- * `id` is the body of the ID payload after the generic header. Allocates *ret; the caller frees.
+ * What one side signs: its own first message, the other side's nonce, prf(its SK_p, its ID body),
+ * and what covers exchanges in between (RFC 9242 §3.3.2; empty: there were none). `id` is the body
+ * of the ID payload after the generic header. Allocates *ret; the caller frees.
  */
 int ike_signed_octets(uint16_t prf, const uint8_t *sk_p, size_t sk_p_size,
 		      struct ike_octets message, struct ike_octets nonce, struct ike_octets id,
-		      uint8_t **ret, size_t *ret_size);
+		      struct ike_octets between, uint8_t **ret, size_t *ret_size);
 
 /* The AUTH data around an ECDSA signature with SHA-256 (RFC 7427 §3). Returns the size or -ENOBUFS.
  */

@@ -5,6 +5,7 @@
  * answered, and their answers find who asked; the peer's requests are each looked at once and
  * answered again with the same octets. What exchange does what is a table.
  */
+#include "services/keyd/ike-intermediate.h"
 #include "services/keyd/ike-resume.h"
 
 struct exchange {
@@ -17,6 +18,7 @@ struct exchange {
 };
 
 static const struct exchange exchanges[] = {
+	{ IKE_EXCHANGE_INTERMEDIATE, ike_intermediate_request, ike_intermediate_response },
 	{ IKE_EXCHANGE_AUTH, ike_auth_request, ike_auth_response },
 	{ IKE_EXCHANGE_CREATE_CHILD_SA, ike_create_child_request, ike_create_child_response },
 	{ IKE_EXCHANGE_INFORMATIONAL, ike_informational_request, ike_informational_response },
@@ -291,8 +293,8 @@ static int open_message(struct ike_sa *sa, struct opening *opening)
 		r = ike_fragments_take(sa, opening->now, opening->header, opening->data, payload,
 				       opening->inner, &first, opening->hash);
 	else
-		r = ike_sk_open(&sa->suite, ike_sa_peer_key(sa), opening->data, payload,
-				opening->inner);
+		r = ike_sk_open(&sa->suite, ike_sa_peer_key(sa, opening->header->exchange),
+				opening->data, payload, opening->inner);
 	if (r < 0) {
 		if (r != -EAGAIN)
 			sa->context->counters.unauthentic++;
@@ -320,6 +322,7 @@ static void receive_response(struct ike_sa *sa, uint64_t now, const struct socka
 	begin_opening(&opening, now, header, data, size);
 	if (open_message(sa, &opening) < 0)
 		return;
+	sa->at_hand = *header;
 	sa->answered = *request;
 	sa->answered.message = (struct ike_blob){};
 	ike_sa_take_answer(sa, now, request);
@@ -345,11 +348,13 @@ static bool may_request(const struct ike_sa *sa, uint8_t exchange)
 {
 	switch (sa->state) {
 	case IKE_SA_HALF_OPEN:
-		return exchange == IKE_EXCHANGE_AUTH;
+		return exchange == (ike_intermediate_expected(sa) ? IKE_EXCHANGE_INTERMEDIATE
+								  : IKE_EXCHANGE_AUTH);
 	case IKE_SA_ESTABLISHED:
 	case IKE_SA_DELETING:
-		return exchange != IKE_EXCHANGE_AUTH;
+		return exchange != IKE_EXCHANGE_AUTH && exchange != IKE_EXCHANGE_INTERMEDIATE;
 	case IKE_SA_INIT_SENT:
+	case IKE_SA_INTERMEDIATE_SENT:
 	case IKE_SA_SIGNING:
 	case IKE_SA_AUTH_SENT:
 	case IKE_SA_INSTALLING:
@@ -390,8 +395,8 @@ static bool repeat_divided_answer(struct ike_sa *sa, const struct sockaddr_in *f
 		return false;
 	if (fragment.number > 1)
 		return true;
-	if (ike_sk_open(&sa->suite, ike_sa_peer_key(sa), opening->data, payload, opening->inner) <
-	    0)
+	if (ike_sk_open(&sa->suite, ike_sa_peer_key(sa, opening->header->exchange), opening->data,
+			payload, opening->inner) < 0)
 		return false;
 	ike_fragments_follow(sa, opening->size);
 	ike_fragments_divide(sa, &answer->message);
@@ -438,6 +443,7 @@ static void receive_request(struct ike_sa *sa, uint64_t now, const struct sockad
 		return;
 	sa->heard = now;
 	ike_answers_add(&sa->answers, header->message_id, opening.hash, from);
+	sa->at_hand = *header;
 	sa->asked_id = header->message_id;
 	sa->asked_from = *from;
 	unsupported = opening.malformed ? 0 : ike_chain_find_unsupported(&opening.chain);

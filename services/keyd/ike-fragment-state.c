@@ -41,10 +41,11 @@ int ike_fragments_seal(struct ike_sa *sa, const struct ike_header *header, uint8
 		size_t part = whole || size - done < room ? size - done : room;
 
 		fragment.number++;
-		r = whole ? ike_sk_seal(&sa->suite, ike_sa_own_key(sa), sa->iv++, header, first,
-					inner, size, data, capacity)
-			  : ike_skf_seal(&sa->suite, ike_sa_own_key(sa), sa->iv++, header,
-					 &fragment, fragment.number == 1 ? first : IKE_PAYLOAD_NONE,
+		r = whole ? ike_sk_seal(&sa->suite, ike_sa_own_key(sa, header->exchange), sa->iv++,
+					header, first, inner, size, data, capacity)
+			  : ike_skf_seal(&sa->suite, ike_sa_own_key(sa, header->exchange), sa->iv++,
+					 header, &fragment,
+					 fragment.number == 1 ? first : IKE_PAYLOAD_NONE,
 					 inner + done, part, data + n, capacity - n);
 		done += part;
 		n += r < 0 ? 0 : r;
@@ -88,7 +89,7 @@ void ike_fragments_divide(struct ike_sa *sa, struct ike_blob *message)
 		if (r >= 0 && !size)
 			first = chain.payloads[0].next;
 		if (r >= 0)
-			r = ike_sk_open(&sa->suite, ike_sa_own_key(sa), piece.data,
+			r = ike_sk_open(&sa->suite, ike_sa_own_key(sa, header.exchange), piece.data,
 					&chain.payloads[0], inner + size);
 		if (r < 0)
 			return;
@@ -132,7 +133,7 @@ int ike_fragments_take(struct ike_sa *sa, uint64_t now, const struct ike_header 
 		sa->context->counters.fragments_refused++;
 		return -EAGAIN;
 	}
-	r = ike_sk_open(&sa->suite, ike_sa_peer_key(sa), data, payload, inner);
+	r = ike_sk_open(&sa->suite, ike_sa_peer_key(sa, header->exchange), data, payload, inner);
 	if (r < 0)
 		return r;
 	sa->heard = now;

@@ -3,6 +3,7 @@
 /* IKE_SA_INIT (RFC 7296 §1.2): two messages in the clear that agree on keys with somebody unknown.
  */
 #include "services/keyd/ike-init.h"
+#include "services/keyd/ike-intermediate.h"
 #include "services/keyd/ike-proof.h"
 #include "services/keyd/ike-resume.h"
 
@@ -72,6 +73,9 @@ static int send_request(struct ike_sa *sa, uint64_t now)
 	ike_builder_add_notify(&builder, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, NULL, 0);
 	if (ike_sa_has_ppk(sa->context))
 		ike_builder_add_notify(&builder, IKE_NOTIFY_USE_PPK, NULL, 0);
+	if (ike_preferences_kem(&sa->context->preferences) != IKE_KEM_NEVER)
+		ike_builder_add_notify(&builder, IKE_NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL,
+				       0);
 	r = ike_builder_finish(&builder);
 	if (r < 0)
 		return r;
@@ -127,7 +131,7 @@ struct ike_sa *ike_sa_initiate(struct ike_context *context, uint64_t now, const 
 struct init_content {
 	struct ike_octets proposals, public_key, nonce;
 	uint16_t group;
-	bool takes_sha256, takes_fragments, takes_ppk;
+	bool takes_sha256, takes_fragments, takes_ppk, takes_intermediate;
 };
 
 /* 0, or -EBADMSG. The group is not looked at. */
@@ -149,6 +153,8 @@ static int read_content(const struct ike_chain *chain, struct init_content *ret)
 	ret->takes_fragments =
 		ike_chain_find_notify(chain, IKE_NOTIFY_FRAGMENTATION_SUPPORTED, &other);
 	ret->takes_ppk = ike_chain_find_notify(chain, IKE_NOTIFY_USE_PPK, &other);
+	ret->takes_intermediate =
+		ike_chain_find_notify(chain, IKE_NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, &other);
 	return 0;
 }
 
@@ -291,7 +297,8 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 	if (!header->spi_responder || ike_chain_find_unsupported(&chain) ||
 	    read_content(&chain, &content) < 0 ||
 	    ike_proposal_read_ike_answer(&sa->context->preferences, content.proposals.data,
-					 content.proposals.size, &suite, NULL) < 0) {
+					 content.proposals.size, &suite, NULL) < 0 ||
+	    (suite.kem && !content.takes_intermediate)) {
 		sa->context->counters.malformed++;
 		return;
 	}
@@ -312,8 +319,8 @@ void ike_init_response(struct ike_sa *sa, uint64_t now, const struct sockaddr_in
 		ike_sa_fail(sa, "it takes no signatures with SHA-256");
 	else if (!sa->peer_takes_ppk && sa->context->ppk_use == IKE_PPK_REQUIRED)
 		ike_sa_fail(sa, "it uses no post-quantum preshared key, and we require one");
-	else if (ike_proof_mix_ppk(sa) < 0 || ike_proof_begin(sa, now) < 0)
-		ike_sa_fail(sa, "out of memory");
+	else if (ike_intermediate_begin(sa, now) < 0)
+		ike_sa_fail(sa, "cannot go on after the first exchange");
 }
 
 void ike_init_refuse(struct ike_context *context, const struct sockaddr_in *to,
@@ -386,6 +393,9 @@ static int send_response(struct ike_sa *sa, const struct sockaddr_in *to, uint8_
 	/* Only to one that has said so too. */
 	if (sa->peer_takes_ppk)
 		ike_builder_add_notify(&builder, IKE_NOTIFY_USE_PPK, NULL, 0);
+	if (sa->suite.kem)
+		ike_builder_add_notify(&builder, IKE_NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, NULL,
+				       0);
 	r = ike_builder_finish(&builder);
 	if (r >= 0)
 		r = ike_blob_set(&sa->own_init, message, r);
@@ -402,12 +412,19 @@ static uint16_t judge_offer(const struct ike_context *context, const struct ike_
 			    const struct init_content *content, struct ike_suite *suite,
 			    uint8_t *number)
 {
+	struct ike_preferences preferences = context->preferences;
 	int r;
 
 	if (ike_chain_find_unsupported(chain))
 		return IKE_NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD;
-	r = ike_proposal_choose_ike(&context->preferences, content->proposals.data,
-				    content->proposals.size, suite, NULL, number);
+	/* Without IKE_INTERMEDIATE there is no additional key exchange (RFC 9370 §2.2.1). */
+	if (!content->takes_intermediate) {
+		if (ike_preferences_kem(&preferences) == IKE_KEM_REQUIRED)
+			return IKE_NOTIFY_NO_PROPOSAL_CHOSEN;
+		preferences.has_kem = false;
+	}
+	r = ike_proposal_choose_ike(&preferences, content->proposals.data, content->proposals.size,
+				    suite, NULL, number);
 	if (r < 0)
 		return r == -ENOENT ? IKE_NOTIFY_NO_PROPOSAL_CHOSEN : IKE_NOTIFY_INVALID_SYNTAX;
 	/* What we prefer decides, not what it guessed: else whoever is on the way could choose. */

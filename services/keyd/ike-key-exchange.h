@@ -3,9 +3,8 @@
 
 /*
  * Key exchanges (RFC 7296 §2.14): X25519 (RFC 8031), P-256 and P-384 (RFC 5903). The initiator
- * begins with a public value, the responder answers it, the initiator finishes with the answer; so
- * a key encapsulation (RFC 9370) fits as well, whose answer cannot be made before the first value
- * is there. What is random is an argument.
+ * begins with a public value, the responder answers it, the initiator finishes with the answer. The
+ * one that may be added to it is in ike-kem.h. What is random is an argument.
  */
 #include "services/keyd/ike-message-wire.h"
 

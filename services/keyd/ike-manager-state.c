@@ -248,6 +248,13 @@ void ike_manager_set_preferences(struct ike_manager *manager,
 				 const struct ike_preferences *preferences)
 {
 	manager->context.preferences = *preferences;
+	manager->context.preferences.has_kem = manager->context.kem;
+}
+
+void ike_manager_set_kem(struct ike_manager *manager, const struct ike_kem *kem)
+{
+	manager->context.kem = kem;
+	manager->context.preferences.has_kem = kem;
 }
 
 void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n)

@@ -52,6 +52,9 @@ void ike_manager_tick(struct ike_manager *manager, uint64_t now);
 /* Algorithms of the negotiations from now on; at first all of them. Copied. */
 void ike_manager_set_preferences(struct ike_manager *manager,
 				 const struct ike_preferences *preferences);
+/* What computes the additional key exchange, as the preferences want it; NULL, as at first: nothing
+ * does. To be called before there are SAs. */
+void ike_manager_set_kem(struct ike_manager *manager, const struct ike_kem *kem);
 /* From how many SAs of strangers on they need cookies; IKE_HALF_OPEN_EASY at first, 0: always. */
 void ike_manager_set_cookies_from(struct ike_manager *manager, unsigned int n);
 /* The largest IP datagram of ours that is not made into fragments, IKE_DATAGRAM_SIZE at first; from

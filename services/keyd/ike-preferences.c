@@ -35,6 +35,11 @@ void ike_preferences_init(struct ike_preferences *preferences)
 	preferences->esp = preferences->ike;
 }
 
+enum ike_kem_use ike_preferences_kem(const struct ike_preferences *preferences)
+{
+	return preferences->has_kem ? preferences->kem_use : IKE_KEM_NEVER;
+}
+
 static const char *cipher_word(size_t i)
 {
 	return ciphers[i].name;

@@ -25,6 +25,13 @@ struct ike_cipher {
 	uint16_t key_bits;
 };
 
+/* When ML-KEM-768 is added to the key exchange of an IKE SA. */
+enum ike_kem_use {
+	IKE_KEM_PREFERRED, /* with every peer that has it */
+	IKE_KEM_REQUIRED,  /* and with nobody else */
+	IKE_KEM_NEVER,
+};
+
 #define IKE_PREFERENCES_LIMIT 3 /* of each kind: all there are */
 
 struct ike_ciphers {
@@ -43,6 +50,8 @@ struct ike_preferences {
 	struct ike_ciphers ike, esp;
 	struct ike_numbers prfs;   /* enum ike_prf */
 	struct ike_numbers groups; /* enum ike_group */
+	int kem_use;               /* enum ike_kem_use */
+	bool has_kem;              /* it can be computed here; not at first */
 };
 
 #define IKE_CIPHER_WORDS "aes128gcm16 aes256gcm16 chacha20poly1305"
@@ -51,6 +60,9 @@ struct ike_preferences {
 
 /* All, in the order of the words above. */
 void ike_preferences_init(struct ike_preferences *preferences);
+
+/* What of it is left where it cannot be computed. */
+enum ike_kem_use ike_preferences_kem(const struct ike_preferences *preferences);
 
 /* Lists of such words with white space between them. -EINVAL for a word that is none of them or
  * comes twice, and for an empty list; then *ret is as before. Of the form of config.h's parse(). */

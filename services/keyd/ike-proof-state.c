@@ -7,6 +7,7 @@
  */
 #include "services/keyd/ike-proof.h"
 
+#include "services/keyd/ike-intermediate.h"
 #include "services/keyd/ike-revoked-state.h"
 
 #include <openssl/crypto.h>
@@ -43,10 +44,12 @@ static int proved_octets(const struct ike_sa *sa, const struct ike_keys *keys, b
 {
 	const struct ike_blob *init = own ? &sa->own_init : &sa->peer_init;
 	bool of_initiator = own == sa->initiator;
+	uint8_t between[2 * IKE_PRF_LIMIT + 4];
 
 	return ike_signed_octets(sa->suite.prf, of_initiator ? keys->pi : keys->pr, keys->prf_size,
 				 (struct ike_octets){ init->data, init->size },
-				 ike_sa_nonce(sa, !of_initiator), id, ret, ret_size);
+				 ike_sa_nonce(sa, !of_initiator), id,
+				 ike_intermediate_covered(sa, between), ret, ret_size);
 }
 
 /* The code by which a side with the same secret is known; of ike_prf_size() octets. */

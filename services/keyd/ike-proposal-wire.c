@@ -2,6 +2,7 @@
 #include "services/keyd/ike-proposal-wire.h"
 
 #include "common/base/cleanup.h"
+#include "services/keyd/ike-kem.h"
 #include "services/keyd/ike-message-wire.h"
 
 #include <errno.h>
@@ -56,12 +57,12 @@ static uint16_t attribute_bits(uint16_t encryption, uint16_t key_bits)
 }
 
 /* `spi_size` octets of `spi`. */
-static size_t begin_proposal(struct writer *writer, uint8_t number, uint8_t protocol, uint64_t spi,
-			     uint8_t spi_size, uint8_t n_transforms)
+static size_t begin_proposal(struct writer *writer, bool last, uint8_t number, uint8_t protocol,
+			     uint64_t spi, uint8_t spi_size, uint8_t n_transforms)
 {
 	size_t start = writer->position;
 
-	writer_u8(writer, LAST);
+	writer_u8(writer, last ? LAST : MORE_PROPOSALS);
 	writer_u8(writer, 0);
 	writer_u16(writer, 0);
 	writer_u8(writer, number);
@@ -92,25 +93,40 @@ static void write_numbers(struct writer *writer, bool last, uint8_t type, const 
 		write_transform(writer, last && i + 1 == n, type, numbers[i], 0);
 }
 
-void ike_proposal_write_ike_offer(struct writer *writer, const struct ike_preferences *preferences,
-				  const uint64_t *spi)
+static void write_ike_proposal(struct writer *writer, const struct ike_preferences *preferences,
+			       const uint64_t *spi, uint8_t number, bool last, bool with_kem)
 {
 	const struct ike_numbers *prfs = &preferences->prfs, *groups = &preferences->groups;
-	size_t start = begin_proposal(writer, 1, IKE_PROTOCOL_IKE, spi ? *spi : 0,
+	size_t start = begin_proposal(writer, last, number, IKE_PROTOCOL_IKE, spi ? *spi : 0,
 				      spi ? IKE_SPI_SIZE_IKE : 0,
-				      preferences->ike.n + prfs->n + groups->n);
+				      preferences->ike.n + prfs->n + groups->n + with_kem);
 
 	write_ciphers(writer, &preferences->ike);
 	write_numbers(writer, false, IKE_TRANSFORM_PRF, prfs->items, prfs->n);
-	write_numbers(writer, true, IKE_TRANSFORM_KE, groups->items, groups->n);
+	write_numbers(writer, !with_kem, IKE_TRANSFORM_KE, groups->items, groups->n);
+	if (with_kem)
+		write_transform(writer, true, IKE_TRANSFORM_ADDKE1, IKE_KEM_MLKEM768, 0);
 	end_proposal(writer, start);
+}
+
+void ike_proposal_write_ike_offer(struct writer *writer, const struct ike_preferences *preferences,
+				  const uint64_t *spi)
+{
+	enum ike_kem_use use = spi ? IKE_KEM_NEVER : ike_preferences_kem(preferences);
+	uint8_t number = 1;
+
+	if (use != IKE_KEM_NEVER)
+		write_ike_proposal(writer, preferences, spi, number++, use == IKE_KEM_REQUIRED,
+				   true);
+	if (use != IKE_KEM_REQUIRED)
+		write_ike_proposal(writer, preferences, spi, number, true, false);
 }
 
 void ike_proposal_write_esp_offer(struct writer *writer, const struct ike_preferences *preferences,
 				  uint32_t spi, enum ike_key_exchanges key_exchanges)
 {
 	size_t n_groups = key_exchanges == IKE_WITH_KEY_EXCHANGE ? preferences->groups.n : 0;
-	size_t start = begin_proposal(writer, 1, IKE_PROTOCOL_ESP, spi, IKE_SPI_SIZE_ESP,
+	size_t start = begin_proposal(writer, true, 1, IKE_PROTOCOL_ESP, spi, IKE_SPI_SIZE_ESP,
 				      preferences->esp.n + n_groups + ARRAY_SIZE(sequence_numbers));
 
 	write_ciphers(writer, &preferences->esp);
@@ -123,20 +139,23 @@ void ike_proposal_write_esp_offer(struct writer *writer, const struct ike_prefer
 void ike_proposal_write_ike(struct writer *writer, uint8_t number, const struct ike_suite *suite,
 			    const uint64_t *spi)
 {
-	size_t start = begin_proposal(writer, number, IKE_PROTOCOL_IKE, spi ? *spi : 0,
-				      spi ? IKE_SPI_SIZE_IKE : 0, 3);
+	bool with_kem = !spi && suite->kem;
+	size_t start = begin_proposal(writer, true, number, IKE_PROTOCOL_IKE, spi ? *spi : 0,
+				      spi ? IKE_SPI_SIZE_IKE : 0, 3 + with_kem);
 
 	write_transform(writer, false, IKE_TRANSFORM_ENCR, suite->encryption,
 			attribute_bits(suite->encryption, suite->key_bits));
 	write_transform(writer, false, IKE_TRANSFORM_PRF, suite->prf, 0);
-	write_transform(writer, true, IKE_TRANSFORM_KE, suite->group, 0);
+	write_transform(writer, !with_kem, IKE_TRANSFORM_KE, suite->group, 0);
+	if (with_kem)
+		write_transform(writer, true, IKE_TRANSFORM_ADDKE1, suite->kem, 0);
 	end_proposal(writer, start);
 }
 
 void ike_proposal_write_esp(struct writer *writer, uint8_t number, const struct esp_suite *suite,
 			    uint32_t spi)
 {
-	size_t start = begin_proposal(writer, number, IKE_PROTOCOL_ESP, spi, IKE_SPI_SIZE_ESP,
+	size_t start = begin_proposal(writer, true, number, IKE_PROTOCOL_ESP, spi, IKE_SPI_SIZE_ESP,
 				      suite->group ? 3 : 2);
 
 	write_transform(writer, false, IKE_TRANSFORM_ENCR, suite->encryption,
@@ -274,13 +293,17 @@ static int choose_group(const struct proposal *proposal, const struct ike_number
 	return choose_number(proposal, IKE_TRANSFORM_KE, groups->items, groups->n);
 }
 
-/* Transform types we do not know: additional key exchanges and others to come (RFC 9370). */
-static bool has_only_known_types(const struct proposal *proposal)
+/* Transform types we do not know: further key exchanges and others to come (RFC 9370). The first
+ * additional key exchange is known to who chose it. */
+static bool has_only_known_types(const struct proposal *proposal, bool with_kem)
 {
-	for (size_t i = 0; i < proposal->n_transforms; i++)
-		if (proposal->transforms[i].type > IKE_TRANSFORM_ESN &&
-		    !can_do_without(proposal, proposal->transforms[i].type))
+	for (size_t i = 0; i < proposal->n_transforms; i++) {
+		uint8_t type = proposal->transforms[i].type;
+
+		if (type > IKE_TRANSFORM_ESN && !(type == IKE_TRANSFORM_ADDKE1 && with_kem) &&
+		    !can_do_without(proposal, type))
 			return false;
+	}
 	return true;
 }
 
@@ -289,6 +312,7 @@ struct choice {
 	const struct ike_preferences *preferences;
 	uint8_t spi_size;
 	enum ike_key_exchanges key_exchanges; /* of ESP */
+	enum ike_kem_use kem;                 /* of IKE */
 	bool answer;                          /* not an offer: nothing is left to choose */
 
 	bool found;
@@ -306,14 +330,19 @@ static bool suits_ike(const struct proposal *proposal, struct choice *choice)
 				preferences->prfs.n);
 	int group = choose_group(proposal, &preferences->groups);
 
+	bool with_kem = choice->kem != IKE_KEM_NEVER &&
+			offers(proposal, IKE_TRANSFORM_ADDKE1, IKE_KEM_MLKEM768, 0);
+
 	if (proposal->protocol != IKE_PROTOCOL_IKE || !cipher || prf < 0 || group < 0 ||
-	    !can_do_without(proposal, IKE_TRANSFORM_ESN))
+	    !can_do_without(proposal, IKE_TRANSFORM_ESN) ||
+	    (choice->kem == IKE_KEM_REQUIRED && !with_kem))
 		return false;
 	choice->ike = (struct ike_suite){
 		.encryption = cipher->encryption,
 		.key_bits = cipher->key_bits,
 		.prf = prf,
 		.group = group,
+		.kem = with_kem ? IKE_KEM_MLKEM768 : 0,
 	};
 	return true;
 }
@@ -341,14 +370,17 @@ static bool suits_esp(const struct proposal *proposal, struct choice *choice)
 	return true;
 }
 
-/* An answer has one transform of each type it has at all. */
-static bool leaves_no_choice(const struct proposal *proposal)
+/* An answer has one transform of each type it has at all, and is to the proposal we made of them:
+ * where there were two, the second is the one without an additional key exchange. */
+static bool leaves_no_choice(const struct proposal *proposal, const struct choice *choice)
 {
+	bool second = choice->kem == IKE_KEM_PREFERRED && !choice->ike.kem;
+
 	for (size_t i = 0; i < proposal->n_transforms; i++)
 		for (size_t j = 0; j < i; j++)
 			if (proposal->transforms[i].type == proposal->transforms[j].type)
 				return false;
-	return proposal->number == 1;
+	return proposal->number == (second ? 2 : 1);
 }
 
 typedef bool (*suits_callback)(const struct proposal *proposal, struct choice *choice);
@@ -359,8 +391,9 @@ static bool suits(const struct proposal *proposal, suits_callback suits_protocol
 	struct reader spi = reader_init(proposal->spi, proposal->spi_size);
 
 	if (proposal->spi_size != choice->spi_size || !suits_protocol(proposal, choice) ||
-	    !can_do_without(proposal, IKE_TRANSFORM_INTEG) || !has_only_known_types(proposal) ||
-	    (choice->answer && !leaves_no_choice(proposal)))
+	    !can_do_without(proposal, IKE_TRANSFORM_INTEG) ||
+	    !has_only_known_types(proposal, choice->ike.kem) ||
+	    (choice->answer && !leaves_no_choice(proposal, choice)))
 		return false;
 	choice->number = proposal->number;
 	choice->spi = reader_unsigned(&spi, proposal->spi_size);
@@ -401,10 +434,19 @@ static int find_ike(const struct ike_preferences *preferences, const uint8_t *da
 	struct choice choice = {
 		.preferences = preferences,
 		.spi_size = ret_spi ? IKE_SPI_SIZE_IKE : 0,
+		.kem = ret_spi ? IKE_KEM_NEVER : ike_preferences_kem(preferences),
 		.answer = answer,
 	};
-	int r = choose(data, size, suits_ike, &choice);
+	bool either = choice.kem == IKE_KEM_PREFERRED && !answer;
+	int r;
 
+	if (either)
+		choice.kem = IKE_KEM_REQUIRED;
+	r = choose(data, size, suits_ike, &choice);
+	if (either && r == -ENOENT) {
+		choice.kem = IKE_KEM_NEVER;
+		r = choose(data, size, suits_ike, &choice);
+	}
 	if (r < 0)
 		return r;
 	*ret = choice.ike;
@@ -422,6 +464,7 @@ static int find_esp(const struct ike_preferences *preferences, const uint8_t *da
 		.preferences = preferences,
 		.spi_size = IKE_SPI_SIZE_ESP,
 		.key_exchanges = key_exchanges,
+		.kem = IKE_KEM_NEVER,
 		.answer = answer,
 	};
 	int r = choose(data, size, suits_esp, &choice);
@@ -477,6 +520,8 @@ size_t esp_suite_key_size(const struct esp_suite *suite)
 
 void ike_suite_name(const struct ike_suite *suite, char *name, size_t size)
 {
-	snprintf(name, size, "%s-%s-%s", ike_cipher_name(suite->encryption, suite->key_bits) ?: "?",
-		 ike_prf_name(suite->prf) ?: "?", ike_group_name(suite->group) ?: "?");
+	snprintf(name, size, "%s-%s-%s%s",
+		 ike_cipher_name(suite->encryption, suite->key_bits) ?: "?",
+		 ike_prf_name(suite->prf) ?: "?", ike_group_name(suite->group) ?: "?",
+		 suite->kem ? "-ke1_mlkem768" : "");
 }

@@ -22,6 +22,8 @@ static struct ike_sa *succeed(struct ike_sa *sa, uint64_t now,
 	next->spi_initiator = initiator ? negotiation->spi : spi_peer;
 	next->spi_responder = initiator ? spi_peer : negotiation->spi;
 	next->suite = *suite;
+	/* It is in the keys through SK_d. */
+	next->suite.kem = sa->suite.kem;
 	if (ike_keys_rekey(sa->suite.prf, &sa->keys, suite, initiator ? own : peer,
 			   initiator ? peer : own, shared, next->spi_initiator, next->spi_responder,
 			   &next->keys) < 0)

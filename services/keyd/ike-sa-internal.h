@@ -79,8 +79,9 @@ void ike_sa_add_nat_detection(struct ike_builder *builder, uint64_t spi_initiato
 /* How many requests we take at once. */
 void ike_sa_add_window(struct ike_builder *builder);
 
-const uint8_t *ike_sa_own_key(const struct ike_sa *sa);
-const uint8_t *ike_sa_peer_key(const struct ike_sa *sa);
+/* What messages of an exchange are encrypted with. */
+const uint8_t *ike_sa_own_key(const struct ike_sa *sa, uint8_t exchange);
+const uint8_t *ike_sa_peer_key(const struct ike_sa *sa, uint8_t exchange);
 struct ike_octets ike_sa_nonce(const struct ike_sa *sa, bool of_initiator);
 
 /* Whether we have a post-quantum preshared key and want to use it. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-child-state.h"
+#include "services/keyd/ike-intermediate.h"
 #include "services/keyd/ike-proof.h"
 #include "services/keyd/ike-resume.h"
 
@@ -41,6 +42,7 @@ struct ike_sa *ike_sa_free(struct ike_sa *sa)
 	ike_blob_clear(&sa->own_init);
 	ike_blob_clear(&sa->peer_init);
 	ike_proof_forget(sa);
+	ike_intermediate_forget(sa);
 	ike_resume_free(sa);
 	ike_negotiation_free(sa->ours);
 	ike_negotiation_free(sa->theirs);
@@ -57,6 +59,7 @@ bool ike_sa_is_connecting(const struct ike_sa *sa)
 	switch (sa->state) {
 	case IKE_SA_INIT_SENT:
 	case IKE_SA_HALF_OPEN:
+	case IKE_SA_INTERMEDIATE_SENT:
 	case IKE_SA_SIGNING:
 	case IKE_SA_AUTH_SENT:
 	case IKE_SA_INSTALLING:
@@ -113,14 +116,25 @@ void ike_sa_fail(struct ike_sa *sa, const char *format, ...)
 	ike_sa_drop(sa);
 }
 
-const uint8_t *ike_sa_own_key(const struct ike_sa *sa)
+/* A responder may have to repeat its answer to IKE_INTERMEDIATE when it has the next keys. */
+static const struct ike_keys *keys_of(const struct ike_sa *sa, uint8_t exchange)
 {
-	return sa->initiator ? sa->keys.ei : sa->keys.er;
+	return exchange == IKE_EXCHANGE_INTERMEDIATE && sa->former_keys ? sa->former_keys
+									: &sa->keys;
 }
 
-const uint8_t *ike_sa_peer_key(const struct ike_sa *sa)
+const uint8_t *ike_sa_own_key(const struct ike_sa *sa, uint8_t exchange)
 {
-	return sa->initiator ? sa->keys.er : sa->keys.ei;
+	const struct ike_keys *keys = keys_of(sa, exchange);
+
+	return sa->initiator ? keys->ei : keys->er;
+}
+
+const uint8_t *ike_sa_peer_key(const struct ike_sa *sa, uint8_t exchange)
+{
+	const struct ike_keys *keys = keys_of(sa, exchange);
+
+	return sa->initiator ? keys->er : keys->ei;
 }
 
 struct ike_octets ike_sa_nonce(const struct ike_sa *sa, bool of_initiator)
@@ -159,6 +173,7 @@ void ike_sa_delete(struct ike_sa *sa, uint64_t now)
 		break;
 	case IKE_SA_INIT_SENT:
 	case IKE_SA_HALF_OPEN:
+	case IKE_SA_INTERMEDIATE_SENT:
 	case IKE_SA_SIGNING:
 	case IKE_SA_AUTH_SENT:
 		ike_sa_drop(sa);
@@ -175,6 +190,7 @@ void ike_sa_give_up(struct ike_sa *sa)
 	char text[IKE_ENDPOINT_TEXT];
 
 	switch (sa->state) {
+	case IKE_SA_INTERMEDIATE_SENT:
 	case IKE_SA_AUTH_SENT:
 		sa->retry_soon = true;
 		ike_sa_fail(sa, "no answer from %s", ike_endpoint_text(&sa->endpoint, text));
@@ -234,6 +250,7 @@ static void tick_timer(struct ike_sa *sa, uint64_t now)
 		else
 			ike_init_follow(sa, now);
 		break;
+	case IKE_SA_INTERMEDIATE_SENT:
 	case IKE_SA_AUTH_SENT:
 	case IKE_SA_DELETING:
 	case IKE_SA_CLOSED:

@@ -4,10 +4,11 @@
 /*
  * One IKE SA (RFC 7296), either role:
  *
- *   initiator  INIT_SENT --response--> SIGNING --signed--> AUTH_SENT --response--> INSTALLING
- *                                                              --installed--> ESTABLISHED
- *   responder  HALF_OPEN --IKE_AUTH request--> SIGNING --signed--> INSTALLING
- *                                                              --installed, response--> ESTABLISHED
+ *   initiator  INIT_SENT --response--> [INTERMEDIATE_SENT --response-->] SIGNING --signed-->
+ *                                      AUTH_SENT --response--> INSTALLING --installed-->
+ * ESTABLISHED responder  HALF_OPEN [--IKE_INTERMEDIATE request--> HALF_OPEN] --IKE_AUTH request-->
+ * SIGNING
+ *                                      --signed--> INSTALLING --installed, response--> ESTABLISHED
  *   both       ESTABLISHED --our delete--> DELETING --response or time--> DEAD
  *              ESTABLISHED --its delete--> CLOSED (repeats its last response) --time--> DEAD
  *
@@ -15,6 +16,7 @@
  */
 #include "services/keyd/ike-actions-state.h"
 #include "services/keyd/ike-cookie.h"
+#include "services/keyd/ike-kem.h"
 #include "services/keyd/ike-lifetimes-state.h"
 #include "services/keyd/ike-mobike-state.h"
 #include "services/keyd/ike-negotiation-state.h"
@@ -68,6 +70,7 @@ enum ike_ppk_use {
 enum ike_sa_state {
 	IKE_SA_INIT_SENT,
 	IKE_SA_HALF_OPEN,
+	IKE_SA_INTERMEDIATE_SENT,
 	IKE_SA_SIGNING,
 	IKE_SA_AUTH_SENT,
 	IKE_SA_INSTALLING,
@@ -138,6 +141,7 @@ struct ike_context {
 	struct ike_actions actions;
 	struct ike_counters counters;
 	struct ike_preferences preferences;
+	const struct ike_kem *kem; /* NULL: there is none, as the preferences say too */
 	enum ike_ppk_use ppk_use;
 	struct ike_tickets *tickets;     /* NULL: nothing is resumed */
 	struct ike_psks *psks;           /* NULL: no peer has one */
@@ -179,7 +183,14 @@ struct ike_sa {
 	uint8_t nonce[IKE_NONCE_SIZE];
 	struct ike_blob peer_nonce;
 	struct ike_blob own_init, peer_init; /* the messages that AUTH signs */
-	struct ike_blob cookie;              /* initiator: what the responder wants to see again */
+	/* The additional key exchange (ike-intermediate-state.c): the initiator's pair until it is
+	 * answered, what AUTH covers of the initiator's and of the responder's message, and the
+	 * responder's keys of before until the initiator has shown that it has the answer. */
+	uint8_t kem_seed[IKE_KEM_SEED];
+	uint8_t int_auth[2][IKE_PRF_LIMIT];
+	uint32_t n_intermediate;
+	struct ike_keys *former_keys;
+	struct ike_blob cookie; /* initiator: what the responder wants to see again */
 	/* Initiator: what an unauthenticated answer asks for, until it is followed; and how often
 	 * one was. */
 	struct ike_blob hinted_cookie;
@@ -209,7 +220,8 @@ struct ike_sa {
 	struct ike_requests requests;
 	struct ike_request answered; /* without its message: what the answer at hand is for */
 	struct ike_answers answers;
-	uint32_t asked_id; /* of the request at hand, and where it came from */
+	struct ike_header at_hand; /* of the message that is looked at */
+	uint32_t asked_id;         /* of the request at hand, and where it came from */
 	struct sockaddr_in asked_from;
 	struct ike_round_trip round_trip;
 	uint64_t retransmitted;                        /* requests sent again, ever */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/keyd/ike-session-wire.h"
 
+#include "services/keyd/ike-kem.h"
+
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
@@ -9,6 +11,7 @@
 #define TAG_SIZE     (IKE_SEAL_OVERHEAD - IKE_SEAL_NONCE)
 #define CLEAR_SIZE   (1 + IKE_TICKET_KEY_ID)
 #define FLAG_PPK     0x01
+#define FLAG_KEM     0x02
 #define SESSION_SIZE 464 /* more than any has */
 #define LABEL        "homeward keyd resumption v1"
 
@@ -26,7 +29,8 @@ bool ike_session_suits(const struct ike_session *session, const struct ike_prefe
 	for (size_t i = 0; i < preferences->prfs.n; i++)
 		if (preferences->prfs.items[i] == session->suite.prf)
 			prf = true;
-	return cipher && prf;
+	return cipher && prf &&
+	       (session->suite.kem || ike_preferences_kem(preferences) != IKE_KEM_REQUIRED);
 }
 
 void ike_session_wipe(struct ike_session *session)
@@ -44,7 +48,7 @@ void ike_session_write(struct writer *writer, const struct ike_session *session)
 	writer_u16(writer, session->suite.group);
 	writer_copy(writer, session->d, ike_prf_size(session->suite.prf));
 	writer_u8(writer, session->proof);
-	writer_u8(writer, session->ppk ? FLAG_PPK : 0);
+	writer_u8(writer, (session->ppk ? FLAG_PPK : 0) | (session->suite.kem ? FLAG_KEM : 0));
 	writer_u64(writer, session->issued);
 	writer_u64(writer, session->ends);
 	writer_u64(writer, session->proof_expires);
@@ -79,6 +83,7 @@ int ike_session_read(struct reader *reader, struct ike_session *ret)
 	reader_copy(reader, session.peer, size);
 	session.proof = proof == IKE_PROOF_PSK ? IKE_PROOF_PSK : IKE_PROOF_CERTIFICATE;
 	session.ppk = flags & FLAG_PPK;
+	session.suite.kem = flags & FLAG_KEM ? IKE_KEM_MLKEM768 : 0;
 	if (!reader->failed && size && !memchr(session.peer, 0, size) && proof <= IKE_PROOF_PSK) {
 		*ret = session;
 		r = 0;

@@ -400,6 +400,7 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 	static const struct ike_random random = { fill_random, NULL };
 	cleanup(keyd_freep) struct keyd *keyd = calloc(1, sizeof *keyd);
 	cleanup(ike_psks_freep) struct ike_psks *psks = NULL;
+	const struct ike_kem *kem = ike_kem_of_openssl();
 	int r;
 
 	if (!keyd)
@@ -409,12 +410,18 @@ int keyd_new(const struct keyd_config *config, struct keyd **ret)
 		if (r < 0)
 			return r;
 	}
+	if (!kem && config->preferences.kem_use == IKE_KEM_REQUIRED) {
+		log_error("[algorithms] post-quantum = required, and the OpenSSL here has no "
+			  "ML-KEM-768 (it takes 3.5 or newer)");
+		return -EOPNOTSUPP;
+	}
 	r = ike_manager_new(&random, &keyd->manager);
 	if (r >= 0)
 		r = daemon_new(&options, keyd, &keyd->daemon);
 	if (r < 0)
 		return r;
 	ike_manager_set_preferences(keyd->manager, &config->preferences);
+	ike_manager_set_kem(keyd->manager, kem);
 	ike_manager_set_cookies_from(keyd->manager, config->cookies_from);
 	ike_manager_set_datagram_size(keyd->manager, config->datagram_size);
 	set_lifetimes(keyd, config);

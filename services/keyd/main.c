@@ -22,14 +22,19 @@
 		.offset = offsetof(struct keyd_config, rekey.field), .minimum = from,              \
 		.maximum = to                                                                      \
 	}
-/* In the order of enum ike_ppk_use. */
-static const char *const ppk_uses[] = { "preferred", "required", "never", NULL };
+/* In the order of enum ike_ppk_use, and of enum ike_kem_use. */
+static const char *const uses[] = { "preferred", "required", "never", NULL };
 
 static const struct config_key keys[] = {
 	ALGORITHMS("ike", ike, ike_preferences_parse_ciphers, IKE_CIPHER_WORDS),
 	ALGORITHMS("prf", prfs, ike_preferences_parse_prfs, IKE_PRF_WORDS),
 	ALGORITHMS("key-exchange", groups, ike_preferences_parse_groups, IKE_GROUP_WORDS),
 	ALGORITHMS("esp", esp, ike_preferences_parse_ciphers, IKE_CIPHER_WORDS),
+	{ .section = "algorithms",
+	  .key = "post-quantum",
+	  .type = CONFIG_CHOICE,
+	  .offset = offsetof(struct keyd_config, preferences.kem_use),
+	  .choices = uses },
 	{ .section = "responder",
 	  .key = "cookies-from",
 	  .type = CONFIG_UNSIGNED,
@@ -50,7 +55,7 @@ static const struct config_key keys[] = {
 	  .key = "use",
 	  .type = CONFIG_CHOICE,
 	  .offset = offsetof(struct keyd_config, ppk_use),
-	  .choices = ppk_uses },
+	  .choices = uses },
 	{ .section = "resumption",
 	  .key = "use",
 	  .type = CONFIG_BOOLEAN,

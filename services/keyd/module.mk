@@ -14,6 +14,8 @@ libkeyd_core_la_SOURCES = \
 	services/keyd/ike-fragment-state.c \
 	services/keyd/ike-informational-state.c \
 	services/keyd/ike-init-state.c services/keyd/ike-init.h \
+	services/keyd/ike-intermediate-state.c services/keyd/ike-intermediate.h \
+	services/keyd/ike-kem.c services/keyd/ike-kem.h \
 	services/keyd/ike-key-exchange.c services/keyd/ike-key-exchange.h \
 	services/keyd/ike-lifetimes-state.c services/keyd/ike-lifetimes-state.h \
 	services/keyd/ike-local.c \

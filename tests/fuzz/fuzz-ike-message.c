@@ -3,8 +3,31 @@
 /* A datagram as a stranger may send it: read by every reader, then given to a host that is signed
  * in and to one that has just sent its first message (whose SPI the input need not guess). */
 #include "tests/fuzz/ike-fixture.h"
+#include "tests/unit/keyd/played-kem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Of IKE_SA_INIT, with each use of an additional key exchange. */
+static void read_first_proposals(const struct ike_payload *payload)
+{
+	struct ike_preferences preferences;
+	struct ike_suite ike;
+	uint8_t number;
+
+	ike_preferences_init(&preferences);
+	preferences.has_kem = true;
+	for (int use = IKE_KEM_PREFERRED; use <= IKE_KEM_NEVER; use++) {
+		preferences.kem_use = use;
+		if (ike_proposal_choose_ike(&preferences, payload->data, payload->size, &ike, NULL,
+					    &number) >= 0 &&
+		    (ike.kem ? use == IKE_KEM_NEVER : use == IKE_KEM_REQUIRED))
+			abort();
+		if (ike_proposal_read_ike_answer(&preferences, payload->data, payload->size, &ike,
+						 NULL) >= 0 &&
+		    (ike.kem ? use == IKE_KEM_NEVER : use == IKE_KEM_REQUIRED))
+			abort();
+	}
+}
 
 static void read_proposals(const struct ike_payload *payload)
 {
@@ -54,6 +77,7 @@ static void read_bodies(const struct ike_chain *chain)
 		ike_delete_read(payload, &u8, &spi_size, &u16, &octets);
 		ike_selectors_read(payload, &selectors);
 		read_proposals(payload);
+		read_first_proposals(payload);
 	}
 	ike_chain_find_unsupported(chain);
 }
@@ -71,6 +95,7 @@ static void give(struct fixture *fixture, const uint8_t *data, size_t size)
 	fixture->random = 0;
 	if (!answer || ike_manager_new(&fixture->context.random, &manager) < 0)
 		abort();
+	ike_manager_set_kem(manager, &played_kem);
 	ike_manager_set_realtime(manager, TEST_REALTIME);
 	ike_manager_set_local(manager, 0, fixture_local(fixture));
 	ike_manager_set_peers(manager, 0, &peer, 1);

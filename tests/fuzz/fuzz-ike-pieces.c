@@ -31,8 +31,8 @@ static void give(struct ike_sa *sa, uint64_t iv, struct reader *reader)
 	if (size > reader_left(reader))
 		size = reader_left(reader);
 	octets = reader_take(reader, size);
-	n = ike_skf_seal(&sa->suite, ike_sa_peer_key(sa), iv, &header, &fragment, first, octets,
-			 size, message, sizeof message);
+	n = ike_skf_seal(&sa->suite, ike_sa_peer_key(sa, header.exchange), iv, &header, &fragment,
+			 first, octets, size, message, sizeof message);
 	if (n < 0 || ike_header_read(message, n, &header) < 0)
 		return;
 	ike_sa_receive(sa, iv, &sa->endpoint, &header, message, n);

@@ -68,8 +68,8 @@ static void give(struct ike_sa *sa, uint64_t now, uint8_t kind, const uint8_t *c
 	int n;
 
 	header.flags ^= IKE_FLAG_INITIATOR;
-	n = ike_sk_seal(&sa->suite, ike_sa_peer_key(sa), 7 + now, &header, chain[0], chain + 1,
-			size - 1, message, sizeof message);
+	n = ike_sk_seal(&sa->suite, ike_sa_peer_key(sa, header.exchange), 7 + now, &header,
+			chain[0], chain + 1, size - 1, message, sizeof message);
 	if (n < 0 || ike_header_read(message, n, &header) < 0)
 		return;
 	ike_sa_receive(sa, now, &sa->endpoint, &header, message, n);

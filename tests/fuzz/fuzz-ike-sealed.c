@@ -21,6 +21,8 @@ static const struct {
 	{ false, IKE_SA_ESTABLISHED, IKE_EXCHANGE_INFORMATIONAL, false },
 	{ false, IKE_SA_ESTABLISHED, IKE_EXCHANGE_CREATE_CHILD_SA, false },
 	{ true, IKE_SA_ESTABLISHED, IKE_EXCHANGE_INFORMATIONAL, true },
+	{ false, IKE_SA_HALF_OPEN, IKE_EXCHANGE_INTERMEDIATE, false },
+	{ true, IKE_SA_INTERMEDIATE_SENT, IKE_EXCHANGE_INTERMEDIATE, true },
 };
 
 static void give(struct ike_sa *sa, uint8_t exchange, bool response, const uint8_t *data,
@@ -36,8 +38,8 @@ static void give(struct ike_sa *sa, uint8_t exchange, bool response, const uint8
 		.message_id = 1,
 	};
 	uint8_t message[IKE_MESSAGE_LIMIT];
-	int n = ike_sk_seal(&sa->suite, ike_sa_peer_key(sa), 7, &header, data[0], data + 1,
-			    size - 1, message, sizeof message);
+	int n = ike_sk_seal(&sa->suite, ike_sa_peer_key(sa, header.exchange), 7, &header, data[0],
+			    data + 1, size - 1, message, sizeof message);
 
 	if (n < 0 || ike_header_read(message, n, &header) < 0)
 		return;
@@ -61,6 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	i = data[0] % ARRAY_SIZE(cases);
 	sa = fixture_sa(fixture, cases[i].initiator, cases[i].state);
 	sa->requests.places[1].exchange = cases[i].exchange;
+	if (cases[i].exchange == IKE_EXCHANGE_INTERMEDIATE)
+		sa->suite.kem = IKE_KEM_MLKEM768;
 	if (cases[i].state == IKE_SA_ESTABLISHED && cases[i].response)
 		sa->state = IKE_SA_DELETING;
 	give(sa, cases[i].exchange, cases[i].response, data + 1, size - 1);

@@ -2,6 +2,7 @@
 #include "tests/fuzz/ike-fixture.h"
 
 #include "services/keyd/ike-sa-internal.h"
+#include "tests/unit/keyd/played-kem.h"
 
 #include <arpa/inet.h>
 
@@ -120,6 +121,8 @@ struct fixture *fixture_get(void)
 	fixture->context.surroundings = &surroundings;
 	fixture->context.userdata = fixture;
 	ike_preferences_init(&fixture->context.preferences);
+	fixture->context.kem = &played_kem;
+	fixture->context.preferences.has_kem = true;
 	fixture->context.fragment_limit = IKE_DATAGRAM_SIZE - IKE_DATAGRAM_OVERHEAD;
 	fixture->context.local = fixture_local(fixture);
 	ike_actions_init(&fixture->context.actions);

@@ -6,6 +6,8 @@ UNIT_TESTS += \
 	tests/unit/keyd/test-ike-cookie \
 	tests/unit/keyd/test-ike-crypto \
 	tests/unit/keyd/test-ike-fragments \
+	tests/unit/keyd/test-ike-intermediate \
+	tests/unit/keyd/test-ike-kem \
 	tests/unit/keyd/test-ike-key-exchange \
 	tests/unit/keyd/test-ike-many \
 	tests/unit/keyd/test-ike-message \
@@ -59,6 +61,20 @@ tests_unit_keyd_test_ike_fragments_SOURCES = \
 	$(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_fragments_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_fragments_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_intermediate_SOURCES = \
+	tests/unit/keyd/test-ike-intermediate.c \
+	tests/unit/keyd/played-kem.c tests/unit/keyd/played-kem.h \
+	tests/unit/keyd/world.c tests/unit/keyd/world.h \
+	$(keyd_test_account) tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_intermediate_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_intermediate_LDADD = $(keyd_test_libs)
+
+tests_unit_keyd_test_ike_kem_SOURCES = \
+	tests/unit/keyd/test-ike-kem.c \
+	tests/unit/keyd/played-kem.c tests/unit/keyd/played-kem.h tests/unit/keyd/test.h
+tests_unit_keyd_test_ike_kem_CFLAGS = $(keyd_test_cflags)
+tests_unit_keyd_test_ike_kem_LDADD = $(keyd_test_libs)
 
 tests_unit_keyd_test_ike_key_exchange_SOURCES = tests/unit/keyd/test-ike-key-exchange.c tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_key_exchange_CFLAGS = $(keyd_test_cflags)
@@ -135,6 +151,7 @@ tests_unit_keyd_test_ike_rekey_LDADD = $(keyd_test_libs)
 tests_unit_keyd_test_ike_schedules_SOURCES = \
 	tests/unit/keyd/test-ike-schedules.c \
 	tests/unit/keyd/watch.c tests/unit/keyd/watch.h \
+	tests/unit/keyd/played-kem.c tests/unit/keyd/played-kem.h \
 	tests/unit/keyd/world.c tests/unit/keyd/world.h \
 	$(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_schedules_CFLAGS = $(keyd_test_cflags)
@@ -144,7 +161,8 @@ tests_unit_keyd_test_ike_window_SOURCES = tests/unit/keyd/test-ike-window.c test
 tests_unit_keyd_test_ike_window_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_window_LDADD = $(keyd_test_libs)
 
-keyd_fuzz_fixture = tests/fuzz/ike-fixture.c tests/fuzz/ike-fixture.h $(keyd_test_account)
+keyd_fuzz_fixture = tests/fuzz/ike-fixture.c tests/fuzz/ike-fixture.h \
+	tests/unit/keyd/played-kem.c tests/unit/keyd/played-kem.h $(keyd_test_account)
 FUZZ_TARGETS += tests/fuzz/fuzz-ike-auth tests/fuzz/fuzz-ike-message tests/fuzz/fuzz-ike-pieces \
 	tests/fuzz/fuzz-ike-rekey \
 	tests/fuzz/fuzz-ike-sealed

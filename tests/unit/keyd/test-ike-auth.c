@@ -311,7 +311,7 @@ static void test_signed_octets(void **state)
 	size_t size;
 
 	assert_int_equal(ike_signed_octets(5, (const uint8_t *)"secret", 6, message, nonce, pad,
-					   &octets, &size),
+					   (struct ike_octets){}, &octets, &size),
 			 0);
 	assert_int_equal(size, 7 + 5 + 32);
 	assert_memory_equal(octets, "messagenonce", 12);

@@ -600,7 +600,7 @@ static void test_signatures(void **state)
 					keys->prf_size, own,
 					payload_octets(&find_init(conversation, !response)->outer,
 						       IKE_PAYLOAD_NONCE),
-					id, &signed_octets, &signed_size),
+					id, (struct ike_octets){}, &signed_octets, &signed_size),
 				0);
 			auth = payload_octets(&chain, IKE_PAYLOAD_AUTH);
 			assert_int_equal(ike_signature_check(key, auth.data + 4, auth.size - 4,

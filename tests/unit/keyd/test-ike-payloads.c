@@ -132,7 +132,8 @@ static void read_answer(struct host *host, struct ike_chain *ret, uint8_t inner[
 	assert_true(header.flags & IKE_FLAG_RESPONSE);
 	assert_int_equal(
 		ike_chain_read(header.next_payload, last.data + 28, last.size - 28, &outer), 0);
-	r = ike_sk_open(&sa->suite, ike_sa_peer_key(sa), last.data, &outer.payloads[0], inner);
+	r = ike_sk_open(&sa->suite, ike_sa_peer_key(sa, header.exchange), last.data,
+			&outer.payloads[0], inner);
 	assert_true(r >= 0);
 	assert_int_equal(ike_chain_read(outer.payloads[0].next, inner, r, ret), 0);
 }

@@ -9,6 +9,7 @@
  */
 #include "services/keyd/ike-child-state.h"
 #include "services/keyd/ike-sa-internal.h"
+#include "tests/unit/keyd/played-kem.h"
 #include "tests/unit/keyd/test.h"
 #include "tests/unit/keyd/watch.h"
 #include "tests/unit/keyd/world.h"
@@ -63,6 +64,7 @@ static void tell_datagram(struct schedule *schedule, const struct datagram *data
 		return;
 	tell(schedule, "   %s %s %u, SA %04x %04x, %08x to %08x, %zu octets %s",
 	     header.exchange == IKE_EXCHANGE_SA_INIT           ? "INIT"
+	     : header.exchange == IKE_EXCHANGE_INTERMEDIATE    ? "INTERMEDIATE"
 	     : header.exchange == IKE_EXCHANGE_AUTH            ? "AUTH"
 	     : header.exchange == IKE_EXCHANGE_CREATE_CHILD_SA ? "CREATE_CHILD"
 							       : "INFORMATIONAL",
@@ -387,6 +389,8 @@ static void arrange(struct schedule *schedule)
 	struct ike_lifetimes lifetimes = {};
 	bool short_lives = roll(&schedule->plan) % 4 == 0;
 	bool key = roll(&schedule->plan) % 2;
+	/* Which of them can add a key exchange; where both can, they may require it. */
+	unsigned int kem = schedule->plan >> 20 & 3, kem_required = schedule->plan >> 22 & 3;
 
 	if (short_lives)
 		lifetimes = (struct ike_lifetimes){ .sa = 9000, .child = 4000, .jitter = 30 };
@@ -396,6 +400,9 @@ static void arrange(struct schedule *schedule)
 
 		ike_preferences_init(&preferences);
 		preferences.groups = groups[roll(&schedule->plan) % ARRAY_SIZE(groups)];
+		if (kem == 3 && kem_required >> i & 1)
+			preferences.kem_use = IKE_KEM_REQUIRED;
+		host->kem = kem >> i & 1 ? &played_kem : NULL;
 		host->setup = (struct host_setup){
 			.preferences = preferences,
 			.lifetimes = lifetimes,

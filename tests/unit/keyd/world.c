@@ -48,6 +48,19 @@ int host_keep_tickets(struct host *host)
 	return ike_manager_set_resumption(host->manager, true);
 }
 
+void host_give_kem(struct host *host, const struct ike_kem *kem, enum ike_kem_use use)
+{
+	struct ike_preferences preferences;
+
+	host->kem = kem;
+	ike_manager_set_kem(host->manager, kem);
+	if (host->setup.used)
+		return;
+	ike_preferences_init(&preferences);
+	preferences.kem_use = use;
+	ike_manager_set_preferences(host->manager, &preferences);
+}
+
 void host_give_psks(struct host *host, const char *text)
 {
 	struct ike_psks *psks = NULL;
@@ -73,6 +86,7 @@ void host_start(struct host *host)
 		if (setup->cookies_always)
 			ike_manager_set_cookies_from(host->manager, 0);
 	}
+	ike_manager_set_kem(host->manager, host->kem);
 	ike_manager_set_realtime(host->manager, TEST_REALTIME);
 	if (host->keeps_tickets)
 		must(host_keep_tickets(host) == 0);

@@ -49,7 +49,8 @@ struct host {
 	uint8_t ppk[IKE_PPK_SIZE];
 	bool has_ppk;
 	bool keeps_tickets;
-	const char *psks; /* as in the file; NULL: none */
+	const struct ike_kem *kem; /* NULL: it can compute none */
+	const char *psks;          /* as in the file; NULL: none */
 	char name[IKE_NAME_LIMIT];
 	uint8_t host_id[16];
 	struct sockaddr_in address;       /* where it is */
@@ -115,6 +116,8 @@ void host_sign_in(struct host *host, const struct test_host *identity);
 /* From now on tickets are kept (RFC 5723), over restarts too; forgets those there are. 0 or
  * -ENOMEM. */
 int host_keep_tickets(struct host *host);
+/* From now on it adds this key exchange, as `use` says; before it has SAs. */
+void host_give_kem(struct host *host, const struct ike_kem *kem, enum ike_kem_use use);
 /* Preshared keys, as they stand in the file; NULL: none. `text` must stay. */
 void host_give_psks(struct host *host, const char *text);
 /* Tells the manager what its tunnel shows now. */
