@@ -12,4 +12,5 @@ include tests/unit/llq-watcher/module.mk
 include tests/unit/zoned/module.mk
 include tests/unit/transfer/module.mk
 include tests/bench/module.mk
+include tests/bus/module.mk
 include tests/soak/module.mk
