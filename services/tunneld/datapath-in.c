@@ -262,5 +262,5 @@ void datapath_on_batch_end(void *userdata)
 	coalesce_flush(&tunneld->coalescer);
 	/* What this host answers at once is there already: an acknowledgement, an echo. So the loop
 	 * need not turn for it. */
-	datapath_on_device_ready(tunneld, 0, UV_READABLE);
+	datapath_read_device(tunneld);
 }

@@ -24,7 +24,19 @@ void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet,
 void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
 		   const uint8_t *payload, size_t size, uint8_t tos);
 /* Reads what waits at the device. */
+void datapath_read_device(struct tunneld *tunneld);
+/* The same when the loop found it ready. */
 void datapath_on_device_ready(void *userdata, int status, int events);
+
+/*
+ * Around what is done in one turn of the loop. To sleep and to be woken takes longer than anything
+ * else on the way of a single packet: tens of microseconds where the processor sleeps too. So
+ * whoever sent a few packets, to which the answer may be near, looks for it for a moment before it
+ * sleeps. It stops where somebody else wants the processor, and after waiting in vain it waits more
+ * and more rarely.
+ */
+void datapath_on_wakeup_begins(void *userdata);
+void datapath_on_wakeup_ends(void *userdata);
 
 void datapath_on_train(void *userdata, uint8_t *data, size_t size, size_t each,
 		       const struct sockaddr_in *source, uint8_t ecn);

@@ -207,10 +207,8 @@ static bool read_packet(struct tunneld *tunneld)
 	return true;
 }
 
-void datapath_on_device_ready(void *userdata, int status, int events)
+void datapath_read_device(struct tunneld *tunneld)
 {
-	struct tunneld *tunneld = userdata;
-
 	datapath_look_at_clock(tunneld);
 	for (unsigned int i = 0; i < READ_BATCH; i++) {
 		/* While the port takes no more, packets queue up where their senders notice. */
@@ -224,4 +222,11 @@ void datapath_on_device_ready(void *userdata, int status, int events)
 	udp_port_flush(tunneld->udp);
 	if (udp_port_blocked(tunneld->udp))
 		loop_io_set(tunneld->device_io, 0);
+}
+
+void datapath_on_device_ready(void *userdata, int status, int events)
+{
+	datapath_on_wakeup_begins(userdata);
+	datapath_read_device(userdata);
+	datapath_on_wakeup_ends(userdata);
 }

@@ -302,6 +302,8 @@ static void on_ike_message(void *userdata, const struct sockaddr_in *remote, con
 static const struct udp_port_callbacks udp_callbacks = {
 	.on_train = datapath_on_train,
 	.on_batch_end = datapath_on_batch_end,
+	.on_wakeup_begins = datapath_on_wakeup_begins,
+	.on_wakeup_ends = datapath_on_wakeup_ends,
 	.on_failed = on_failed,
 	.on_unblocked = on_unblocked,
 };

@@ -9,6 +9,7 @@
  *   datapath.c      start, stop, timers, what a peer's state asks for
  *   datapath-out.c  interface to port: one place knows that a packet is too big for its peer
  *   datapath-in.c   port to interface: one place sees each authenticated dummy packet
+ *   datapath-linger.c  waiting for an answer before going to sleep
  */
 #include "services/tunneld/tunneld.h"
 

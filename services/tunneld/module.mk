@@ -39,6 +39,7 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/bus-peer.c services/tunneld/bus-peer.h \
 	services/tunneld/datapath.c services/tunneld/datapath.h \
 	services/tunneld/datapath-in.c services/tunneld/datapath-internal.h \
+	services/tunneld/datapath-linger.c \
 	services/tunneld/datapath-out.c \
 	services/tunneld/identity-client.c services/tunneld/identity-client.h \
 	services/tunneld/ike-channel.c services/tunneld/ike-channel.h \

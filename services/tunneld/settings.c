@@ -59,6 +59,12 @@ static const struct config_key keys[] = {
 	  .offset = offsetof(struct settings, mtu),
 	  .minimum = 1280,
 	  .maximum = SETTINGS_MTU_MAXIMUM },
+	{ .section = "tunnel",
+	  .key = "linger",
+	  .type = CONFIG_UNSIGNED,
+	  .offset = offsetof(struct settings, linger),
+	  .minimum = 0,
+	  .maximum = 1000 },
 	{ .section = "outer",
 	  .key = "dscp",
 	  .type = CONFIG_CUSTOM,
@@ -86,6 +92,7 @@ int settings_read(struct settings *settings, const char *path)
 
 	*settings = (struct settings){ .port = 4500,
 				       .mtu = SETTINGS_MTU_MAXIMUM,
+				       .linger = 100,
 				       .tos = OUTER_TOS_NONE,
 				       .offloads = { true, true, true, true, true,
 						     AEAD_PROVIDER_ANY } };

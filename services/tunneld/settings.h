@@ -9,6 +9,7 @@
  *   port = 4500          the local UDP port of ESP and IKE
  *   mtu = 1438           the largest packet of the tunnel, 1280 to 1438, which is what fits one of
  * 1500 octets; to each peer packets are as large as its path takes
+ *   linger = 100         so many microseconds an answer is awaited awake; 0 to 1000
  *
  *   [outer]              the IP header around our packets
  *   dscp = none          zero; "copy": that of the packet inside, for all on the way to see (for
@@ -33,6 +34,7 @@ struct settings {
 	char *interface;
 	uint32_t port;
 	uint32_t mtu;
+	uint32_t linger; /* microseconds */
 	struct outer_tos tos;
 	struct offloads offloads;
 };

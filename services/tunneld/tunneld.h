@@ -45,6 +45,13 @@ struct tunnel_counters {
 	uint64_t too_bigs_sent;
 };
 
+/* Whether it is worth while to wait for an answer (datapath-linger.c). */
+struct lingering {
+	uint64_t handled, sent; /* packets when this turn of the loop began */
+	unsigned int pause;     /* after the last one in vain, so many turns without waiting */
+	unsigned int left;      /* of them */
+};
+
 struct tunneld {
 	struct settings settings;
 	struct daemon *daemon;
@@ -61,6 +68,7 @@ struct tunneld {
 	struct ike_channel *channel;
 	struct loop_timer *timer;
 	uint64_t timer_due;
+	struct lingering linger;
 	uint64_t now;             /* when packets were last looked at; datapath_look_at_clock() */
 	struct offloads offloads; /* those that are on; changed by datapath_set_offloads() */
 	struct offloads broken;   /* by the proof at start */

@@ -182,10 +182,22 @@ static bool receive_batch(struct udp_port *udp)
 	return n == (int)wanted;
 }
 
+void udp_port_receive(struct udp_port *udp)
+{
+	for (unsigned int i = 0; i < RECEIVE_ROUNDS && receive_batch(udp); i++)
+		;
+}
+
+int udp_port_fd(const struct udp_port *udp)
+{
+	return udp->fd;
+}
+
 static void on_ready(void *userdata, int status, int events)
 {
 	struct udp_port *udp = userdata;
 
+	udp->callbacks->on_wakeup_begins(udp->userdata);
 	if (events & UV_WRITABLE) {
 		loop_io_set(udp->io, UV_READABLE);
 		udp->blocked = false;
@@ -197,8 +209,8 @@ static void on_ready(void *userdata, int status, int events)
 	if (status < 0)
 		loop_io_set(udp->io, udp->blocked ? UV_READABLE | UV_WRITABLE : UV_READABLE);
 	if (events & UV_READABLE || status < 0)
-		for (unsigned int i = 0; i < RECEIVE_ROUNDS && receive_batch(udp); i++)
-			;
+		udp_port_receive(udp);
+	udp->callbacks->on_wakeup_ends(udp->userdata);
 }
 
 int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,

@@ -34,6 +34,9 @@ struct udp_port_callbacks {
 			 const struct sockaddr_in *source, uint8_t ecn);
 	/* After each batch of trains. */
 	void (*on_batch_end)(void *userdata);
+	/* Around all that is done when the loop found the socket ready. */
+	void (*on_wakeup_begins)(void *userdata);
+	void (*on_wakeup_ends)(void *userdata);
 	/* A datagram that the kernel would not send; `tag` is what udp_port_commit() got. */
 	void (*on_failed)(void *userdata, int error, uint32_t tag);
 	void (*on_unblocked)(void *userdata);
@@ -52,6 +55,9 @@ bool udp_port_segments(const struct udp_port *udp);
 
 /* Sends over the interface with this index, whatever the routes say; 0: as they say. */
 void udp_port_set_link(struct udp_port *udp, int link);
+int udp_port_fd(const struct udp_port *udp);
+/* Receives what waits, now. */
+void udp_port_receive(struct udp_port *udp);
 
 /* Room for the next datagram, of up to `size` octets, flushing if there is none left; NULL while
  * blocked. */
