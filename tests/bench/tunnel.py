@@ -19,12 +19,13 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from tunnels import TOP, TUNNELS, WIRES, Wire  # noqa: E402
+from tunnels import TOP, TUNNELS, WIRES, Wire, WireguardGoNew  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 OTHERS = ("openvpn", "nebula", "tinc", "fastd")
-PROGRAMS = {"wireguard-go": "wireguard-go", "strongswan": "charon-systemd", "openvpn": "openvpn", "nebula": "nebula",
-            "tinc": "tincd", "fastd": "fastd", "nocrypto": os.path.join(TOP, "build/tests/bench/tunneld-nocrypto")}
+PROGRAMS = {"wireguard-go": "wireguard-go", "wireguard-go-new": WireguardGoNew.program, "strongswan": "charon-systemd",
+            "openvpn": "openvpn", "nebula": "nebula", "tinc": "tincd", "fastd": "fastd",
+            "nocrypto": os.path.join(TOP, "build/tests/bench/tunneld-nocrypto")}
 PINGS = 1000
 
 
@@ -159,8 +160,10 @@ def compare(results):
     def against(name, key):
         return ratio(ours.get(key), results.get(name, {}).get(key))
     best = max((results[name]["tcp_gbps"] for name in OTHERS if "tcp_gbps" in results.get(name, {})), default=None)
-    return {"tcp_vs_wireguard_go": against("wireguard-go", "tcp_gbps"), "tcp_vs_strongswan": against("strongswan", "tcp_gbps"),
-            "tcp_vs_best_peer": ratio(ours.get("tcp_gbps"), best), "tcp_vs_nocrypto": against("nocrypto", "tcp_gbps"),
+    return {"tcp_vs_wireguard_go": against("wireguard-go", "tcp_gbps"),
+            "tcp_vs_wireguard_go_new": against("wireguard-go-new", "tcp_gbps"),
+            "tcp_vs_strongswan": against("strongswan", "tcp_gbps"), "tcp_vs_best_peer": ratio(ours.get("tcp_gbps"), best),
+            "tcp_vs_nocrypto": against("nocrypto", "tcp_gbps"), "tcp_vs_bare": against("bare", "tcp_gbps"),
             "cpu_vs_wireguard_go": ratio(ours.get("tcp_s_per_gb"), results.get("wireguard-go", {}).get("tcp_s_per_gb"), 3),
             "pps_vs_wireguard_go": against("wireguard-go", "pps"), "rtt_vs_wireguard_go": against("wireguard-go", "rtt_p50_us"),
             "four_vs_one": ratio(ours.get("four_gbps"), ours.get("tcp_gbps")),

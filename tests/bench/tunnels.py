@@ -204,10 +204,11 @@ class HomewardWithoutCrypto(Homeward):
 
 class WireguardGo(Tunnel):
     name = "wireguard-go"
+    program = "wireguard-go"
 
     def up(self):
         for host in self.near, self.far:
-            self.spawn(host, ["wireguard-go", "-f", "wg0"], {"LOG_LEVEL": "error"})
+            self.spawn(host, [self.program, "-f", "wg0"], {"LOG_LEVEL": "error"})
         keys = [self.near.run(["wg", "genkey"]).stdout.strip() for _ in range(2)]
         public = [self.near.run(["wg", "pubkey"], input=key + "\n").stdout.strip() for key in keys]
         for i, host in enumerate((self.near, self.far)):
@@ -217,6 +218,12 @@ class WireguardGo(Tunnel):
                       "allowed-ips", f"{self.inner[1 - i]}/128"] +
                      (["endpoint", f"{self.wire.far_address}:51820"] if i == 0 else []))
         self.address_device("wg0")
+
+
+class WireguardGoNew(WireguardGo):
+    """That of Debian's backports, with super-packets both ways; unpacked beside (tools/fetch-bench), not installed."""
+    name = "wireguard-go-new"
+    program = os.path.join(TOP, ".cache/unpacked/wireguard-go-new/usr/bin/wireguard-go")
 
 
 class StrongSwan(Tunnel):
@@ -368,5 +375,5 @@ class Fastd(Tunnel):
         self.address_device("fastd0")
 
 
-TUNNELS = {kind.name: kind for kind in (Homeward, HomewardWithoutCrypto, WireguardGo, StrongSwan, OpenVpn, Nebula, Tinc, Fastd,
-                                        Bare)}
+TUNNELS = {kind.name: kind for kind in (Homeward, HomewardWithoutCrypto, WireguardGo, WireguardGoNew, StrongSwan, OpenVpn, Nebula,
+                                        Tinc, Fastd, Bare)}
