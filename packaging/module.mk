@@ -25,5 +25,5 @@ $(UNITS): %.service: %.service.in Makefile
 		-e 's|@docdir[@]|$(docdir)|g' $(top_srcdir)/$@.in > $@
 
 examplesdir = $(docdir)/examples
-dist_examples_DATA = packaging/examples/keyd.conf packaging/examples/llq-watcher.conf packaging/examples/mapper.conf packaging/examples/registrar.conf \
+dist_examples_DATA = packaging/examples/homeward-tunnel-kernel.conf packaging/examples/keyd.conf packaging/examples/llq-watcher.conf packaging/examples/mapper.conf packaging/examples/registrar.conf \
 	packaging/examples/tunneld.conf packaging/examples/zoned.conf

@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "common/loop/bus-values.h"
 #include "services/tunneld/bus-peer.h"
+#include "services/tunneld/datapath-xfrm.h"
 #include "services/tunneld/datapath.h"
 #include "services/tunneld/install.h"
 
@@ -45,6 +46,10 @@ static const struct counter_description counter_names[] = {
 	COUNTER("SequenceExhausted", sequence_exhausted),
 	COUNTER("TooBig", too_big),
 	COUNTER("TooBigsSent", too_bigs_sent),
+	COUNTER("KernelExpired", kernel_expired),
+	COUNTER("KernelMappings", kernel_mappings),
+	COUNTER("KernelAcquires", kernel_acquires),
+	COUNTER("KernelOverruns", kernel_overruns),
 	{},
 };
 
@@ -104,7 +109,14 @@ static int get_port(sd_bus *bus, const char *path, const char *interface, const 
 static int get_datapath(sd_bus *bus, const char *path, const char *interface, const char *property,
 			sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
-	return sd_bus_message_append(reply, "s", "user");
+	return sd_bus_message_append(reply, "s", datapath_xfrm_is_on(userdata) ? "kernel" : "user");
+}
+
+static int get_datapath_reason(sd_bus *bus, const char *path, const char *interface,
+			       const char *property, sd_bus_message *reply, void *userdata,
+			       sd_bus_error *ret_error)
+{
+	return sd_bus_message_append(reply, "s", datapath_xfrm_reason(userdata));
 }
 
 static int get_offloads(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -222,6 +234,7 @@ static int limit_sa(sd_bus_message *message, void *userdata, sd_bus_error *ret_e
 	if (pair) {
 		pair->limit_octets = octets;
 		pair->limit_packets = packets;
+		datapath_xfrm_sync(tunneld, pair->peer);
 	}
 	return sd_bus_reply_method_return(message, NULL);
 }
@@ -274,6 +287,27 @@ static int remove_peer_sas(sd_bus_message *message, void *userdata, sd_bus_error
 	return sd_bus_reply_method_return(message, NULL);
 }
 
+static int use_datapath(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct tunneld *tunneld = userdata;
+	const char *kind;
+	int r = sd_bus_message_read(message, "s", &kind);
+
+	if (r < 0)
+		return r;
+	if (strcmp(kind, "user") && strcmp(kind, "kernel"))
+		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_INVALID_ARGUMENT,
+					 "there is no data path \"%s\"", kind);
+	r = datapath_xfrm_switch(tunneld, !strcmp(kind, "kernel"));
+	if (r == -EPERM)
+		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_FAILED,
+					 "tunneld.conf does not say \"kind = kernel\"");
+	if (r < 0)
+		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_FAILED, "%s",
+					 datapath_xfrm_reason(tunneld));
+	return sd_bus_reply_method_return(message, NULL);
+}
+
 static int acquire_failed(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
 {
 	struct tunneld *tunneld = userdata;
@@ -305,6 +339,8 @@ static const sd_bus_vtable vtable[] = {
 	SD_BUS_PROPERTY("Address", "s", get_address, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Port", "q", get_port, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Datapath", "s", get_datapath, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("DatapathReason", "s", get_datapath_reason, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Offloads", "as", get_offloads, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("OffloadsBroken", "as", get_offloads, 0,
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
@@ -328,6 +364,8 @@ static const sd_bus_vtable vtable[] = {
 				SD_BUS_NO_RESULT, move_sa, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("RemovePeerSas", SD_BUS_ARGS("o", peer), SD_BUS_NO_RESULT,
 				remove_peer_sas, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_ARGS("UseDatapath", SD_BUS_ARGS("s", kind), SD_BUS_NO_RESULT,
+				use_datapath, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_ARGS("AcquireFailed", SD_BUS_ARGS("o", peer, "s", reason),
 				SD_BUS_NO_RESULT, acquire_failed, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END,

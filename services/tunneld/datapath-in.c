@@ -197,6 +197,14 @@ static void receive_esp(struct tunneld *tunneld, struct run *run, uint8_t *data,
 		return;
 	}
 	tunneld->counters.esp_in++;
+	if (opened.next_header == ESP_NEXT_IPV6 && inner_is_dummy(opened.payload, opened.size)) {
+		opened.next_header = ESP_NEXT_DUMMY;
+		opened.payload += INNER_HEADER_SIZE;
+		opened.size -= INNER_HEADER_SIZE;
+		pair->peer->inner_dummies = true;
+	} else if (opened.next_header == ESP_NEXT_DUMMY) {
+		pair->peer->inner_dummies = false;
+	}
 	if (opened.next_header == ESP_NEXT_DUMMY) {
 		end_run(tunneld, run);
 		note_packet(run, pair, source, &opened, size);

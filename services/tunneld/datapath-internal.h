@@ -17,6 +17,8 @@ void datapath_carry_out_or_wait(struct tunneld *tunneld, struct peer *peer, unsi
 /* Packets of so many octets in all went over the pair, up to this sequence number. */
 void datapath_note_use(struct tunneld *tunneld, struct sa_pair *pair, uint64_t sequence,
 		       size_t size);
+void datapath_send_dummy(struct tunneld *tunneld, struct peer *peer, enum dummy_kind kind,
+			 uint32_t number);
 void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet, size_t size,
 				 uint8_t code);
 

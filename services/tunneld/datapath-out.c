@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "common/base/log.h"
 #include "services/tunneld/datapath-internal.h"
+#include "services/tunneld/datapath-xfrm.h"
 #include "services/tunneld/inner-wire.h"
 #include "services/tunneld/outer-wire.h"
 
@@ -30,9 +31,22 @@ static int seal_in_room(struct tunneld *tunneld, struct peer *peer, uint8_t next
 void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
 		   const uint8_t *payload, size_t size, uint8_t tos)
 {
-	uint8_t *room = udp_port_room(tunneld->udp, esp_sealed_size(size));
+	uint8_t inner[INNER_HEADER_SIZE + DUMMY_ANSWER_SIZE];
+	uint8_t *room;
 	int n;
 
+	if (next_header == ESP_NEXT_DUMMY && size <= DUMMY_ANSWER_SIZE && peer->current &&
+	    (peer->inner_dummies || !peer->current->out)) {
+		size = inner_build_dummy(&tunneld->host_id, &peer->host_id, payload, size, inner);
+		payload = inner;
+		next_header = ESP_NEXT_IPV6;
+	}
+	if (peer->current && !peer->current->out) {
+		if (datapath_xfrm_send(tunneld, peer, payload, size) < 0)
+			tunneld->counters.send_errors++;
+		return;
+	}
+	room = udp_port_room(tunneld->udp, esp_sealed_size(size));
 	if (!room || !peer->current) {
 		tunneld->counters.send_errors++;
 		return;
@@ -88,6 +102,21 @@ static void send_segments(struct tunneld *tunneld, struct peer *peer, uint64_t n
 	}
 	if (n == -EOVERFLOW)
 		end_exhausted(tunneld, peer);
+}
+
+/* For a peer for whom the kernel seals, packets come here that were under way when it began to, and
+ * those that are to wait until it can. */
+static void pass_segments(struct tunneld *tunneld, struct peer *peer, uint64_t now,
+			  struct segmenter *segments)
+{
+	uint8_t *target = tunneld->tun_data + DATAPATH_TUN_BUFFER / 2;
+	size_t size;
+
+	while ((size = segment_next_size(segments))) {
+		segment_next(segments, target);
+		if (datapath_xfrm_send(tunneld, peer, target, size) < 0)
+			peer_keep(peer, now, PEER_HOLD, target, size);
+	}
 }
 
 static void hold_segments(struct tunneld *tunneld, struct peer *peer, uint64_t now,
@@ -176,6 +205,8 @@ static void forward_out(struct tunneld *tunneld, const struct virtio_net_hdr *he
 	todo = peer_ask(peer, now, &verdict);
 	if (verdict == PEER_HOLD)
 		hold_segments(tunneld, peer, now, &segments);
+	else if (!peer->current->out)
+		pass_segments(tunneld, peer, now, &segments);
 	else {
 		peer_note_size(peer, now, segment_next_size(&segments));
 		send_segments(tunneld, peer, now, &segments,

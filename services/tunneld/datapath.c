@@ -5,6 +5,7 @@
 #include "services/tunneld/bus.h"
 #include "services/tunneld/datagram-wire.h"
 #include "services/tunneld/datapath-internal.h"
+#include "services/tunneld/datapath-xfrm.h"
 #include "services/tunneld/echo-wire.h"
 #include "services/tunneld/mapper-client.h"
 #include "services/tunneld/offload-proof.h"
@@ -37,7 +38,7 @@ void datapath_set_timer(struct tunneld *tunneld, const struct peer *peer)
 void datapath_note_use(struct tunneld *tunneld, struct sa_pair *pair, uint64_t sequence,
 		       size_t size)
 {
-	if (peer_use_pair(pair->peer, pair, esp_out_esn(pair->out), sequence, size))
+	if (peer_use_pair(pair->peer, pair, pair->esn, sequence, size))
 		bus_peer_changed(tunneld, pair->peer);
 }
 
@@ -49,8 +50,8 @@ void datapath_carry_out_or_wait(struct tunneld *tunneld, struct peer *peer, unsi
 		datapath_set_timer(tunneld, peer);
 }
 
-static void send_dummy(struct tunneld *tunneld, struct peer *peer, uint64_t now,
-		       enum dummy_kind kind, uint32_t number)
+void datapath_send_dummy(struct tunneld *tunneld, struct peer *peer, enum dummy_kind kind,
+			 uint32_t number)
 {
 	uint8_t payload[DUMMY_ANSWER_SIZE];
 	size_t size = kind == DUMMY_ANSWER ? DUMMY_ANSWER_SIZE : DUMMY_SIZE;
@@ -61,7 +62,7 @@ static void send_dummy(struct tunneld *tunneld, struct peer *peer, uint64_t now,
 		dummy_write(payload, kind, number);
 	datapath_send(tunneld, peer, ESP_NEXT_DUMMY, payload, size, tunneld->settings.tos.value);
 	tunneld->counters.dummies_out++;
-	peer_sent(peer, now, false);
+	peer_sent(peer, datapath_look_at_clock(tunneld), false);
 }
 
 void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet, size_t size,
@@ -79,13 +80,16 @@ void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet,
 }
 
 /* The answer, if it comes from there, moves the endpoint. */
-static void probe_elsewhere(struct tunneld *tunneld, struct peer *peer, uint64_t now)
+static void probe_elsewhere(struct tunneld *tunneld, struct peer *peer)
 {
 	struct sockaddr_in endpoint = peer->endpoint;
 
+	/* The kernel sends to one place; it is asked there alone. */
+	if (peer->current && !peer->current->out)
+		return;
 	peer->counters.probes_sent++;
 	peer->endpoint = peer->probe_place;
-	send_dummy(tunneld, peer, now, DUMMY_PROBE, peer->last_probe);
+	datapath_send_dummy(tunneld, peer, DUMMY_PROBE, peer->last_probe);
 	peer->endpoint = endpoint;
 }
 
@@ -99,6 +103,11 @@ static void send_size_probe(struct tunneld *tunneld, struct peer *peer, uint64_t
 
 	if (!peer->current || esp_sealed_size(peer->size_probe) > sizeof packet)
 		return;
+	/* The kernel would cut it into fragments, and that it arrives would say nothing. */
+	if (!peer->current->out) {
+		datapath_carry_out(tunneld, peer, peer_size_refused(peer, now));
+		return;
+	}
 	if (echo)
 		echo_write(payload, peer->size_probe, &tunneld->host_id, &peer->host_id,
 			   peer->size_number);
@@ -201,20 +210,21 @@ void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int
 		note(tunneld, peer, todo);
 	if (todo & PEER_MOVED || (todo && !peer->uplink.link))
 		uplinks_find(tunneld->uplinks, peer);
+	datapath_xfrm_sync(tunneld, peer);
 	if (todo & PEER_ANNOUNCE)
 		bus_peer_changed(tunneld, peer);
 	if (todo & PEER_ACQUIRE)
 		bus_emit_acquire(tunneld, peer);
 	if (todo & PEER_PROBE)
-		send_dummy(tunneld, peer, now, DUMMY_PROBE, peer_next_probe(peer, now));
+		datapath_send_dummy(tunneld, peer, DUMMY_PROBE, peer_next_probe(peer, now));
 	if (todo & PEER_PROBE_ELSEWHERE)
-		probe_elsewhere(tunneld, peer, now);
+		probe_elsewhere(tunneld, peer);
 	if (todo & PEER_ANSWER) {
 		peer->counters.answers_sent++;
-		send_dummy(tunneld, peer, now, DUMMY_ANSWER, peer->answer_number);
+		datapath_send_dummy(tunneld, peer, DUMMY_ANSWER, peer->answer_number);
 	}
 	if (todo & PEER_SIZE_ANSWER)
-		send_dummy(tunneld, peer, now, DUMMY_SIZE_ANSWER, peer->size_answer);
+		datapath_send_dummy(tunneld, peer, DUMMY_SIZE_ANSWER, peer->size_answer);
 	if (todo & PEER_KEEPALIVE)
 		mapper_client_keeps_alive(tunneld->mapper);
 	if (todo & PEER_KEEPALIVE && !(todo & PEER_PROBE)) {
@@ -374,6 +384,7 @@ int datapath_start(struct tunneld *tunneld)
 	}
 	offload_proof_run(&tunneld->settings.offloads, &tunneld->broken);
 	datapath_set_offloads(tunneld, &tunneld->settings.offloads);
+	datapath_xfrm_start(tunneld);
 	return loop_io_new(tunneld->loop, tun_device_fd(tunneld->device), UV_READABLE,
 			   datapath_on_device_ready, tunneld, &tunneld->device_io);
 }
@@ -381,6 +392,7 @@ int datapath_start(struct tunneld *tunneld)
 void datapath_stop(struct tunneld *tunneld)
 {
 	tunneld->device_io = loop_io_free(tunneld->device_io);
+	datapath_xfrm_stop(tunneld);
 	tunneld->udp = udp_port_free(tunneld->udp);
 	tunneld->channel = ike_channel_free(tunneld->channel);
 	tunneld->timer = loop_timer_free(tunneld->timer);

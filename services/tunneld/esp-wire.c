@@ -119,6 +119,11 @@ size_t esp_sealed_size(size_t size)
 	return ESP_HEADER_SIZE + size + padding_for(size) + TRAILER_SIZE + ESP_ICV_SIZE;
 }
 
+struct replay_window *esp_in_window(struct esp_in *in)
+{
+	return &in->window;
+}
+
 uint64_t esp_out_sequence(const struct esp_out *out)
 {
 	return out->sequence;

@@ -11,6 +11,7 @@
  */
 #include "common/base/cleanup.h"
 #include "services/tunneld/aead.h"
+#include "services/tunneld/replay-window.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,6 +49,9 @@ int esp_in_new(struct aead_engine *engine, enum esp_algorithm algorithm, bool es
 /* Wipe the keys; take and return NULL. */
 struct esp_out *esp_out_free(struct esp_out *out);
 struct esp_in *esp_in_free(struct esp_in *in);
+
+/* What it has seen, which goes where the association goes. */
+struct replay_window *esp_in_window(struct esp_in *in);
 
 /* Size of the ESP packet that carries a payload of `size` octets. */
 size_t esp_sealed_size(size_t size);

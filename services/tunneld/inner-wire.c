@@ -129,6 +129,30 @@ struct sockaddr_in dummy_read_seen(const uint8_t *payload, size_t size)
 	return seen;
 }
 
+size_t inner_build_dummy(const struct in6_addr *source, const struct in6_addr *destination,
+			 const uint8_t *payload, size_t size, uint8_t *target)
+{
+	struct writer writer = writer_init(target, INNER_HEADER_SIZE + size);
+
+	writer_u32(&writer, UINT32_C(6) << 28);
+	writer_u16(&writer, size);
+	writer_u8(&writer, IPPROTO_NONE);
+	writer_u8(&writer, 64);
+	writer_copy(&writer, source, sizeof *source);
+	writer_copy(&writer, destination, sizeof *destination);
+	writer_copy(&writer, payload, size);
+	return writer.position;
+}
+
+bool inner_is_dummy(const uint8_t *packet, size_t size)
+{
+	uint32_t number;
+
+	return size >= INNER_HEADER_SIZE + DUMMY_SIZE && packet[6] == IPPROTO_NONE &&
+	       dummy_read(packet + INNER_HEADER_SIZE, size - INNER_HEADER_SIZE, &number) !=
+		       DUMMY_OTHER;
+}
+
 enum dummy_kind dummy_read(const uint8_t *payload, size_t size, uint32_t *ret_number)
 {
 	struct reader reader = reader_init(payload, size);

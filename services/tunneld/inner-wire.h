@@ -55,4 +55,11 @@ void dummy_write_answer(uint8_t payload[DUMMY_ANSWER_SIZE], uint32_t number,
 			const struct sockaddr_in *seen);
 /* What such an answer says; 0.0.0.0 when it says nothing. */
 struct sockaddr_in dummy_read_seen(const uint8_t *payload, size_t size);
+/* An inner packet that is as good as a dummy one, for who cannot hear those of ESP: without a next
+ * header (59, RFC 8200 §4.7), upon which every receiver drops it. `target` has room for
+ * INNER_HEADER_SIZE and `size` octets; returns its size. */
+size_t inner_build_dummy(const struct in6_addr *source, const struct in6_addr *destination,
+			 const uint8_t *payload, size_t size, uint8_t *target);
+/* Whether a packet of that size is such a one of ours. */
+bool inner_is_dummy(const uint8_t *packet, size_t size);
 enum dummy_kind dummy_read(const uint8_t *payload, size_t size, uint32_t *ret_number);

@@ -3,6 +3,7 @@
 
 #include "bus-interfaces/errors.h"
 #include "common/keys/secret.h"
+#include "services/tunneld/datapath-xfrm.h"
 #include "services/tunneld/datapath.h"
 
 #include <arpa/inet.h>
@@ -45,14 +46,19 @@ static int make_pair(struct tunneld *tunneld, const struct install_request *requ
 	pair->spi_in = request->spi_in;
 	pair->spi_out = request->spi_out;
 	pair->initiator = request->initiator;
+	pair->esn = request->esn;
 	r = esp_in_new(tunneld->aead, algorithm, request->esn, request->spi_in, keys->data,
 		       &pair->in);
-	if (r >= 0)
+	/* Where the kernel seals, nobody else ever does with this key. */
+	if (r >= 0 && !datapath_xfrm_is_on(tunneld))
 		r = esp_out_new(tunneld->aead, algorithm, request->esn, request->spi_out,
 				keys->data + size, &pair->out);
 	if (r < 0)
 		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_FAILED,
 					 "the cipher refused the key");
+	r = datapath_xfrm_adopt(tunneld, pair, algorithm, &keys);
+	if (r < 0)
+		return r;
 	*ret = steal_ptr(pair);
 	return 0;
 }
@@ -92,13 +98,17 @@ int install_pair(struct tunneld *tunneld, const struct install_request *request,
 	r = make_pair(tunneld, request, &pair, ret_error);
 	if (r < 0)
 		return r;
-	if (count_pairs(peer_table_find_host(&tunneld->peers, &host_id)) >= PEER_PAIRS_MAX)
+	if (count_pairs(peer_table_find_host(&tunneld->peers, &host_id)) >= PEER_PAIRS_MAX) {
+		datapath_xfrm_forget_pair(tunneld, pair);
 		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_LIMITS_EXCEEDED,
 					 "%s has %u pairs already", request->name, PEER_PAIRS_MAX);
+	}
 	peer = tunneld_want_peer(tunneld, &host_id, request->name);
-	if (!peer)
+	if (!peer) {
+		datapath_xfrm_forget_pair(tunneld, pair);
 		return sd_bus_error_setf(ret_error, HOMEWARD_ERROR_LIMITS_EXCEEDED,
 					 "there are too many peers");
+	}
 	*ret_peer = peer;
 	peer->handshake_realtime = realtime_usec() / 1000000;
 	pair->peer = peer;

@@ -41,6 +41,7 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/datapath-in.c services/tunneld/datapath-internal.h \
 	services/tunneld/datapath-linger.c \
 	services/tunneld/datapath-out.c \
+	services/tunneld/datapath-xfrm.c services/tunneld/datapath-xfrm.h \
 	services/tunneld/identity-client.c services/tunneld/identity-client.h \
 	services/tunneld/ike-channel.c services/tunneld/ike-channel.h \
 	services/tunneld/install.c services/tunneld/install.h \
@@ -57,7 +58,9 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/udp-port.c services/tunneld/udp-port.h \
 	services/tunneld/uplink-query.c services/tunneld/uplink-query.h \
 	services/tunneld/uplinks.c services/tunneld/uplinks.h \
-	services/tunneld/watcher-client.c services/tunneld/watcher-client.h
+	services/tunneld/watcher-client.c services/tunneld/watcher-client.h \
+	services/tunneld/xfrm-link.c services/tunneld/xfrm-link.h \
+	services/tunneld/xfrm-proof.c services/tunneld/xfrm-proof.h
 services_tunneld_tunneld_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
 services_tunneld_tunneld_LDADD = libtunneld-core.la libkeys.la libloop.la libbase.la $(MNL_LIBS)
 EXTRA_DIST += services/tunneld/README

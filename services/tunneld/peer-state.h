@@ -139,6 +139,8 @@ struct peer {
 	struct hold_queue held;
 	struct recent_packets recent; /* sent when there was no doubt */
 	void *userdata;               /* the caller's */
+	struct kernel_peer *kernel;   /* datapath-xfrm.c's */
+	bool inner_dummies;           /* it hears dummy packets only when they are inner ones */
 
 	uint64_t due; /* call peer_timer() then; may be too early, never too late */
 

@@ -15,7 +15,9 @@ struct sa_pair {
 	struct peer *peer;
 	uint32_t spi_in, spi_out;
 	struct esp_in *in;
-	struct esp_out *out;
+	struct esp_out *out; /* NULL: the kernel seals (datapath-xfrm.h), and nobody else ever */
+	struct kernel_pair *kernel; /* datapath-xfrm.c's; NULL: none */
+	bool esn;
 	bool initiator;
 	bool proven;                          /* something authenticated came over it */
 	bool retired;                         /* nothing more is to be sent on it */

@@ -34,6 +34,20 @@ static int parse_dscp(const char *value, void *field)
 	return outer_tos_from_string(value, field);
 }
 
+static int parse_datapath(const char *value, void *field)
+{
+	static const char *const words[] = { "auto", "user", "kernel" };
+	enum datapath_kind *kind = field;
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!strcmp(value, words[i])) {
+			*kind = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 #define OFFLOAD(name, field)                                                                       \
 	{                                                                                          \
 		.section = "offload", .key = name, .type = CONFIG_BOOLEAN,                         \
@@ -71,6 +85,12 @@ static const struct config_key keys[] = {
 	  .offset = offsetof(struct settings, tos),
 	  .parse = parse_dscp,
 	  .expected = "none, copy, or a number from 0 to 63" },
+	{ .section = "datapath",
+	  .key = "kind",
+	  .type = CONFIG_CUSTOM,
+	  .offset = offsetof(struct settings, datapath),
+	  .parse = parse_datapath,
+	  .expected = "auto, user or kernel" },
 	OFFLOAD("tso", tso),
 	OFFLOAD("uso", uso),
 	OFFLOAD("udp-segment", gro_send),

@@ -15,6 +15,10 @@
  *   dscp = none          zero; "copy": that of the packet inside, for all on the way to see (for
  * networks that keep calls from backups by it); 0 to 63: this one for everything
  *
+ *   [datapath]
+ *   kind = auto          or user, kernel (datapath-xfrm.h): who seals and opens packets; auto is
+ * the user data path
+ *
  *   [offload]            what the kernel may do for us (offloads.h); each may be "no"
  *   tso = yes
  *   uso = yes
@@ -30,12 +34,19 @@
 
 #define SETTINGS_MTU_MAXIMUM 1438
 
+enum datapath_kind {
+	DATAPATH_AUTO,
+	DATAPATH_USER,
+	DATAPATH_KERNEL,
+};
+
 struct settings {
 	char *interface;
 	uint32_t port;
 	uint32_t mtu;
 	uint32_t linger; /* microseconds */
 	struct outer_tos tos;
+	enum datapath_kind datapath;
 	struct offloads offloads;
 };
 

@@ -20,6 +20,8 @@
  * by this number of a routing protocol, which is nobody's, and after any other route. */
 #define CLOSED_PROTOCOL 104
 #define CLOSED_METRIC   0xfffffffe
+/* Before the route over the interface, which has 1024. */
+#define DETOUR_METRIC 512
 /* Enough for as many peers as there may be, each with two routes. */
 #define PURGE_ROUNDS 256
 
@@ -203,6 +205,7 @@ struct route {
 	const struct in6_addr *peer, *source;
 	uint8_t type;
 	uint32_t mtu, most; /* 0: not said */
+	int detour;         /* over this interface instead of ours; 0: none */
 };
 
 static void put_metrics(struct nlmsghdr *request, const struct route *route)
@@ -234,7 +237,9 @@ static int change_route(struct tun_routes *routes, uint16_t type, uint16_t flags
 	if (closed)
 		mnl_attr_put_u32(request, RTA_PRIORITY, CLOSED_METRIC);
 	else
-		mnl_attr_put_u32(request, RTA_OIF, routes->index);
+		mnl_attr_put_u32(request, RTA_OIF, route->detour ?: routes->index);
+	if (route->detour)
+		mnl_attr_put_u32(request, RTA_PRIORITY, DETOUR_METRIC);
 	if (route->source)
 		mnl_attr_put(request, RTA_PREFSRC, sizeof *route->source, route->source);
 	if (route->mtu)
@@ -248,6 +253,21 @@ int tun_routes_set_mtu(struct tun_routes *routes, const struct in6_addr *peer,
 	const struct route route = { peer, source, RTN_UNICAST, mtu, most };
 
 	return change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route);
+}
+
+int tun_routes_set_detour(struct tun_routes *routes, int index, const struct in6_addr *peer,
+			  const struct in6_addr *source, uint32_t mtu)
+{
+	const struct route route = { peer, source, RTN_UNICAST, mtu, mtu, index };
+
+	return change_route(routes, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route);
+}
+
+int tun_routes_remove_detour(struct tun_routes *routes, int index, const struct in6_addr *peer)
+{
+	const struct route route = { .peer = peer, .type = RTN_UNICAST, .detour = index };
+
+	return change_route(routes, RTM_DELROUTE, 0, &route);
 }
 
 int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,

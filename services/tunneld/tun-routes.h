@@ -33,6 +33,10 @@ int tun_routes_add(struct tun_routes *routes, const struct in6_addr *peer,
 /* The same for one that was added: the other is as it was, and nothing waits for it to be set. */
 int tun_routes_set_mtu(struct tun_routes *routes, const struct in6_addr *peer,
 		       const struct in6_addr *source, uint32_t mtu, uint32_t most);
+/* A route over another interface, which comes before that one while it is there. */
+int tun_routes_set_detour(struct tun_routes *routes, int index, const struct in6_addr *peer,
+			  const struct in6_addr *source, uint32_t mtu);
+int tun_routes_remove_detour(struct tun_routes *routes, int index, const struct in6_addr *peer);
 int tun_routes_remove(struct tun_routes *routes, const struct in6_addr *peer);
 /* Both. */
 int tun_routes_forget(struct tun_routes *routes, const struct in6_addr *peer);

@@ -3,6 +3,7 @@
 
 #include "common/base/log.h"
 #include "services/tunneld/bus.h"
+#include "services/tunneld/datapath-xfrm.h"
 #include "services/tunneld/datapath.h"
 #include "services/tunneld/identity-client.h"
 #include "services/tunneld/mapper-client.h"
@@ -142,6 +143,7 @@ static void remove_peer(struct tunneld *tunneld, struct peer *peer)
 	if (r < 0)
 		log_warning("cannot remove the route to %s: %s", peer->name, strerror(-r));
 	bus_peer_removed(tunneld, peer);
+	datapath_xfrm_forget_peer(tunneld, peer);
 	peer_table_remove(&tunneld->peers, peer);
 }
 
@@ -158,6 +160,7 @@ void tunneld_remove_pair(struct tunneld *tunneld, struct sa_pair *pair)
 
 	peer_table_remove_pair(&tunneld->peers, pair);
 	todo = peer_remove_pair(peer, loop_now(tunneld->loop), pair);
+	datapath_xfrm_forget_pair(tunneld, pair);
 	sa_pair_free(pair);
 	datapath_carry_out(tunneld, peer, todo);
 	if (peer->phase == PEER_IDLE && peer->pairs)
@@ -218,8 +221,10 @@ void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id
 			  strerror(-r));
 	if (!host_id)
 		purge_routes(tunneld);
-	for (struct peer *peer = tunneld->peers.peers; host_id && peer; peer = peer->next)
+	for (struct peer *peer = tunneld->peers.peers; host_id && peer; peer = peer->next) {
 		tunneld_set_route(tunneld, peer);
+		datapath_xfrm_sync(tunneld, peer);
+	}
 	timeline_note(&tunneld->timeline, tunneld->generation,
 		      host_id ? "address %s" : "signed out%s", text);
 	bus_emit_changed(tunneld, "Address", "Reason");

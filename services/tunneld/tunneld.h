@@ -43,6 +43,8 @@ struct tunnel_counters {
 	uint64_t send_errors, tun_errors, sequence_exhausted;
 	uint64_t too_big; /* packets of ours that do not fit their peer's path */
 	uint64_t too_bigs_sent;
+	/* What the kernel told of its states. */
+	uint64_t kernel_expired, kernel_mappings, kernel_acquires, kernel_overruns;
 };
 
 /* Whether it is worth while to wait for an answer (datapath-linger.c). */
@@ -65,6 +67,7 @@ struct tunneld {
 	struct loop_io *device_io;
 	struct tun_routes *routes;
 	struct udp_port *udp;
+	struct datapath_xfrm *kernel; /* datapath-xfrm.c's */
 	struct ike_channel *channel;
 	struct loop_timer *timer;
 	uint64_t timer_due;

@@ -31,6 +31,8 @@ _Static_assert(RECEIVE_MEMORY + UDP_PORT_ARENA_SIZE <= UDP_PORT_MEMORY, "memory 
 #define RECEIVE_LONG_TRAINS 4
 /* Batches per wake-up, so that a flood does not keep the loop from everything else. */
 #define RECEIVE_ROUNDS 16
+/* As many as a full socket buffer may hold, and some. */
+#define DRAIN_ROUNDS 4096
 
 union control {
 	char octets[2 * CMSG_SPACE(sizeof(int))];
@@ -53,7 +55,10 @@ struct udp_port {
 	struct loop_io *io;
 	const struct udp_port_callbacks *callbacks;
 	void *userdata;
-	bool segment, gro;
+	bool segment, gro, encap;
+	uint16_t port;
+	struct loop *loop;
+	uint8_t tos;
 
 	unsigned int n_in;
 	bool long_trains; /* came last */
@@ -118,6 +123,7 @@ void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro)
 		   set_option(udp->fd, SOL_UDP, UDP_SEGMENT, 0) >= 0;
 	if (!*segment)
 		(void)set_option(udp->fd, SOL_SOCKET, SO_NO_CHECK, 1);
+	*gro = *gro && !udp->encap;
 	*gro = set_option(udp->fd, SOL_UDP, UDP_GRO, *gro) >= 0 && *gro;
 	udp->segment = *segment;
 	/* A train that waits already is cut then, which is loss. */
@@ -213,11 +219,29 @@ static void on_ready(void *userdata, int status, int events)
 	udp->callbacks->on_wakeup_ends(udp->userdata);
 }
 
+/* `shared`: for a moment there are two of them. */
+static int open_socket(const struct udp_port *udp, bool encap, bool shared)
+{
+	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons(udp->port) };
+	cleanup(close_fdp) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	set_options(fd, udp->tos);
+	if (encap && set_option(fd, SOL_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP) < 0)
+		return -errno;
+	if (shared && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&local, sizeof local) < 0)
+		return -errno;
+	(void)set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	return steal_fd(&fd);
+}
+
 int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,
 		 const struct udp_port_callbacks *callbacks, void *userdata, uint8_t *memory,
 		 struct udp_port **ret)
 {
-	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons(port) };
 	cleanup(udp_port_freep) struct udp_port *udp = calloc(1, sizeof *udp);
 	bool off = false;
 	int r;
@@ -225,21 +249,52 @@ int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,
 	if (!udp)
 		return -ENOMEM;
 	udp->fd = -1;
+	udp->loop = loop;
+	udp->port = port;
+	udp->tos = tos;
 	udp->callbacks = callbacks;
 	udp->userdata = userdata;
 	udp->in_data = memory;
 	udp->arena = memory + RECEIVE_MEMORY;
-	udp->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	udp->fd = open_socket(udp, false, false);
 	if (udp->fd < 0)
-		return -errno;
-	set_options(udp->fd, tos);
+		return udp->fd;
 	udp_port_set_offloads(udp, &off, &off);
-	if (bind(udp->fd, (struct sockaddr *)&local, sizeof local) < 0)
-		return -errno;
 	r = loop_io_new(loop, udp->fd, UV_READABLE, on_ready, udp, &udp->io);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(udp);
+	return 0;
+}
+
+int udp_port_set_encap(struct udp_port *udp, bool encap)
+{
+	int events = udp->blocked ? UV_READABLE | UV_WRITABLE : UV_READABLE;
+	cleanup(loop_io_freep) struct loop_io *io = NULL;
+	cleanup(close_fdp) int fd = -1;
+	bool off = false;
+	int r;
+
+	if (udp->encap == encap)
+		return 0;
+	(void)set_option(udp->fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	fd = open_socket(udp, encap, true);
+	if (fd < 0) {
+		(void)set_option(udp->fd, SOL_SOCKET, SO_REUSEADDR, 0);
+		return fd;
+	}
+	r = loop_io_new(udp->loop, fd, events, on_ready, udp, &io);
+	if (r < 0)
+		return r;
+	/* The new one has all that comes from now on, so the old one ends. */
+	for (unsigned int i = 0; i < DRAIN_ROUNDS && receive_batch(udp); i++)
+		;
+	loop_io_free(udp->io);
+	close_fd(udp->fd);
+	udp->io = steal_ptr(io);
+	udp->fd = steal_fd(&fd);
+	udp->encap = encap;
+	udp_port_set_offloads(udp, &off, &off);
 	return 0;
 }
 

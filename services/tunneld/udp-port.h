@@ -50,6 +50,12 @@ int udp_port_new(struct loop *loop, uint16_t port, uint8_t tos,
 struct udp_port *udp_port_free(struct udp_port *udp);
 /* Whether trains are sent and received as one message. Either is set to what it is now. */
 void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro);
+/* Another socket for the same port, whose ESP the kernel's own IPsec gets (UDP_ENCAP, RFC 3948), or
+ * not any more. What came to the former one is handed over first. Whoever calls sets the offloads
+ * anew: there is no UDP_GRO with it, for the kernel would open a train as if it were one packet; a
+ * socket that ever had UDP_GRO takes trains from other namespaces for ever, which is why it has to
+ * be another one. 0 or a negative errno. */
+int udp_port_set_encap(struct udp_port *udp, bool encap);
 /* Whether they are still sent so: not any more after a device that cannot refused it. */
 bool udp_port_segments(const struct udp_port *udp);
 

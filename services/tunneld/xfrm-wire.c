@@ -134,7 +134,8 @@ struct nlmsghdr *xfrm_put_state(void *buffer, uint32_t sequence, const struct xf
 	struct nlmsghdr *message = put_state(buffer, sequence, XFRM_MSG_NEWSA, state);
 
 	/* The inner traffic class is between its two ends. */
-	mnl_attr_put_u32(message, XFRMA_SA_EXTRA_FLAGS, XFRM_SA_XFLAG_DONT_ENCAP_DSCP);
+	if (!state->copy_dscp)
+		mnl_attr_put_u32(message, XFRMA_SA_EXTRA_FLAGS, XFRM_SA_XFLAG_DONT_ENCAP_DSCP);
 	mnl_attr_put_u32(message, XFRMA_REPLAY_THRESH, 1);
 	mnl_attr_put_u32(message, XFRMA_ETIMER_THRESH, 1);
 	return message;
@@ -253,6 +254,8 @@ static int read_info(const struct xfrm_usersa_info *info, struct xfrm_event *eve
 	event->destination.s_addr = info->id.daddr.a4;
 	event->octets = info->curlft.bytes;
 	event->packets = info->curlft.packets;
+	event->replayed = info->stats.replay + info->stats.replay_window;
+	event->bad_icv = info->stats.integrity_failed;
 	return 0;
 }
 

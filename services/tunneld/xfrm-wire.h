@@ -39,6 +39,7 @@ struct xfrm_state {
 	bool esn;
 	const uint8_t *keymat; /* esp_keymat_size() octets */
 	const struct xfrm_replay *replay;
+	bool copy_dscp;                     /* to the outer header, from outside to see */
 	uint64_t soft_octets, soft_packets; /* tell of it then; 0: never */
 };
 
@@ -92,6 +93,7 @@ struct xfrm_event {
 	bool have_replay;
 	struct xfrm_replay replay;
 	uint64_t octets, packets;
+	uint32_t replayed, bad_icv;
 	struct sockaddr_in remote; /* MAPPING: from there */
 	struct in6_addr inner_source, inner_destination;
 	bool out; /* POLICY */

@@ -23,6 +23,7 @@ export PATH=/bin
 mount -t proc none /proc; mount -t sysfs none /sys; mount -t devtmpfs none /dev
 mkdir -p /dev/pts /dev/shm; mount -t devpts none /dev/pts; mount -t tmpfs none /dev/shm
 ln -sf /proc/self/fd /dev/fd; ln -sf fd/0 /dev/stdin; ln -sf fd/1 /dev/stdout; ln -sf fd/2 /dev/stderr
+mkdir -p /dev/net; mknod -m 666 /dev/net/tun c 10 200
 ip link set lo up
 for m in $(cat /modules); do insmod /$m; done
 mount -t virtiofs -o ro files /files || poweroff -f
@@ -133,8 +134,8 @@ def run_in_machine(argv, folder, environment=None, timeout=900, memory=1024):
         files.wait()
         os.unlink(initrd)
     begun, _, after = output.partition(mark + "-begin")
-    printed, _, status = after.rpartition(mark + "-end ")
-    if not after or not status:
+    printed, ended, status = after.rpartition(mark + "-end ")
+    if not ended:
         return None, output
     return int(status.split()[0]), printed
 

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What tests/lab/test_kernel_datapath.py runs in a machine whose kernel has IPsec: two hosts with tunneld, their
+neighbours played. That machine is computed, a hundred times slower than a real one, so this does without pytest and
+without what makes the lab's hosts whole.
+
+It prints "ok NAME" or "failed NAME" and why, for each of the stories that it is called with."""
+import ctypes
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import types
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LIBRARY = os.path.join(HERE, "..", "homeward_lab")
+
+# The library without what it loads for everybody.
+_package = types.ModuleType("homeward_lab")
+_package.__path__ = [LIBRARY]
+sys.modules["homeward_lab"] = _package
+from homeward_lab import bus, daemons, namespace  # noqa: E402
+_package.Bus, _package.DAEMONS = bus.Bus, daemons.DAEMONS
+# One user for all: the bus policy is looked at elsewhere.
+for _user in daemons.USERS:
+    daemons.USERS[_user] = 0
+sys.path.insert(0, os.path.join(HERE, "..", "..", "bus"))
+from fakes import Fake  # noqa: E402
+
+_libc = ctypes.CDLL(None, use_errno=True)
+TUNNELD = os.path.join(daemons.build_directory(), "services/tunneld/tunneld")
+IDS = {"desktop": "fd01:203:405:607:22:69ff:fe8e:342a", "laptop": "fda1:a2a3:a4a5:a6a7:216:3eff:fe00:1"}
+ADDRESSES = {"desktop": "11.0.1.10", "laptop": "11.0.2.20"}
+KEYMAT = {"aes128gcm16": 20, "aes256gcm16": 36, "chacha20poly1305": 36}
+TUNNEL = "org.homeward.Tunnel1"
+SEALS = 0xF
+PATIENCE = 240
+MARK = b"what is inside stays inside, 32 o"
+BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type><listen>unix:path=%s</listen><auth>EXTERNAL</auth><policy context="default">
+<allow own="*"/><allow send_destination="*"/><allow eavesdrop="true"/><allow user="*"/></policy></busconfig>
+"""
+
+
+def wait_until(holds, what):
+    """An end of that is for a broken product only: the machine may be a hundred times slower than a real one."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            last = holds()
+            if last:
+                return last
+        except (LookupError, OSError, bus.BusError) as error:
+            last = error
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {PATIENCE} s; last: {last!r}")
+        time.sleep(0.05)
+
+
+def sh(text, check=True):
+    done = subprocess.run(["sh", "-c", text], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, errors="replace")
+    if check and done.returncode:
+        raise RuntimeError(f"{text}: {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def inside(name, make):
+    """What make() returns in that network namespace."""
+    result = []
+
+    def work():
+        with open(f"/run/netns/{name}") as file:
+            if _libc.setns(file.fileno(), 0x40000000):
+                raise OSError(ctypes.get_errno(), "setns")
+        result.append(make())
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return result[0]
+
+
+class Host:
+    """A namespace with a bus, tunneld and the four who talk to it."""
+
+    def __init__(self, name):
+        self.name, self.id, self.address = name, IDS[name], ADDRESSES[name]
+        self.folder = f"/run/{name}"
+        self.generation, self.process = 0, None
+        self.log = f"{self.folder}/tunneld.log"
+        os.makedirs(self.folder)
+        sh(f"""ip netns add {name}; ip -n {name} link set lo up
+               ip link add {name} netns internet type veth peer name eth0 netns {name}
+               ip -n internet link set {name} master wire up
+               ip -n {name} link set eth0 up; ip -n {name} addr add {self.address}/8 dev eth0""")
+        self.path_of_bus = f"{self.folder}/bus"
+        with open(f"{self.folder}/bus.conf", "w") as file:
+            file.write(BUS_CONFIG % self.path_of_bus)
+        self.daemon = subprocess.Popen(["dbus-daemon", f"--config-file={self.folder}/bus.conf", "--nofork", "--nopidfile",
+                                        "--nosyslog", "--print-address"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.daemon.stdout.readline()
+        self.identity = Fake(self, "identity", {"State": ("s", "signed-in"), "HostId": ("s", self.id)})
+        self.mapper = Fake(self, "mapper", {"State": ("s", "ready"), "NetworkGeneration": ("t", 0),
+                                            "LocalAddress": ("s", "")},
+                           {"AddMapping": lambda *a: ("o", "/org/homeward/Mapper1/mapping/1")})
+        self.watcher = Fake(self, "llq-watcher", {"State": ("s", "watching")})
+        self.bus = bus.Bus(self.path_of_bus)
+        self.tell_network()
+
+    def path(self, path):
+        return self.path_of_bus
+
+    def tell_network(self):
+        self.generation += 1
+        self.mapper.change(NetworkGeneration=("t", self.generation), LocalAddress=("s", self.address))
+
+    def move(self, address):
+        sh(f"ip -n {self.name} addr del {self.address}/8 dev eth0; ip -n {self.name} addr add {address}/8 dev eth0")
+        self.address = address
+        self.tell_network()
+
+    def see(self, other):
+        self.watcher.add("/org/homeward/Watcher1/host/" + other.name, "org.homeward.Watcher1.Host",
+                         Name=("s", other.name + ".alice.members.example.org"), HostId=("s", other.id),
+                         Endpoint=("(sq)", (other.address, 4500)), EndpointGeneration=("t", 1), Live=("b", True))
+
+    def start(self, kind):
+        with open(f"{self.folder}/tunneld.conf", "w") as file:
+            file.write(f"[datapath]\nkind = {kind}\n")
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                ["nsenter", f"--net=/run/netns/{self.name}", TUNNELD, "--config", f"{self.folder}/tunneld.conf"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.path_of_bus}"})
+        wait_until(lambda: self.process.poll() is not None or self.get("State") == "ready", what="tunneld")
+        wait_until(lambda: "local" in self.sh(f"ip -6 route get {self.id}", check=False), what="local route")
+        assert self.get("Datapath") == kind, self.get("DatapathReason")
+
+    def stop(self, how=15):
+        if self.process:
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process = None
+
+    def sh(self, text, check=True):
+        return sh(f"exec nsenter --net=/run/netns/{self.name} sh -c '{text}'", check)
+
+    def get(self, name):
+        return self.bus.get(TUNNEL, "/org/homeward/Tunnel1", TUNNEL, name)
+
+    def call(self, method, signature="", *arguments):
+        return self.bus.call(TUNNEL, "/org/homeward/Tunnel1", TUNNEL, method, signature, *arguments)
+
+    def peer(self, other):
+        for interfaces in self.bus.objects(TUNNEL).values():
+            properties = interfaces.get(TUNNEL + ".Peer")
+            if properties and properties["HostId"] == other.id:
+                return properties
+        raise LookupError(other.name)
+
+    def ping(self, other, options="", count=3):
+        text = self.sh(f"ping -n -i 0.1 -c {count} -w {PATIENCE} {options} {other.id}", check=False)
+        assert namespace.answered(text) >= set(range(1, count + 1)), text
+        return text
+
+    def states(self):
+        """{spi: (source, destination, packets, text)}"""
+        found = {}
+        for text in re.split(r"\n(?=src )", self.sh("ip -s xfrm state")):
+            head = re.match(r"src (\S+) dst (\S+)\s+proto esp spi 0x([0-9a-f]+)", text)
+            if head:
+                packets = re.search(r"current:\s+\d+\(bytes\), (\d+)\(packets\)", text)
+                found[int(head[3], 16)] = (head[1], head[2], int(packets[1]), text)
+        return found
+
+    def by_kernel(self):
+        return sum(state[2] for state in self.states().values())
+
+
+class Keys:
+    """One negotiation's outcome."""
+
+    last_spi = 0x40000000
+
+    def __init__(self, algorithm="aes128gcm16", esn=True):
+        self.algorithm, self.esn = algorithm, esn
+        Keys.last_spi += 2
+        self.spis = Keys.last_spi, Keys.last_spi + 1
+        self.keymats = os.urandom(KEYMAT[algorithm]), os.urandom(KEYMAT[algorithm])
+
+    def install(self, initiator, responder):
+        for here, there, i in (responder, initiator, 1), (initiator, responder, 0):
+            fd = os.memfd_create("keys", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+            os.write(fd, self.keymats[i] + self.keymats[1 - i])
+            __import__("fcntl").fcntl(fd, 1033, SEALS)
+            here.call("InstallSa", "ss(sq)uusbbh", there.name + ".alice.members.example.org", there.id,
+                      (there.address, 4500), self.spis[i], self.spis[1 - i], self.algorithm, self.esn, not i, fd)
+            os.close(fd)
+
+
+class Connection:
+    """One TCP connection of two hosts, inside the tunnel, on which whatever is said is echoed."""
+
+    def __init__(self, here, there):
+        self.listener = inside(there.name, lambda: socket.create_server((there.id, 0), family=socket.AF_INET6))
+        self.client = inside(here.name, lambda: socket.create_connection(self.listener.getsockname()[:2], 120,
+                                                                         (here.id, 0)))
+        self.server = self.listener.accept()[0]
+        self.client.settimeout(120)
+        self.thread = threading.Thread(target=self._echo, daemon=True)
+        self.thread.start()
+
+    def _echo(self):
+        while True:
+            data = self.server.recv(65536)
+            if not data:
+                return
+            self.server.sendall(data)
+
+    def say(self, octets=200000):
+        """There and back, octet by octet the same."""
+        data = os.urandom(octets)
+        writer = threading.Thread(target=self.client.sendall, args=(data,), daemon=True)
+        writer.start()
+        heard = bytearray()
+        while len(heard) < octets:
+            more = self.client.recv(65536)
+            assert more, "the connection ended"
+            heard += more
+        writer.join()
+        assert heard == data
+
+    def close(self):
+        for end in self.client, self.server, self.listener:
+            end.close()
+
+
+def start_both(desktop, laptop, kinds=("kernel", "kernel")):
+    """Fresh daemons at the addresses they had at first."""
+    for host, kind in zip((desktop, laptop), kinds):
+        host.stop()
+        if host.address != ADDRESSES[host.name]:
+            host.move(ADDRESSES[host.name])
+        host.start(kind)
+
+
+def traffic(desktop, laptop, algorithm="aes128gcm16", esn=True):
+    start_both(desktop, laptop)
+    keys = Keys(algorithm, esn)
+    keys.install(desktop, laptop)
+    desktop.ping(laptop)
+    laptop.ping(desktop, "-s 4000")
+    for here, there, i in (desktop, laptop, 0), (laptop, desktop, 1):
+        states = here.states()
+        # What ip(8) says is what we said.
+        for direction, spi in enumerate((keys.spis[i], keys.spis[1 - i])):
+            source, destination, packets, text = states[spi]
+            wanted = (here, there) if direction else (there, here)
+            assert (source, destination) == tuple(host.address for host in wanted), text
+            assert packets >= 6 and "sport 4500 dport 4500" in text and "replay_window 4096" in text, text
+            assert ("esn" in re.search(r"flag (.*)", text)[1]) == esn, text
+        assert len(states) == 2, states
+        wait_until(lambda: here.peer(there)["Counters"]["PacketsIn"] >= 6, what="the kernel tells what came")
+        counters = here.get("Counters")
+        assert not any(counters[name] for name in ("BadIcv", "Replayed", "Malformed")), counters
+
+
+def traffic_chacha(desktop, laptop):
+    traffic(desktop, laptop, "chacha20poly1305", False)
+
+
+STORIES = {story.__name__: story for story in (traffic, traffic_chacha)}
+
+
+def main():
+    global PATIENCE
+    if sys.argv[1].isdigit():
+        PATIENCE = int(sys.argv.pop(1))
+    sh("ip netns add internet; ip -n internet link add wire type bridge; ip -n internet link set wire up")
+    hosts = [Host(name) for name in IDS]
+    hosts[0].see(hosts[1])
+    hosts[1].see(hosts[0])
+    print(f"both stand after {time.monotonic():.0f} s", flush=True)
+    for name in sys.argv[1:]:
+        begun = time.monotonic()
+        try:
+            STORIES[name](*hosts)
+            print(f"ok {name}", f"({time.monotonic() - begun:.0f} s)", flush=True)
+        except Exception:
+            print(f"failed {name}", traceback.format_exc(), sep="\n")
+            for host in hosts:
+                print(f"-- {host.name}", host.sh("ip -s xfrm state; ip xfrm policy; ip -6 route; cat /proc/net/xfrm_stat"
+                                                 "; tail -n 40 " + host.log, check=False), flush=True)
+    for host in hosts:
+        host.stop(9)
+
+
+if __name__ == "__main__":
+    main()
