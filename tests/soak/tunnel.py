@@ -25,16 +25,18 @@ sys.path.insert(0, os.path.join(TOP, "tests/lab"))
 from homeward_lab import HOUSE, BusError, Lab, talk  # noqa: E402
 from homeward_lab.talk import Lines  # noqa: E402
 
-IKE, CHILD = "org.homeward.Key1.IkeSa", "org.homeward.Key1.ChildSa"
+IKE, CHILD, PEER = "org.homeward.Key1.IkeSa", "org.homeward.Key1.ChildSa", "org.homeward.Tunnel1.Peer"
 HOMES = {"desktop": "A", "laptop": "B", "phone": "C"}
 WIDE = 1500
 # Checkpoints beside the one at the end.
-CHECK_EVERY = 90
+CHECK_EVERY = 60
 # What a daemon that lived for so long may have grown since it was half so old: caches, queues that were longer for a while,
 # what the allocator keeps. What leaks is reported by its sanitizer.
 OLD_ENOUGH, GROWTH_KIB = 60, 48 << 10
 # So that freed memory is not taken for growth.
 QUARANTINE = ":quarantine_size_mb=4:thread_local_quarantine_size_kb=64"
+# Seconds after which it is told why not all flows again yet.
+SLOW = 40
 # Counters of tunneld that nothing here may raise.
 NEVER = ("BadIcv", "Malformed", "WrongSelector", "SequenceExhausted", "TunErrors")
 
@@ -152,11 +154,26 @@ class World:
         not sends on from an address that nobody answers to, as long as there is anything to send.)"""
         former = home.wan_address
         home.change_address(self.new_address(home))
+        self.route_as_provider(home)
         home.run(["conntrack", "-D", "--orig-dst", former], check=False)
 
     def reboot(self, host):
         home = host.gateway
         home.reboot(self.new_address(home) if self.random.random() < 0.5 else None)
+        self.route_as_provider(home)
+
+    @staticmethod
+    def route_as_provider(home):
+        """What is for an address that the gateway no longer has does not come there, although its neighbours remember for
+        half a minute where it was, and its port mappings are for any address."""
+        home.run(["nft", "-f", "-"], input="""table ip provider
+delete table ip provider
+table ip provider {
+  chain in { type filter hook prerouting priority -300; policy accept;
+    iifname "wan" ip daddr != { %s, 11.0.255.255, 224.0.0.0/4, 255.255.255.255 } drop
+  }
+}
+""" % home.wan_address)
 
     def new_address(self, home):
         return f"11.0.{home.number}.{self.random.choice([n for n in range(1, 250) if f'11.0.{home.number}.{n}' != home.wan_address])}"
@@ -243,10 +260,23 @@ class World:
         for host in self.hosts:
             self.lab.published(host, self.patience)
         self.lab.wait_all_see(self.patience)
+        story = threading.Timer(SLOW, self.tell_story, (time.time() - SLOW,))
+        story.start()
         for talker in self.talks:
             talker.wait_flow(self.patience)
+        story.cancel()
         self.look_at_memory()
         self.say(f"all flows: {self.talks[0].counts}")
+
+    def tell_story(self, since):
+        """What the daemons did that makes it last so long."""
+        for at, host, name, _, words in self.lab.timelines():
+            if at >= since * 1e6 and name in ("tunneld", "keyd", "llq-watcher", "mapper"):
+                self.say(f"slow: {at / 1e6 - since:9.3f} {host} {name}: {words}")
+        for host in self.hosts:
+            self.say(f"slow: {host.name} at {self.lab.external(host)}: " + ", ".join(
+                f"{peer['Name'].partition('.')[0]} {peer['State']} at {peer['Endpoint']} ({peer['EndpointSource']})"
+                for peer in host.get_objects("tunneld", PEER).values()))
 
     def work(self):
         end = time.monotonic() + self.arguments.seconds
