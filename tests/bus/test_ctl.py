@@ -14,6 +14,7 @@ import pytest
 
 from fakes import Fake
 from homeward_lab import TOP
+from homeward_lab.namespace import PATIENCE
 
 COMPLETION = os.path.join(TOP, "clients/ctl/homewardctl.bash")
 NAMES = ["identity", "mapper", "registrar", "llq-watcher", "tunneld", "keyd"]
@@ -262,7 +263,7 @@ class Watch:
         for line in self.process.stdout:
             self.lines.put(line.decode())
 
-    def until(self, words, timeout=10):
+    def until(self, words, timeout=PATIENCE):
         """The first line with these words; what comes before it is gone."""
         seen = []
         try:
@@ -329,7 +330,7 @@ def test_watch_asks_a_silent_daemon_again(identity, watch):
 
 def test_watch_json(host, house, watch):
     lines = watch("--json")
-    first = [json.loads(lines.lines.get(timeout=10)) for _ in NAMES]
+    first = [json.loads(lines.lines.get(timeout=PATIENCE)) for _ in NAMES]
     assert [event["daemon"] for event in first] == NAMES
     assert {event["event"] for event in first} == {"running"}
     house["mapper"].change("/org/homeward/Mapper1/mapping/1", "org.homeward.Mapper1.Mapping",
@@ -471,7 +472,7 @@ def test_an_old_verdict_counts_for_nothing(identity, fake):
 
 
 def test_no_word_in_time(identity, fake):
-    registrar = fake("registrar", State=("s", "signed-out"))
+    registrar = fake("registrar", State=("s", "retrying"), Reason=("s", "the server does not answer"))
     thread = follow(identity, registrar, ("retrying", "the server does not answer"))
     text = complaint(identity, "sign-in", "--timeout", "1", "alice@members.example.org", status=7, input="correct horse")
     assert "the server does not answer" in text and "goes on trying" in text

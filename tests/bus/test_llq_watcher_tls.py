@@ -144,9 +144,9 @@ def test_a_server_that_asks_to_be_left_alone(host, zone):
     watching(host)
     tls = zone.live(LABEL, "A")[0][0]
     n = zone.tls.n_connections
-    zone.tls.send(tls, zone.dso(0, False, 0, (2, struct.pack("!I", 1500))))
+    zone.tls.send(tls, zone.dso(0, False, 0, (2, struct.pack("!I", 6000))))
     host.wait_for(("llq-watcher", "State", "retrying"))
-    assert "left alone for 2 s" in get(host, "Reason") and not desktop(host)["Live"] and zone.tls.n_connections == n
+    assert "left alone for 6 s" in get(host, "Reason") and not desktop(host)["Live"] and zone.tls.n_connections == n
     host.wait_for(("llq-watcher", "State", "watching"))
     assert desktop(host)["Live"]
 

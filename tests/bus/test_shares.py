@@ -124,6 +124,7 @@ def test_with_the_host_from_the_first_update_on(host, zone):
 def test_kept_over_a_kill_and_withdrawn_at_the_end(published, zone):
     ctl(published, "share", "ssh")
     ctl(published, "share", "_http._tcp", "--name", "Seite", "--txt", "path=/")
+    wait_share(published, 1, state="published")
     published.kill_daemon("registrar", signal.SIGKILL)
     n = len(zone.requests)
     published.restart_daemon("registrar")
