@@ -34,7 +34,7 @@ class Client:
                                        options=[self.option(opcode, number, lease)])
         query.use_tsig(self.key)
         octets = query.to_wire()
-        for wait in (2, 4, 8):
+        for wait in (20, 40, 60):
             self.socket.settimeout(wait)
             self.socket.send(octets)
             try:

@@ -71,7 +71,7 @@ class Aborted(Exception):
 
 
 class Client:
-    def __init__(self, address, port, keylog=None, timeout=10):
+    def __init__(self, address, port, keylog=None, timeout=120):
         self.timeout = timeout
         self.socket = socket.create_connection((address, port), timeout)
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)

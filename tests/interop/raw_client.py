@@ -11,7 +11,7 @@ import ssl
 import struct
 import sys
 
-PATIENCE = 3
+PATIENCE = 60
 
 
 def over_udp(address, message):

@@ -269,7 +269,7 @@ import dns.edns, dns.query, dns.tsig, dns.update
 update = dns.update.Update(sys.argv[1], keyring=dns.tsig.Key(sys.argv[1], base64.b64decode(sys.argv[2])))
 update.add("desktop", 10, "A", "192.0.2.9")
 update.use_edns(0, payload=1232, options=[dns.edns.GenericOption(2, bytes(4))])
-answer = dns.query.udp(update, "127.0.0.1", timeout=10)
+answer = dns.query.udp(update, "127.0.0.1", timeout=60)
 print(answer.rcode())
 """
     assert cluster.host.run(["/usr/bin/python3", "-c", script, f"alice.{ZONE}", one.secrets["alice"]]).stdout == "0\n"

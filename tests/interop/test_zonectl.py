@@ -136,7 +136,7 @@ import dns.edns, dns.query, dns.tsig, dns.update
 update = dns.update.Update(sys.argv[1], keyring=dns.tsig.Key(sys.argv[1], base64.b64decode(sys.argv[2])))
 update.add("leased", 10, "A", "192.0.2.9")
 update.use_edns(0, options=[dns.edns.GenericOption(2, (5400).to_bytes(4, "big"))])
-print(dns.query.udp(update, "127.0.0.1", timeout=5).rcode())
+print(dns.query.udp(update, "127.0.0.1", timeout=60).rcode())
 """
     assert server.host.run(["/usr/bin/python3", "-c", script, ALICE, server.secret]).stdout == "0\n"
     server.nsupdate(f'update add kept.{ALICE} 20 TXT "a note"')

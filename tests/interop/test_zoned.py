@@ -559,7 +559,7 @@ def test_llq_by_dnspython(server):
     assert event["changes"] == [[True, f"{name}.", f"two.{ALICE}."]]
     server.nsupdate(f"update delete {name} PTR one.{ALICE}", f"update add {name} 10 PTR three.{ALICE}")
     assert client.read()["changes"] == [[False, f"{name}.", f"one.{ALICE}."], [True, f"{name}.", f"three.{ALICE}."]]
-    wait_until(lambda: server.counters()["LlqAcks"] == 2, 10, "the acknowledgement")
+    wait_until(lambda: server.counters()["LlqAcks"] >= 2, 10, "the acknowledgement")
     # Killed: the query goes on. Its client is told all that it may have missed, removals too, and what it knew already.
     client.process.send_signal(signal.SIGSTOP)
     server.nsupdate(f"update delete {name} PTR two.{ALICE}")
