@@ -161,13 +161,17 @@ static void show_keepalives(const struct view *view)
 /* What makes the data path fast here; the last word is the library that seals. */
 static void show_tunnel(const struct view *view)
 {
-	char words[TEXT_SIZE];
+	char words[TEXT_SIZE], reason[TEXT_SIZE];
 
 	join_words(view->tunnel, "offloads", words);
-	if (!*words)
+	text_clean(values_text(view->tunnel, "datapath_reason"), reason);
+	if (!*words && !*reason)
 		return;
 	output_heading(view->ctl, "tunnel");
-	output_row(view->ctl, "offloads", "%s", words);
+	if (*reason)
+		output_row(view->ctl, "data path", "%s", reason);
+	if (*words)
+		output_row(view->ctl, "offloads", "%s", words);
 	join_words(view->tunnel, "offloads_broken", words);
 	if (*words)
 		output_row(view->ctl, "not used", "%s: wrong packets when tried on this kernel",

@@ -748,8 +748,7 @@ void datapath_xfrm_start(struct tunneld *tunneld)
 	switch (tunneld->settings.datapath) {
 	case DATAPATH_AUTO:
 		snprintf(kernel->reason, sizeof kernel->reason,
-			 "the user data path, which is preferred; for the kernel's say "
-			 "\"kind = kernel\" below [datapath] in tunneld.conf");
+			 "the user data path, which is preferred");
 		break;
 	case DATAPATH_USER:
 		snprintf(kernel->reason, sizeof kernel->reason,
