@@ -2,6 +2,10 @@ dist_dbuspolicy_DATA = packaging/bus/org.homeward.conf
 dist_sysusers_DATA = packaging/sysusers/homeward.conf
 dist_polkitactions_DATA = packaging/polkit/org.homeward.policy
 dist_polkitrules_DATA = packaging/polkit/50-homeward.rules
+dist_firewalldzone_DATA = packaging/firewalld/zones/homeward.xml
+dist_firewalldservice_DATA = packaging/firewalld/services/homeward.xml
+dist_networkmanager_DATA = packaging/NetworkManager/homeward.conf
+dist_networkd_DATA = packaging/networkd/05-homeward.network
 dist_tmpfiles_DATA = packaging/tmpfiles/homeward.conf
 dist_doc_DATA = README.md NEWS LICENSE docs/ARCHITECTURE.md docs/HACKING.md services/FLOW.md
 

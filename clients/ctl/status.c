@@ -177,6 +177,9 @@ static void show_tunnel(const struct view *view)
 		output_row(view->ctl, "not used", "%s: wrong packets when tried on this kernel",
 			   words);
 	show_keepalives(view);
+	text_clean(values_text(view->tunnel, "firewall_zone"), words);
+	if (*words)
+		output_row(view->ctl, "firewalld", "zone %s", words);
 }
 
 static void show_mappings(const struct view *view)

@@ -7,6 +7,7 @@
 #include "services/tunneld/bus-peer.h"
 #include "services/tunneld/datapath-xfrm.h"
 #include "services/tunneld/datapath.h"
+#include "services/tunneld/firewall-client.h"
 #include "services/tunneld/install.h"
 
 #include <arpa/inet.h>
@@ -104,6 +105,15 @@ static int get_port(sd_bus *bus, const char *path, const char *interface, const 
 	const struct tunneld *tunneld = userdata;
 
 	return sd_bus_message_append(reply, "q", (uint16_t)tunneld->settings.port);
+}
+
+static int get_firewall_zone(sd_bus *bus, const char *path, const char *interface,
+			     const char *property, sd_bus_message *reply, void *userdata,
+			     sd_bus_error *ret_error)
+{
+	const struct tunneld *tunneld = userdata;
+
+	return sd_bus_message_append(reply, "s", firewall_client_zone(tunneld->firewall));
 }
 
 static int get_datapath(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -343,6 +353,8 @@ static const sd_bus_vtable vtable[] = {
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Offloads", "as", get_offloads, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("OffloadsBroken", "as", get_offloads, 0,
+			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("FirewallZone", "s", get_firewall_zone, 0,
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Generation", "t", NULL, offsetof(struct tunneld, generation),
 			SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

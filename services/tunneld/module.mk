@@ -24,6 +24,7 @@ libtunneld_core_la_SOURCES = \
 	services/tunneld/peer-table.c services/tunneld/peer-table.h \
 	services/tunneld/recent-packets.c services/tunneld/recent-packets.h \
 	services/tunneld/replay-window.c services/tunneld/replay-window.h \
+	services/tunneld/reverse-path.c services/tunneld/reverse-path.h \
 	services/tunneld/sa-pair.h \
 	services/tunneld/segment.c services/tunneld/segment.h \
 	services/tunneld/uplink-state.c services/tunneld/uplink-state.h \
@@ -42,6 +43,7 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/datapath-linger.c \
 	services/tunneld/datapath-out.c \
 	services/tunneld/datapath-xfrm.c services/tunneld/datapath-xfrm.h \
+	services/tunneld/firewall-client.c services/tunneld/firewall-client.h \
 	services/tunneld/identity-client.c services/tunneld/identity-client.h \
 	services/tunneld/ike-channel.c services/tunneld/ike-channel.h \
 	services/tunneld/install.c services/tunneld/install.h \

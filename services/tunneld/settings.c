@@ -91,6 +91,10 @@ static const struct config_key keys[] = {
 	  .offset = offsetof(struct settings, datapath),
 	  .parse = parse_datapath,
 	  .expected = "auto, user or kernel" },
+	{ .section = "firewall",
+	  .key = "zone",
+	  .type = CONFIG_STRING,
+	  .offset = offsetof(struct settings, firewall_zone) },
 	OFFLOAD("tso", tso),
 	OFFLOAD("uso", uso),
 	OFFLOAD("udp-segment", gro_send),
@@ -117,7 +121,8 @@ int settings_read(struct settings *settings, const char *path)
 				       .offloads = { true, true, true, true, true,
 						     AEAD_PROVIDER_ANY } };
 	settings->interface = strdup("homeward0");
-	if (!settings->interface)
+	settings->firewall_zone = strdup("homeward");
+	if (!settings->interface || !settings->firewall_zone)
 		return -ENOMEM;
 	r = config_read(path, keys, settings, &message);
 	if (r < 0)
@@ -129,4 +134,6 @@ void settings_clear(struct settings *settings)
 {
 	free(settings->interface);
 	settings->interface = NULL;
+	free(settings->firewall_zone);
+	settings->firewall_zone = NULL;
 }

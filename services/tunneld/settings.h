@@ -19,6 +19,9 @@
  *   kind = auto          or user, kernel (datapath-xfrm.h): who seals and opens packets; auto is
  * the user data path
  *
+ *   [firewall]
+ *   zone = homeward      the zone of firewalld for the interface, if that runs; empty: none
+ *
  *   [offload]            what the kernel may do for us (offloads.h); each may be "no"
  *   tso = yes
  *   uso = yes
@@ -42,6 +45,7 @@ enum datapath_kind {
 
 struct settings {
 	char *interface;
+	char *firewall_zone; /* empty: none */
 	uint32_t port;
 	uint32_t mtu;
 	uint32_t linger; /* microseconds */

@@ -5,8 +5,10 @@
 #include "services/tunneld/bus.h"
 #include "services/tunneld/datapath-xfrm.h"
 #include "services/tunneld/datapath.h"
+#include "services/tunneld/firewall-client.h"
 #include "services/tunneld/identity-client.h"
 #include "services/tunneld/mapper-client.h"
+#include "services/tunneld/reverse-path.h"
 #include "services/tunneld/uplinks.h"
 #include "services/tunneld/watcher-client.h"
 
@@ -55,11 +57,21 @@ static const char *explain(enum tunnel_phase phase)
 
 void tunnel_phase_explain(const struct tunneld *tunneld, char *text, size_t size)
 {
+	char interface[IFNAMSIZ];
+
 	if (tunneld->address_error)
 		snprintf(text, size,
 			 "The host id cannot be set on %s (%s): is IPv6 disabled on this machine? "
 			 "See the sysctl net.ipv6.conf.all.disable_ipv6, then restart tunneld.",
 			 tunneld->settings.interface, strerror(-tunneld->address_error));
+	else if (tunneld->phase == TUNNEL_READY && reverse_path_is_strict(interface))
+		snprintf(text, size,
+			 "The tunnel is up. There are several ways out, and what comes by %s while "
+			 "another "
+			 "one is preferred is dropped: net.ipv4.conf.%s.rp_filter is 1, with 2 it "
+			 "is "
+			 "not.",
+			 interface, interface);
 	else
 		snprintf(text, size, "%s", explain(tunneld->phase));
 }
@@ -263,7 +275,7 @@ void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in
 	/* To some there may be a way all the same. */
 	if (!tunneld->network)
 		uplinks_set_primary(tunneld->uplinks, "");
-	bus_emit_changed(tunneld, "Generation", NULL);
+	bus_emit_changed(tunneld, "Generation", "Reason");
 	tunneld_update_phase(tunneld);
 }
 
@@ -345,6 +357,16 @@ static int open_device(struct tunneld *tunneld)
 	return r;
 }
 
+static void on_firewall(void *userdata)
+{
+	struct tunneld *tunneld = userdata;
+	const char *zone = firewall_client_zone(tunneld->firewall);
+
+	if (*zone)
+		timeline_note(&tunneld->timeline, tunneld->generation, "firewalld: zone %s", zone);
+	bus_emit_changed(tunneld, "FirewallZone", NULL);
+}
+
 int tunneld_start(struct tunneld *tunneld)
 {
 	sd_bus *bus = daemon_bus(tunneld->daemon);
@@ -369,6 +391,10 @@ int tunneld_start(struct tunneld *tunneld)
 		r = mapper_client_new(bus, tunneld, &tunneld->mapper);
 	if (r >= 0)
 		r = watcher_client_new(bus, tunneld, &tunneld->watcher);
+	if (r >= 0 && *tunneld->settings.firewall_zone)
+		r = firewall_client_new(bus, tunneld->settings.firewall_zone,
+					tunneld->settings.interface, on_firewall, tunneld,
+					&tunneld->firewall);
 	if (r >= 0)
 		tunneld_update_phase(tunneld);
 	return r;
@@ -376,6 +402,7 @@ int tunneld_start(struct tunneld *tunneld)
 
 void tunneld_end(struct tunneld *tunneld, bool for_good)
 {
+	tunneld->firewall = firewall_client_free(tunneld->firewall);
 	tunneld->watcher = watcher_client_free(tunneld->watcher);
 	tunneld->mapper = mapper_client_free(tunneld->mapper);
 	tunneld->identity = identity_client_free(tunneld->identity);

@@ -19,6 +19,7 @@
 
 #include <systemd/sd-bus.h>
 
+struct firewall_client;
 struct identity_client;
 struct mapper_client;
 struct uplinks;
@@ -84,6 +85,7 @@ struct tunneld {
 	struct mapper_client *mapper;
 	struct watcher_client *watcher;
 	struct uplinks *uplinks;
+	struct firewall_client *firewall; /* NULL: no zone is wanted */
 	sd_bus_slot *vtable, *peer_vtable, *peer_nodes;
 
 	enum tunnel_phase phase;

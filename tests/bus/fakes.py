@@ -126,6 +126,6 @@ class Fake(Bus):
         if answer is None:
             self._send(2, fields, "", ())
         elif answer[0] == "error":
-            self._send(3, fields + [(4, ("s", answer[1]))], "s", ("no",))
+            self._send(3, fields + [(4, ("s", answer[1]))], "s", (answer[2] if len(answer) > 2 else "no",))
         else:
             self._send(2, fields, answer[0], answer[1:])

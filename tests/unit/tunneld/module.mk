@@ -12,6 +12,7 @@ UNIT_TESTS += \
 	tests/unit/tunneld/test-path-mtu \
 	tests/unit/tunneld/test-peer-state \
 	tests/unit/tunneld/test-replay-window \
+	tests/unit/tunneld/test-reverse-path \
 	tests/unit/tunneld/test-roaming \
 	tests/unit/tunneld/test-super-packets \
 	tests/unit/tunneld/test-xfrm
@@ -63,6 +64,10 @@ tests_unit_tunneld_test_path_mtu_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_peer_state_SOURCES = tests/unit/tunneld/test-peer-state.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_peer_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_peer_state_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+tests_unit_tunneld_test_reverse_path_SOURCES = tests/unit/tunneld/test-reverse-path.c tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_reverse_path_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_tunneld_test_reverse_path_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_replay_window_SOURCES = tests/unit/tunneld/test-replay-window.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_replay_window_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
