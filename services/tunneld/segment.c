@@ -14,6 +14,10 @@
 #define UDP_HEADER_SIZE  8
 #define TCP_SUM_OFFSET   16
 #define UDP_SUM_OFFSET   6
+#define TCP_HEADER_LIMIT 60
+#define UDP_LENGTH       4
+#define TCP_SEQUENCE     4
+#define TCP_FLAGS        13 /* behind the data offset */
 #define TCP_FIN          0x01
 #define TCP_PSH          0x08
 #define TCP_CWR          0x80
@@ -34,6 +38,23 @@ static bool leads_to(const uint8_t *packet, size_t transport, uint8_t protocol)
 		position += ((size_t)packet[position + 1] + 1) * 8;
 	}
 	return position == transport && next == protocol;
+}
+
+/* Of a TCP or UDP header, without length and checksum or sequence number, flags and checksum. */
+static uint64_t sum_constant(const uint8_t *transport, size_t size, bool udp)
+{
+	uint8_t header[TCP_HEADER_LIMIT];
+
+	memcpy(header, transport, size);
+	if (udp) {
+		memset(header + UDP_LENGTH, 0, 2);
+		memset(header + UDP_SUM_OFFSET, 0, 2);
+	} else {
+		memset(header + TCP_SEQUENCE, 0, 4);
+		memset(header + TCP_FLAGS - 1, 0, 2);
+		memset(header + TCP_SUM_OFFSET, 0, 2);
+	}
+	return internet_sum_add(0, header, size);
 }
 
 static int begin_cut(struct segmenter *segmenter, const struct virtio_net_hdr *header)
@@ -64,8 +85,12 @@ static int begin_cut(struct segmenter *segmenter, const struct virtio_net_hdr *h
 	/* The kernel put the sum of the pseudo header there, with the length of the whole; it knows
 	 * the final destination that a routing header hides. */
 	memcpy(&sum, transport + sum_offset, sizeof sum);
-	segmenter->pseudo = sum + (uint64_t)(uint16_t)~internet_sum_fold(
-					  htonl(segmenter->size - segmenter->transport));
+	segmenter->constant = sum +
+			      (uint64_t)(uint16_t)~internet_sum_fold(
+				      htonl(segmenter->size - segmenter->transport)) +
+			      sum_constant(transport, least, segmenter->udp);
+	if (!segmenter->udp)
+		segmenter->sequence = get_u32(transport + TCP_SEQUENCE);
 	return 0;
 }
 
@@ -141,13 +166,38 @@ static void copy_whole(struct segmenter *segmenter, uint8_t *target)
 	write_sum(target + start + segmenter->sum_offset, sum, segmenter->udp);
 }
 
+/* What differs from the header of the super-packet; returns the sum of what was written. Nothing is
+ * read back, which would wait for the writes. */
+static uint64_t write_udp_header(uint8_t *transport, size_t size)
+{
+	put_u16(transport + UDP_LENGTH, size);
+	memset(transport + UDP_SUM_OFFSET, 0, 2);
+	return htons(size);
+}
+
+static uint64_t write_tcp_header(const struct segmenter *segmenter, uint8_t *transport, bool first,
+				 bool last)
+{
+	const uint8_t *whole = segmenter->packet + segmenter->transport;
+	uint32_t sequence = segmenter->sequence + (segmenter->position - segmenter->header);
+	uint16_t offset_and_flags = get_u16(whole + TCP_FLAGS - 1);
+
+	if (!last)
+		offset_and_flags &= ~(TCP_FIN | TCP_PSH);
+	if (!first)
+		offset_and_flags &= ~TCP_CWR;
+	put_u32(transport + TCP_SEQUENCE, sequence);
+	put_u16(transport + TCP_FLAGS - 1, offset_and_flags);
+	memset(transport + TCP_SUM_OFFSET, 0, 2);
+	return (uint64_t)htonl(sequence) + htons(offset_and_flags);
+}
+
 void segment_next(struct segmenter *segmenter, uint8_t *target)
 {
 	size_t size = segment_next_size(segmenter), n = size - segmenter->header;
 	size_t transport_size = size - segmenter->transport;
 	uint8_t *transport = target + segmenter->transport;
 	bool first = !segmenter->started, last;
-	uint8_t *place;
 	uint64_t sum;
 
 	segmenter->started = true;
@@ -158,24 +208,15 @@ void segment_next(struct segmenter *segmenter, uint8_t *target)
 	last = segmenter->position + n == segmenter->size;
 	memcpy(target, segmenter->packet, segmenter->header);
 	put_u16(target + 4, size - IPV6_HEADER_SIZE);
-	if (segmenter->udp) {
-		put_u16(transport + 4, transport_size);
-		place = transport + UDP_SUM_OFFSET;
-	} else {
-		put_u32(transport + 4,
-			get_u32(transport + 4) + (segmenter->position - segmenter->header));
-		if (!last)
-			transport[13] &= ~(TCP_FIN | TCP_PSH);
-		if (!first)
-			transport[13] &= ~TCP_CWR;
-		place = transport + TCP_SUM_OFFSET;
-	}
-	memset(place, 0, 2);
-	/* TCP and UDP headers have a multiple of four octets, so that the sum may go on behind. */
-	sum = internet_sum_add(segmenter->pseudo + htonl(transport_size), transport,
-			       segmenter->header - segmenter->transport);
+	sum = segmenter->constant + htonl(transport_size);
+	if (segmenter->udp)
+		sum += write_udp_header(transport, transport_size);
+	else
+		sum += write_tcp_header(segmenter, transport, first, last);
+	/* Headers have a multiple of four octets, so that the sum may go on behind. */
 	sum = internet_sum_copy(sum, target + segmenter->header,
 				segmenter->packet + segmenter->position, n);
-	write_sum(place, sum, segmenter->udp);
+	write_sum(transport + (segmenter->udp ? UDP_SUM_OFFSET : TCP_SUM_OFFSET), sum,
+		  segmenter->udp);
 	segmenter->position += n;
 }

@@ -28,7 +28,10 @@ struct segmenter {
 	size_t sum_start; /* where the checksum to be finished begins to count; 0: there is none */
 	size_t sum_offset;
 	bool cut, udp, started;
-	uint64_t pseudo; /* sum of the pseudo header without its length */
+	/* Sum of all that is the same in each segment: the pseudo header without its length, and
+	 * the transport header without what is written anew. */
+	uint64_t constant;
+	uint32_t sequence; /* of the first octet that TCP carries */
 };
 
 /* Begins with a packet. 0; -EINVAL when header and packet contradict each other or it is no IPv6.
