@@ -41,7 +41,7 @@ def server(make_host):
 def exchange(server, transport, messages):
     client = os.path.join(os.path.dirname(__file__), "raw_client.py")
     out = server.host.run(["/usr/bin/python3", client, "127.0.0.1", str(TRANSPORTS[transport]), transport],
-                          input=json.dumps([message.hex() for message in messages]), timeout=120).stdout
+                          input=json.dumps([message.hex() for message in messages]), timeout=900).stdout
     return [answer and bytes.fromhex(answer) for answer in json.loads(out)]
 
 
