@@ -777,6 +777,11 @@ bool datapath_xfrm_is_on(const struct tunneld *tunneld)
 	return tunneld->kernel && tunneld->kernel->sealing;
 }
 
+const char *datapath_xfrm_interface(const struct tunneld *tunneld)
+{
+	return tunneld->kernel && tunneld->settings.datapath != DATAPATH_USER ? tunneld->kernel->interface : NULL;
+}
+
 const char *datapath_xfrm_reason(const struct tunneld *tunneld)
 {
 	return tunneld->kernel ? tunneld->kernel->reason : "";

@@ -32,6 +32,8 @@ void datapath_xfrm_stop(struct tunneld *tunneld);
 /* Whether pairs that are made now are the kernel's, and why (or why not), in words. */
 bool datapath_xfrm_is_on(const struct tunneld *tunneld);
 const char *datapath_xfrm_reason(const struct tunneld *tunneld);
+/* The interface that is there while the kernel seals; NULL: it never will. */
+const char *datapath_xfrm_interface(const struct tunneld *tunneld);
 /* Switches while running. 0 or a negative errno: -EPERM when the configuration says otherwise. */
 int datapath_xfrm_switch(struct tunneld *tunneld, bool on);
 

@@ -11,10 +11,10 @@
 
 struct firewall_client {
 	sd_bus *bus;
-	const char *zone, *interface;
+	const char *zone, *interface, *second;
 	void (*on_change)(void *userdata);
 	void *userdata;
-	sd_bus_slot *owner_match, *reload_match, *call;
+	sd_bus_slot *owner_match, *reload_match, *call, *second_call;
 	bool set;
 };
 
@@ -68,7 +68,17 @@ static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *ret_
 	return 0;
 }
 
-static int ask(struct firewall_client *client)
+/* The first one's answer says what there is to say. */
+static int on_second_answer(sd_bus_message *message, void *userdata, sd_bus_error *ret_error)
+{
+	struct firewall_client *client = userdata;
+
+	client->second_call = sd_bus_slot_unref(client->second_call);
+	return 0;
+}
+
+static int ask_for(struct firewall_client *client, const char *interface, sd_bus_slot **slot,
+		   sd_bus_message_handler_t callback)
 {
 	sd_bus_message *message = NULL;
 	int r = sd_bus_message_new_method_call(client->bus, &message, NAME, PATH, INTERFACE ".zone",
@@ -78,12 +88,21 @@ static int ask(struct firewall_client *client)
 	if (r >= 0)
 		r = sd_bus_message_set_auto_start(message, 0);
 	if (r >= 0)
-		r = sd_bus_message_append(message, "ss", client->zone, client->interface);
-	client->call = sd_bus_slot_unref(client->call);
+		r = sd_bus_message_append(message, "ss", client->zone, interface);
+	*slot = sd_bus_slot_unref(*slot);
 	if (r >= 0)
-		r = sd_bus_call_async(client->bus, &client->call, message, on_answer, client, 0);
+		r = sd_bus_call_async(client->bus, slot, message, callback, client, 0);
 	sd_bus_message_unref(message);
 	return r;
+}
+
+static int ask(struct firewall_client *client)
+{
+	int r = ask_for(client, client->interface, &client->call, on_answer);
+
+	return r < 0 || !client->second
+		       ? r
+		       : ask_for(client, client->second, &client->second_call, on_second_answer);
 }
 
 /* It came, or went. */
@@ -107,7 +126,7 @@ static int on_reloaded(sd_bus_message *message, void *userdata, sd_bus_error *re
 	return 0;
 }
 
-int firewall_client_new(sd_bus *bus, const char *zone, const char *interface,
+int firewall_client_new(sd_bus *bus, const char *zone, const char *interface, const char *second,
 			void (*on_change)(void *userdata), void *userdata,
 			struct firewall_client **ret)
 {
@@ -119,6 +138,7 @@ int firewall_client_new(sd_bus *bus, const char *zone, const char *interface,
 	client->bus = sd_bus_ref(bus);
 	client->zone = zone;
 	client->interface = interface;
+	client->second = second;
 	client->on_change = on_change;
 	client->userdata = userdata;
 	r = sd_bus_add_match_async(bus, &client->owner_match,
@@ -144,6 +164,7 @@ struct firewall_client *firewall_client_free(struct firewall_client *client)
 	sd_bus_slot_unref(client->owner_match);
 	sd_bus_slot_unref(client->reload_match);
 	sd_bus_slot_unref(client->call);
+	sd_bus_slot_unref(client->second_call);
 	sd_bus_unref(client->bus);
 	free(client);
 	return NULL;

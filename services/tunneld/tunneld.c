@@ -392,9 +392,9 @@ int tunneld_start(struct tunneld *tunneld)
 	if (r >= 0)
 		r = watcher_client_new(bus, tunneld, &tunneld->watcher);
 	if (r >= 0 && *tunneld->settings.firewall_zone)
-		r = firewall_client_new(bus, tunneld->settings.firewall_zone,
-					tunneld->settings.interface, on_firewall, tunneld,
-					&tunneld->firewall);
+		r = firewall_client_new(
+			bus, tunneld->settings.firewall_zone, tunneld->settings.interface,
+			datapath_xfrm_interface(tunneld), on_firewall, tunneld, &tunneld->firewall);
 	if (r >= 0)
 		tunneld_update_phase(tunneld);
 	return r;
