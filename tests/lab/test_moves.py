@@ -88,6 +88,33 @@ def test_gateway_reboots_with_another_address(lab):
     assert lab.external(lab.desktop)[0] == "11.0.1.201"
 
 
+def test_gateway_keeps_connections_at_a_former_address(lab):
+    """What came in by them leaves with the former address, which no provider lets through: only the zone tells the other
+    side where to."""
+    run_transfer(lab, lambda: lab.gateways["B"].change_address("11.0.2.203", forget=False))
+    assert lab.external(lab.laptop)[0] == "11.0.2.203"
+
+
+def test_cable_goes_wifi_stays_and_cable_comes_back(lab):
+    """The kernel's routes decide. But the cable's stays when its carrier goes, until somebody removes it, and leads nowhere."""
+    cable, wifi = lab.gateways["B"], lab.gateways["C"]
+
+    def seen_at(gateway):
+        address = gateway.wan_address
+        return lambda: any(peer["Endpoint"][0] == address for peer in
+                           lab.desktop.get_objects("tunneld", "org.homeward.Tunnel1.Peer").values())
+    lab.laptop.add_uplink(wifi)
+    transfer = lab.start_transfer(size=SIZE)
+    transfer.wait_total(SIZE // 8)
+    cable.batch(["link set h-laptop down"])
+    lab.desktop.wait_for(seen_at(wifi), what="the laptop by its second uplink")
+    cable.batch(["link set h-laptop up"])
+    lab.desktop.wait_for(seen_at(cable), what="the laptop by its cable again")
+    transfer.finish()
+    assert transfer.problems() == []
+    lab.laptop.batch(["link del eth1"])
+
+
 def test_both_gateways_reboot(lab):
     def act():
         lab.gateways["A"].reboot("11.0.1.202")
