@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How long a flow stands still when hosts move.
 
-    roam.py [--json] [--quick] [--moves N] [--tunnels NAME,...]
+    roam.py [--json] [--quick] [--moves N] [--others N] [--tunnels NAME,...]
 
 Two hosts send each other a datagram each millisecond while, N times each,
     one side moves to another network (one_side),
     a NAT changes its external address (external),
     both move at the same time (both).
 A stall is the longest time without an arrival, in either direction, less the time in which the mover had no network at
-all. homeward is all of it: names, mappings, keys; beside it strongSwan with MOBIKE and wireguard-go, whose other side has a
+all, or the NAT no address. The others are moved less often (--others): some of theirs last for many seconds. homeward is all of it: names, mappings, keys; beside it strongSwan with MOBIKE and wireguard-go, whose other side has a
 public address (and stays, or nobody would find anybody). docs/BENCHMARKS.md says what is included.
 """
 import argparse
@@ -223,15 +223,17 @@ def summarize(stalls):
             **{f"p{percent}_ms": part(values, percent / 100) for percent in (50, 95, 99)}} if stalls else {}
 
 
-def measure(names, moves):
+def measure(names, moves, others):
     contenders, stalls = [], {name: {kind: [] for kind in KINDS} for name in names}
     try:
         for name in names:
             contenders.append(CONTENDERS[name]())
-        for _ in range(moves):
+        for turn in range(moves):
+            # The others' turns are spread over the whole run.
+            theirs = (turn + 1) * others // moves > turn * others // moves
             for kind in KINDS:
                 for contender in contenders:
-                    if kind not in contender.kinds:
+                    if kind not in contender.kinds or not (theirs or contender.name == Homeward.name):
                         continue
                     stall = contender.flow.stall(lambda contender=contender: contender.move(kind), contender.rest)
                     stalls[contender.name][kind].append(stall)
@@ -249,13 +251,16 @@ def main():
     parser.add_argument("--json", action="store_true", help="one object")
     parser.add_argument("--quick", action="store_true", help="10 moves of each kind")
     parser.add_argument("--moves", type=int, help="of each kind (200)")
+    parser.add_argument("--others", type=int, help="moves of each kind of the others (20, or as many as homeward's)")
     parser.add_argument("--tunnels", default=",".join(CONTENDERS), help="names, with commas between: %(default)s")
     options = parser.parse_args()
     names = options.tunnels.split(",")
     for name in names:
         if name not in CONTENDERS:
             raise SystemExit(f"there is no tunnel \"{name}\"")
-    result = measure(names, options.moves or (10 if options.quick else 200))
+    moves = options.moves or (10 if options.quick else 200)
+    others = min(moves, 20 if options.others is None else options.others)
+    result = measure(names, moves, others)
     machine = f"{os.cpu_count()} processors, {platform.machine()}, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}"
     if options.json:
         print(json.dumps({**{f"{kind}_p95_ms": result.get("homeward", {}).get(kind, {}).get("p95_ms") for kind in KINDS},
