@@ -43,6 +43,11 @@ class End:
             self.host.start_daemon(name)
         self.host.wait_for(("keyd", "State", "ready"))
 
+    def wait_tunnel(self):
+        """tunneld has heard of the other one, and the kernel receives for our address: both take a busy machine its time."""
+        self.wait(lambda: self.host.get_objects("tunneld", PEER), "the peer")
+        self.wait(lambda: "local" in self.host.run(["ip", "-6", "route", "get", self.id], check=False).stdout, "local route")
+
     def see(self, other, endpoint=None):
         self.watcher.add("/org/homeward/Watcher1/host/" + other.name, "org.homeward.Watcher1.Host",
                          Name=("s", f"{other.name}.{other.key.account.domain}"), HostId=("s", other.id),
@@ -100,6 +105,7 @@ def started(ends):
     laptop.see(desktop)
     for end in ends:
         end.start()
+        end.wait_tunnel()
     return ends
 
 
@@ -460,6 +466,8 @@ key-exchange = ecp384 x25519
 esp = aes256gcm16
 """)
     laptop.host.wait_for(("keyd", "State", "ready"))
+    for end in ends:
+        end.wait_tunnel()
     desktop.host.ping(laptop.id, "-i", "0.05", count=3)
     for end in ends:
         (sa,), (child,) = end.sas().values(), end.children().values()

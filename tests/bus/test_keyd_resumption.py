@@ -50,6 +50,7 @@ def tunnel(make_host, internet, account):  # noqa: F811
     laptop.see(desktop)
     for end in ends:
         end.start()
+        end.wait_tunnel()
     desktop.ping(laptop)
     for end in ends:
         end.wait(end.is_settled, "tickets")
@@ -178,6 +179,7 @@ def test_not_wanted(make_host, internet, account):  # noqa: F811
     laptop.host.write("/etc/homeward/keyd.conf", "[resumption]\nuse = no\n")
     for end in ends:
         end.start()
+        end.wait_tunnel()
     desktop.ping(laptop)
     for end in ends:
         counters = end.counters()

@@ -17,6 +17,7 @@ def start(ends, config=""):  # noqa: F811
         end.host.start_daemon("tunneld")
         end.host.start_daemon("keyd", config)
         end.host.wait_for(("keyd", "State", "ready"))
+        end.wait_tunnel()
     desktop.ping(laptop)
     return desktop, laptop
 
