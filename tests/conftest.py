@@ -81,7 +81,7 @@ def make_gateway(make_internet):
 
 
 # What takes longest begins first, so that at the end nobody waits for one.
-LONG = ("test_they_end_with_the_lease", "test_kills.py", "test_moves.py", "test_ike_matrix.py", "test_hostile.py", "test_demo.py",
+LONG = ("test_they_end_with_the_lease", "test_kernel_datapath.py", "test_kills.py", "test_moves.py", "test_ike_matrix.py", "test_hostile.py", "test_demo.py",
         "test_tunnel_soak.py", "test_mapping_soak.py", "test_soak.py", "test_two_labs_at_once", "test_transport.py", "test_forwarded_by_hand",
         "test_gateway_gets_another_address", "test_server_gone_and_back", "test_server_goes_away", "test_a_silent_server",
         "not_heard_is_not_called_live", "test_names_outlive", "test_a_flood_of_services")

@@ -135,14 +135,38 @@ static void test_answer_with_place(void **state)
 	assert_int_equal(dummy_read_seen(payload, sizeof payload).sin_addr.s_addr, 0);
 }
 
+/* What the kernel lets through, and every receiver drops (RFC 8200 §4.7). */
+static void test_inner_dummy(void **state)
+{
+	const struct in6_addr a = { .s6_addr = { 0xfd, 1 } }, b = { .s6_addr = { 0xfd, 2 } };
+	uint8_t payload[DUMMY_SIZE], packet[INNER_HEADER_SIZE + DUMMY_SIZE];
+	struct inner_packet inner;
+	uint32_t number;
+
+	dummy_write(payload, DUMMY_PROBE, 7);
+	assert_int_equal(inner_build_dummy(&a, &b, payload, sizeof payload, packet), sizeof packet);
+	assert_int_equal(inner_parse(packet, sizeof packet, &inner), 0);
+	assert_int_equal(inner.size, sizeof packet);
+	assert_memory_equal(&inner.source, &a, sizeof a);
+	assert_memory_equal(&inner.destination, &b, sizeof b);
+	assert_true(inner_is_dummy(packet, sizeof packet));
+	assert_int_equal(dummy_read(packet + INNER_HEADER_SIZE, DUMMY_SIZE, &number), DUMMY_PROBE);
+	assert_int_equal(number, 7);
+	for (size_t n = 0; n < sizeof packet; n++)
+		assert_false(inner_is_dummy(packet, n));
+	packet[6] = 58;
+	assert_false(inner_is_dummy(packet, sizeof packet));
+	packet[6] = 59;
+	packet[INNER_HEADER_SIZE] ^= 1;
+	assert_false(inner_is_dummy(packet, sizeof packet));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_unreachable),
-		cmocka_unit_test(test_unreachable_refused),
-		cmocka_unit_test(test_dummies),
-		cmocka_unit_test(test_answer_with_place),
+		cmocka_unit_test(test_inner_dummy), cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_unreachable), cmocka_unit_test(test_unreachable_refused),
+		cmocka_unit_test(test_dummies),     cmocka_unit_test(test_answer_with_place),
 	};
 
 	return cmocka_run_group_tests_name("tunneld/inner", tests, NULL, NULL);
