@@ -5,6 +5,7 @@ files, of which nothing is written back. qemu computes; KVM may be there and yet
     result = run_in_machine(["/usr/bin/python3", "-m", "pytest", ...], folder)      # status, console
 """
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -38,6 +39,10 @@ chroot /root /bin/sh -c @command@ </dev/null
 echo "@end@ $?"
 poweroff -f
 """
+
+
+class NoMachine(Exception):
+    """It did not begin, for a reason of this machine's."""
 
 
 def why_not():
@@ -109,14 +114,15 @@ def _make_initrd(path, release, command, mark):
 
 def _start_virtiofsd(socket, log):
     program = next(filter(os.path.exists, VIRTIOFSD))
+    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 20)
     return subprocess.Popen([program, f"--socket-path={socket}", "-o", "source=/", "-o", "sandbox=chroot",
-                             "-o", "cache=always", "-o", "log_level=err"],
+                             "-o", "cache=always", "-o", "log_level=err", f"--rlimit-nofile={files}"],
                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent)
 
 
 def run_in_machine(argv, folder, environment=None, timeout=900, memory=1024):
-    """Boots, runs argv as root there, and returns (its exit status, what was printed). Status None: it did not come so
-    far. `folder` is for files of ours; to be called from a thread that lives as long."""
+    """Boots, runs argv as root there, and returns (its exit status, what was printed). Status None: it came to no end.
+    `folder` is for files of ours; to be called from a thread that lives as long."""
     release, = os.listdir(os.path.join(UNPACKED, "lib/modules"))
     mark = "machine" + os.urandom(4).hex()
     assignments = [f"{name}={value}" for name, value in (environment or {}).items()]
@@ -133,7 +139,10 @@ def run_in_machine(argv, folder, environment=None, timeout=900, memory=1024):
         files.kill()
         files.wait()
         os.unlink(initrd)
-    begun, _, after = output.partition(mark + "-begin")
+    _, begun, after = output.partition(mark + "-begin")
+    if not begun:
+        with open(os.path.join(folder, "virtiofsd.log"), errors="replace") as log:
+            raise NoMachine(f"no virtual machine could be started: {output[-500:]} {log.read()[-500:]}")
     printed, ended, status = after.rpartition(mark + "-end ")
     if not ended:
         return None, output
