@@ -41,12 +41,15 @@ def test_withdraws_and_registers_again(host, zone):
     host.wait_for(("registrar", "State", "suspended"))
     assert tuple(host.get_property("registrar", "Published")) == (0, 0, 0, "")
     # Nothing is sent from the network that comes up before the machine says that it is awake.
-    n = len(zone.requests)
+    n, before = len(zone.requests), {request.octets for request in zone.requests if request}
     move(host.mapper, 2, "198.51.100.7")
     host.wait_for(("registrar", "State", "suspended"))
-    assert len(zone.requests) == n
+    # The withdrawal may have been sent again.
+    assert not [request for request in zone.requests[n:] if request and request.octets not in before]
     logind.prepare_for_sleep(False)
-    assert any("198.51.100.7" in record for record in added(zone.wait_update(after=n).message))
+    # Whichever of the two it heard first.
+    zone.wait(lambda request: hasattr(request.message, "update") and
+              any("198.51.100.7" in record for record in added(request.message)), after=n)
     host.wait_for(("registrar", "State", "published"))
     logind.wait_lock(True)
     assert [words for _, _, words in host.get_property("registrar", "Timeline") if "machine" in words] == [
