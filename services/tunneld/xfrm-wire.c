@@ -259,6 +259,15 @@ static int read_info(const struct xfrm_usersa_info *info, struct xfrm_event *eve
 	return 0;
 }
 
+/* What is in a message begins at multiples of four, which is not enough for numbers of 64 bits. */
+static int read_state(const void *payload, struct xfrm_event *event)
+{
+	struct xfrm_usersa_info info;
+
+	memcpy(&info, payload, sizeof info);
+	return read_info(&info, event);
+}
+
 static int read_attributes(const struct nlmsghdr *message, size_t header, struct xfrm_event *event)
 {
 	const struct nlattr *attribute;
@@ -288,7 +297,7 @@ static int read_attributes(const struct nlmsghdr *message, size_t header, struct
 		}
 		case XFRMA_SA:
 			r = size < sizeof(struct xfrm_usersa_info) ? -EBADMSG
-								   : read_info(payload, event);
+								   : read_state(payload, event);
 			break;
 		}
 		if (r < 0)
@@ -337,38 +346,36 @@ static int read_removal(const void *payload, struct xfrm_event *event)
 
 static int read_policy(const void *payload, struct xfrm_event *event)
 {
-	const struct xfrm_userpolicy_info *info = payload;
+	struct xfrm_userpolicy_info info;
 
-	if (info->sel.family != AF_INET6)
+	memcpy(&info, payload, sizeof info);
+	if (info.sel.family != AF_INET6)
 		return -ENOMSG;
-	memcpy(&event->inner_source, &info->sel.saddr, sizeof event->inner_source);
-	memcpy(&event->inner_destination, &info->sel.daddr, sizeof event->inner_destination);
-	event->out = info->dir == XFRM_POLICY_OUT;
+	memcpy(&event->inner_source, &info.sel.saddr, sizeof event->inner_source);
+	memcpy(&event->inner_destination, &info.sel.daddr, sizeof event->inner_destination);
+	event->out = info.dir == XFRM_POLICY_OUT;
 	return 0;
 }
 
 static int read_acquire(const void *payload, struct xfrm_event *event)
 {
-	const struct xfrm_user_acquire *acquire = payload;
+	struct xfrm_user_acquire acquire;
 
-	if (acquire->sel.family != AF_INET6)
+	memcpy(&acquire, payload, sizeof acquire);
+	if (acquire.sel.family != AF_INET6)
 		return -ENOMSG;
-	memcpy(&event->inner_source, &acquire->sel.saddr, sizeof event->inner_source);
-	memcpy(&event->inner_destination, &acquire->sel.daddr, sizeof event->inner_destination);
+	memcpy(&event->inner_source, &acquire.sel.saddr, sizeof event->inner_source);
+	memcpy(&event->inner_destination, &acquire.sel.daddr, sizeof event->inner_destination);
 	return 0;
 }
 
 static int read_expiry(const void *payload, struct xfrm_event *event)
 {
-	const struct xfrm_user_expire *expire = payload;
+	struct xfrm_user_expire expire;
 
-	event->hard = expire->hard;
-	return read_info(&expire->state, event);
-}
-
-static int read_state(const void *payload, struct xfrm_event *event)
-{
-	return read_info(payload, event);
+	memcpy(&expire, payload, sizeof expire);
+	event->hard = expire.hard;
+	return read_info(&expire.state, event);
 }
 
 static const struct {

@@ -89,7 +89,9 @@ static void test_truncated(void **state)
 
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
 		for (uint32_t n = NLMSG_HDRLEN; n <= size; n++) {
-			struct nlmsghdr *copy = test_malloc(n);
+			/* Behind another message it begins at a multiple of four. */
+			uint8_t *memory = test_malloc(n + 4);
+			struct nlmsghdr *copy = (struct nlmsghdr *)(memory + 4);
 			struct xfrm_event event;
 			int r;
 
@@ -98,7 +100,7 @@ static void test_truncated(void **state)
 			copy->nlmsg_type = types[i];
 			r = xfrm_read_event(copy, &event);
 			assert_true(r == 0 || r == -EBADMSG || r == -ENOMSG);
-			test_free(copy);
+			test_free(memory);
 		}
 	}
 }
