@@ -58,7 +58,8 @@ def test_what_a_nat_remembers(make_pair):
                      "net.netfilter.nf_conntrack_udp_timeout_stream=4"])
     desktop, laptop = make_pair("silences = 1 6\n", "plain", forgets_early)
     Keys().install(laptop, desktop)
-    assert laptop.peer(desktop)["Keepalive"] == 20 and desktop.peer(laptop)["Keepalive"] == 0
+    laptop.wait_peer(desktop, Keepalive=20)
+    assert desktop.peer(laptop)["Keepalive"] == 0
     # tunneld asks for it with its first keepalive; here nobody waits for that.
     laptop.host.call("mapper", "MeasureSilence")
     wait_until(lambda: laptop.measured() == 1, 120, "what it remembers")

@@ -82,6 +82,6 @@ def test_several_hundred(make_host, internet):  # noqa: F811
         assert switches(pid)[1] < 16 * 1024
     # The last one is found among them.
     desktop.host.run(["ping", "-n", "-c", "1", "-W", "0.2", others[-1].id], check=False)
-    wait_until(lambda: desktop.peer(others[-1])["Counters"]["PacketsOut"] == 1, 60, "a packet to the last")
+    wait_until(lambda: desktop.peer(others[-1])["Counters"]["PacketsOut"] >= 1, 60, "a packet to the last")
     for fake in desktop.identity, desktop.mapper, desktop.watcher, desktop.keyd:
         fake.close()
