@@ -63,6 +63,11 @@ def run_with(host, folder, program, real=None, libraries=()):
     paths = ":".join([os.path.dirname(start), *(os.path.join(there, path) for path in libraries)])
     host.write(wrapper, f'#!/bin/sh\nexec {start} --library-path {paths} {os.path.join(there, real) if real else original} "$@"\n')
     host.run(["chmod", "755", wrapper])
+    if real:
+        # Of a release of Debian that is still being made: it may need tomorrow what was not fetched with it.
+        needs = host.run([start, "--library-path", paths, "--list", os.path.join(there, real)], check=False)
+        if needs.returncode or "not found" in needs.stdout:
+            pytest.skip(f"{real} of {folder} does not run here: {needs.stderr.strip()} {needs.stdout.strip()}")
     host.run(["mount", "--bind", wrapper, program])
 
 
@@ -192,6 +197,8 @@ def test_two_of_us(make_host, internet, newer):
         if end.name in newer:
             give_openssl(end.host)
         end.start()
+    for end in ends:
+        end.wait_tunnel()
     both = len(newer) == 2
     wanted = OURS_ALONE + ("-ke1_mlkem768" if both else "")
     capture = Capture(internet)
