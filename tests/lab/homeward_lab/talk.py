@@ -13,6 +13,9 @@ import threading
 
 from .namespace import PATIENCE, wait_until
 
+# For all that is under way to arrive, however slow the way is.
+LONG = 5 * PATIENCE
+
 _PROGRAM = os.path.join(os.path.dirname(os.path.realpath(__file__)), "traffic.py")
 # What is certain to flow while all is well.
 _MORE = {"long-in": 200000, "long-out": 200000, "short": 1, "udp": 10, "ping": 2}
@@ -86,7 +89,7 @@ class Talk(Lines):
         if "ready" in said:
             self.lines.append("ready")
 
-    def wait_flow(self, timeout=PATIENCE):
+    def wait_flow(self, timeout=LONG):
         """Until more of everything came back."""
         before = dict(self.counts)
 
@@ -114,7 +117,7 @@ def talk(host, address, mark, seed):
     return Talk(process, f"{host.name} talks to {address}")
 
 
-def end(talks, timeout=PATIENCE):
+def end(talks, timeout=LONG):
     """The talkers before the listeners. Raises unless all of them got what was sent to them, to the last octet."""
     for one in talks:
         status = one.end(timeout)
