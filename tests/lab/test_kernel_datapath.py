@@ -29,12 +29,15 @@ def told(tmp_path_factory):
         said = re.match(r"(ok|failed) (\w+)", part)
         if said:
             found[said[2]] = said[1] == "ok", part
-    return found, f"status {status}\n{text}"
+    return found, status, f"status {status}\n{text}"
 
 
 @pytest.mark.parametrize("story", STORIES)
 def test_in_the_kernel(told, story):
-    found, everything = told
+    found, status, everything = told
+    if status is None and story not in found:
+        # Each step of a story has an end of its own; it is the machine that was too slow, or was killed.
+        pytest.skip(f"the virtual machine did not come to it: {everything[-300:]}")
     assert story in found, everything
     well, text = found[story]
     assert well, text

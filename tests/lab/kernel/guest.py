@@ -209,10 +209,10 @@ class Connection:
 
     def __init__(self, here, there):
         self.listener = inside(there.name, lambda: socket.create_server((there.id, 0), family=socket.AF_INET6))
-        self.client = inside(here.name, lambda: socket.create_connection(self.listener.getsockname()[:2], 120,
+        self.client = inside(here.name, lambda: socket.create_connection(self.listener.getsockname()[:2], PATIENCE,
                                                                          (here.id, 0)))
         self.server = self.listener.accept()[0]
-        self.client.settimeout(120)
+        self.client.settimeout(PATIENCE)
         self.thread = threading.Thread(target=self._echo, daemon=True)
         self.thread.start()
 
@@ -486,8 +486,10 @@ def leak(desktop, laptop):
         return refused
 
     def look():
-        frames = list(wire.frames())
-        return any(MARK in frame for frame in frames), any(frame[12:14] == b"\x08\x00" and frame[23] == 17 for frame in frames)
+        # The other one may ask by itself what has become of this one.
+        frames, here = list(wire.frames()), socket.inet_aton(desktop.address)
+        return any(MARK in frame for frame in frames), any(
+            frame[12:14] == b"\x08\x00" and frame[23] == 17 and frame[26:30] == here for frame in frames)
     send()
     assert look() == (False, True)
     desktop.stop(9)
