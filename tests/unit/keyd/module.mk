@@ -199,3 +199,5 @@ tests_unit_keyd_test_ike_verified_LDADD = $(keyd_test_libs)
 tests_unit_keyd_test_ike_many_SOURCES = tests/unit/keyd/test-ike-many.c $(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_many_CFLAGS = $(keyd_test_cflags)
 tests_unit_keyd_test_ike_many_LDADD = $(keyd_test_libs)
+
+EXTRA_DIST += tests/unit/thorough.h
