@@ -16,6 +16,8 @@
 /* Events read in one turn of the loop. */
 #define EVENTS_MAX  64
 #define PACKET_SIZE 2048
+/* More than a full buffer holds. */
+#define STALE_MAX 16384
 /* The interface's own limit; routes say less. */
 #define INTERFACE_MTU 1438
 
@@ -55,28 +57,44 @@ static int take_answer(const struct nlmsghdr *message, uint32_t sequence, event_
 	return 0;
 }
 
+/* Takes away what was said since the last request: the socket is told of everybody's states. When
+ * its buffer is full the kernel drops the answer as well. */
+static void drop_stale(struct mnl_socket *socket, char *buffer)
+{
+	ssize_t n = 0;
+
+	for (unsigned int i = 0; i < STALE_MAX && (n >= 0 || errno == ENOBUFS); i++) {
+		n = recv(mnl_socket_get_fd(socket), buffer, BUFFER_SIZE, MSG_DONTWAIT);
+		if (n > 0)
+			explicit_bzero(buffer, n);
+	}
+}
+
 /* Sends a request and reads to its acknowledgement; on the way, what is said about it. Others' news
- * may be between: the socket is told of states that go. */
+ * may be between. All of it is there when the request is sent: nothing is waited for, which might
+ * be for ever. */
 static int transact(struct mnl_socket *socket, struct nlmsghdr *request, event_handler on_event,
 		    void *userdata)
 {
 	cleanup(freep) char *buffer = malloc(BUFFER_SIZE);
 	uint32_t sequence = request->nlmsg_seq;
-	int r = mnl_socket_sendto(socket, request, request->nlmsg_len) < 0 ? -errno : 0;
+	int r = buffer ? 0 : -ENOMEM;
 
+	if (buffer)
+		drop_stale(socket, buffer);
+	if (r >= 0 && mnl_socket_sendto(socket, request, request->nlmsg_len) < 0)
+		r = -errno;
 	/* It may have held keys. */
 	explicit_bzero(request, XFRM_REQUEST_SIZE);
-	if (!buffer)
-		return -ENOMEM;
 	while (r >= 0) {
-		ssize_t n = mnl_socket_recvfrom(socket, buffer, BUFFER_SIZE);
+		ssize_t n = recv(mnl_socket_get_fd(socket), buffer, BUFFER_SIZE, MSG_DONTWAIT);
 		const struct nlmsghdr *message = (const void *)buffer;
 		int left = n;
 
 		if (n < 0 && errno == ENOBUFS)
 			continue;
 		if (n < 0)
-			return -errno;
+			return errno == EAGAIN ? -ENOBUFS : -errno;
 		for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
 			if (take_answer(message, sequence, on_event, userdata, &r)) {
 				explicit_bzero(buffer, n);
