@@ -8,7 +8,8 @@ import pytest
 from homeward_lab.daemons import build_directory
 from homeward_lab.machine import NoMachine, run_in_machine, why_not
 
-STORIES = ("traffic", "ike_reaches_keyd", "expiry", "roaming", "live_switch", "kernel_to_user", "flushed", "leak")
+STORIES = ("traffic", "ike_reaches_keyd", "expiry", "roaming", "live_switch", "kernel_to_user", "flushed", "crowded",
+           "leak")
 
 pytestmark = pytest.mark.xdist_group("kernel")
 

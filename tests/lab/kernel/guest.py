@@ -463,6 +463,24 @@ def flushed(desktop, laptop):
     desktop.ping(laptop)
 
 
+def crowded(desktop, laptop):
+    """Of another program's associations the kernel tells us more than it keeps. It answers us all the same."""
+    start_both(desktop, laptop)
+    keys = Keys()
+    keys.install(desktop, laptop)
+    desktop.ping(laptop)
+    with open(f"{desktop.folder}/others", "w") as file:
+        for spi in range(3000):
+            file.write(f"xfrm state add src 11.0.9.1 dst 11.0.9.2 proto esp spi {0x1000 + spi} mode tunnel "
+                       f"aead rfc4106(gcm(aes)) 0x{bytes(20).hex()} 128\n")
+    desktop.sh(f"ip -batch {desktop.folder}/others")
+    desktop.call("RemoveSa", "u", keys.spis[0])
+    assert not set(keys.spis) & set(desktop.states())
+    desktop.sh("ip xfrm state flush")
+    Keys().install(desktop, laptop)
+    desktop.ping(laptop)
+
+
 def leak(desktop, laptop):
     """With tunneld killed, and with its interfaces taken away, nothing leaves in the clear, though there is a way."""
     start_both(desktop, laptop)
@@ -513,7 +531,7 @@ def leak(desktop, laptop):
 
 
 STORIES = {story.__name__: story for story in (
-    traffic, ike_reaches_keyd, expiry, roaming, live_switch, kernel_to_user, flushed, leak)}
+    traffic, ike_reaches_keyd, expiry, roaming, live_switch, kernel_to_user, flushed, crowded, leak)}
 
 
 def main():
