@@ -221,7 +221,7 @@ class WireguardGo(Tunnel):
 
 
 class WireguardGoNew(WireguardGo):
-    """That of Debian's backports, with super-packets both ways; unpacked beside (tools/fetch-bench), not installed."""
+    """That of 2025, with super-packets both ways, from Debian's unstable; unpacked beside (tools/fetch-bench), not installed."""
     name = "wireguard-go-new"
     program = os.path.join(TOP, ".cache/unpacked/wireguard-go-new/usr/bin/wireguard-go")
 
