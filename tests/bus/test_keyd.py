@@ -315,11 +315,11 @@ def test_refusals_have_their_reasons(ends, case, issued, reason):
     if case == "host":
         return
     # The other way round, desktop is asked and says the other side no more than that it failed.
+    # What laptop held for agreed goes first, and the route with it.
+    laptop.wait(lambda: not laptop.sas() and not laptop.host.get_objects("tunneld", PEER), "nothing agreed")
     laptop.see(desktop)
-    # What laptop held for agreed goes, and the route with it, until the zone's word is there.
-    laptop.wait(lambda: not laptop.sas() and [(peer["State"], peer["EndpointSource"])
-                                              for peer in laptop.host.get_objects("tunneld", PEER).values()]
-                == [("idle", "dns")], "what the zone says")
+    laptop.wait(lambda: [peer["State"] for peer in laptop.host.get_objects("tunneld", PEER).values()] == ["idle"],
+                "what the zone says")
     laptop.ping(desktop, check=False, wait=2)
     laptop.wait(lambda: laptop.peer()["LastError"], "an error")
     assert laptop.peer()["LastError"] == "it refused with AUTHENTICATION_FAILED"
@@ -403,8 +403,9 @@ def test_flood(started):
     print(f"first packet after {took * 1000:.0f} ms in a flood of {sent} requests; keyd {before} -> {after} KiB; "
           f"{counters['CookiesSent']} cookies")
     assert counters["HalfOpenDropped"] == 0 and counters["RefusedPeers"] == 0
-    # Who did not come with its cookie got nothing but that; each response is one thing remembered. A ticket is asked for.
-    assert counters["MessagesSent"] - counters["RepeatedResponses"] - counters["Retransmitted"] <= 16 + 3
+    # Who did not come with its cookie got nothing but that; each response is one thing remembered. The peer that got in is
+    # spoken with, the longer the more.
+    assert counters["MessagesSent"] - counters["RepeatedResponses"] - counters["Retransmitted"] < 64 < counters["CookiesSent"]
     assert len(laptop.sas()) == 1
 
 
