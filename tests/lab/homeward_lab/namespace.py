@@ -47,6 +47,8 @@ set -e
 mount -t tmpfs -o mode=755 lab /run
 mkdir -p /run/lab/tmp /run/lock
 mount -t sysfs -o ro lab /sys 2>/dev/null || true
+# Without a syslog some say everything there. A serial line takes milliseconds for it, and the processor with it.
+mount --bind /dev/null /dev/console 2>/dev/null || true
 ip link set lo up
 """
 
