@@ -4,58 +4,14 @@
 #include "common/base/log.h"
 #include "services/tunneld/bus.h"
 #include "services/tunneld/datapath-internal.h"
-#include "services/tunneld/xfrm-link.h"
+#include "services/tunneld/datapath-xfrm-internal.h"
 #include "services/tunneld/xfrm-proof.h"
 
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
 /* What is ours in the kernel: this, and the port, which one process has. */
 #define IF_ID_BASE 0x68770000
-/* How often a state in use tells of itself. Two of us take it for a path that works, so it is
- * shorter than what they take for doubt. */
-#define PACE_MSEC 50
-/* The kernel tells of each packet that comes from elsewhere, also of late ones. The place that a
- * peer has just left has to wait so long before it is believed again. */
-#define RETURN_MSEC 1000
-
-/* One direction of a pair in the kernel. */
-struct kernel_state {
-	bool there;
-	bool lost;  /* nobody knows its numbers any more: it is never made again */
-	bool paced; /* it tells no more of each packet */
-	struct in_addr local;
-	struct sockaddr_in remote;
-	uint64_t soft_octets, soft_packets;
-	uint64_t octets, packets; /* heard of */
-	uint64_t sequence;        /* heard of; outbound and not there: used up to here */
-	unsigned int states;      /* that the kernel has had for it */
-};
-
-struct kernel_pair {
-	struct secret *keys;
-	enum esp_algorithm algorithm;
-	struct kernel_state in, out;
-};
-
-struct kernel_peer {
-	bool in_policy, out_policy, route;
-	uint32_t spi; /* of the outgoing policy, as the rest */
-	struct in_addr local;
-	struct sockaddr_in remote;
-	uint64_t dummies_sent; /* not heard of yet */
-	struct sockaddr_in left;
-	uint64_t left_at;
-};
-
-struct datapath_xfrm {
-	struct xfrm_link *link; /* NULL: never tried, or it failed */
-	uint32_t if_id;
-	char interface[IF_NAMESIZE];
-	bool receiving, sealing;
-	char reason[256];
-};
 
 /* Our address on the way to the peer. */
 static struct in_addr local_of(const struct tunneld *tunneld, const struct peer *peer)
@@ -70,9 +26,9 @@ static bool same_place(const struct kernel_state *state, struct in_addr local,
 	       state->remote.sin_addr.s_addr == remote->sin_addr.s_addr;
 }
 
-static struct xfrm_state describe(const struct tunneld *tunneld, const struct sa_pair *pair,
-				  bool in, const struct kernel_state *state,
-				  const struct xfrm_replay *replay)
+struct xfrm_state datapath_xfrm_describe(const struct tunneld *tunneld, const struct sa_pair *pair,
+					 bool in, const struct kernel_state *state,
+					 const struct xfrm_replay *replay)
 {
 	const struct kernel_pair *kernel = pair->kernel;
 	size_t size = esp_keymat_size(kernel->algorithm);
@@ -98,7 +54,7 @@ static struct xfrm_state describe(const struct tunneld *tunneld, const struct sa
 	};
 }
 
-static void want_new_keys(struct tunneld *tunneld, struct sa_pair *pair)
+void datapath_xfrm_want_new_keys(struct tunneld *tunneld, struct sa_pair *pair)
 {
 	if (pair->worn)
 		return;
@@ -112,8 +68,8 @@ static void complain(const struct sa_pair *pair, const char *what, int error)
 		    strerror(-error));
 }
 
-/* The state goes. True when its last numbers are known, in *ret. */
-static bool take_out(struct tunneld *tunneld, struct sa_pair *pair, bool in, struct xfrm_event *ret)
+bool datapath_xfrm_take_out(struct tunneld *tunneld, struct sa_pair *pair, bool in,
+			    struct xfrm_event *ret)
 {
 	struct kernel_state *state = in ? &pair->kernel->in : &pair->kernel->out;
 	int r = xfrm_link_remove_state(tunneld->kernel->link,
@@ -125,7 +81,7 @@ static bool take_out(struct tunneld *tunneld, struct sa_pair *pair, bool in, str
 		complain(pair, "remove", r);
 	if (r < 0 || !ret->have_replay) {
 		state->lost = true;
-		want_new_keys(tunneld, pair);
+		datapath_xfrm_want_new_keys(tunneld, pair);
 		return false;
 	}
 	pair->peer->counters.replayed += ret->replayed;
@@ -149,7 +105,7 @@ static void put_in(struct tunneld *tunneld, struct sa_pair *pair, bool in,
 	state->octets = state->packets = 0;
 	state->paced = false;
 	state->states++;
-	wanted = describe(tunneld, pair, in, state, replay);
+	wanted = datapath_xfrm_describe(tunneld, pair, in, state, replay);
 	r = xfrm_link_add_state(tunneld->kernel->link, &wanted);
 	state->there = r >= 0;
 	if (r < 0)
@@ -170,7 +126,7 @@ static void update(struct tunneld *tunneld, struct sa_pair *pair, bool in)
 	state->remote = pair->peer->endpoint;
 	state->soft_octets = pair->limit_octets;
 	state->soft_packets = pair->limit_packets;
-	wanted = describe(tunneld, pair, in, state, &ignored);
+	wanted = datapath_xfrm_describe(tunneld, pair, in, state, &ignored);
 	r = xfrm_link_update_state(tunneld->kernel->link, &wanted);
 	if (r < 0)
 		complain(pair, "change", r);
@@ -181,7 +137,7 @@ static void take_in_back(struct tunneld *tunneld, struct sa_pair *pair)
 {
 	struct xfrm_event last;
 
-	if (take_out(tunneld, pair, true, &last))
+	if (datapath_xfrm_take_out(tunneld, pair, true, &last))
 		xfrm_replay_to_window(&last.replay, esp_in_window(pair->in));
 }
 
@@ -221,13 +177,13 @@ static void sync_out(struct tunneld *tunneld, struct sa_pair *pair)
 		update(tunneld, pair, false);
 		return;
 	}
-	if (state->there && take_out(tunneld, pair, false, &last))
+	if (state->there && datapath_xfrm_take_out(tunneld, pair, false, &last))
 		state->sequence = last.replay.out;
 	r = state->states ? xfrm_may_carry(state->states, state->sequence) : 0;
 	if (r < 0)
 		state->lost = true;
 	if (r)
-		want_new_keys(tunneld, pair);
+		datapath_xfrm_want_new_keys(tunneld, pair);
 	if (state->lost)
 		return;
 	replay.out = state->sequence;
@@ -384,9 +340,9 @@ void datapath_xfrm_forget_pair(struct tunneld *tunneld, struct sa_pair *pair)
 	if (!kernel)
 		return;
 	if (kernel->in.there)
-		take_out(tunneld, pair, true, &last);
+		datapath_xfrm_take_out(tunneld, pair, true, &last);
 	if (kernel->out.there)
-		take_out(tunneld, pair, false, &last);
+		datapath_xfrm_take_out(tunneld, pair, false, &last);
 	secret_free(kernel->keys);
 	free(kernel);
 	pair->kernel = NULL;
@@ -405,225 +361,6 @@ void datapath_xfrm_forget_peer(struct tunneld *tunneld, struct peer *peer)
 		datapath_xfrm_forget_pair(tunneld, pair);
 }
 
-static struct sa_pair *find_pair(struct tunneld *tunneld, const struct xfrm_event *event,
-				 bool *ret_in)
-{
-	struct peer *peer = peer_table_find_number(&tunneld->peers, event->reqid >> 1);
-
-	*ret_in = event->reqid & 1;
-	for (struct sa_pair *pair = peer ? peer->pairs : NULL; pair; pair = pair->next)
-		if (pair->kernel && event->spi == (*ret_in ? pair->spi_in : pair->spi_out))
-			return pair;
-	return NULL;
-}
-
-/* `n` packets came over the pair. */
-static void hear_inbound(struct tunneld *tunneld, struct sa_pair *pair, uint64_t n, uint64_t octets,
-			 bool newest)
-{
-	struct peer_arrival arrival = { .pair = pair,
-					.source = pair->peer->endpoint,
-					.newest = newest };
-	struct peer *peer = pair->peer;
-
-	tunneld->counters.esp_in += n;
-	peer->counters.packets_in += n;
-	peer->counters.octets_in += octets;
-	datapath_carry_out_or_wait(tunneld, peer,
-				   peer_incoming(peer, datapath_look_at_clock(tunneld), &arrival));
-}
-
-static void hear_outbound(struct tunneld *tunneld, struct sa_pair *pair, uint64_t n,
-			  uint64_t octets)
-{
-	struct peer *peer = pair->peer;
-	uint64_t dummies = peer->kernel ? peer->kernel->dummies_sent : 0;
-
-	tunneld->counters.esp_out += n;
-	if (dummies > n)
-		dummies = n;
-	if (peer->kernel)
-		peer->kernel->dummies_sent -= dummies;
-	if (n == dummies)
-		return;
-	peer->counters.packets_out += n - dummies;
-	peer->counters.octets_out += octets;
-	if (pair == peer->current)
-		peer_sent(peer, datapath_look_at_clock(tunneld), true);
-	datapath_set_timer(tunneld, peer);
-}
-
-static void on_advanced(struct tunneld *tunneld, const struct xfrm_event *event)
-{
-	bool in, newest;
-	struct sa_pair *pair = find_pair(tunneld, event, &in);
-	struct kernel_state *state;
-	uint64_t sequence, n, octets;
-
-	if (!pair)
-		return;
-	state = in ? &pair->kernel->in : &pair->kernel->out;
-	if (!state->there || event->packets <= state->packets)
-		return;
-	if (!state->paced) {
-		struct xfrm_state wanted = describe(tunneld, pair, in, state, NULL);
-
-		state->paced = true;
-		(void)xfrm_link_pace_state(tunneld->kernel->link, &wanted, PACE_MSEC);
-	}
-	n = event->packets - state->packets;
-	octets = event->octets - state->octets;
-	state->packets = event->packets;
-	state->octets = event->octets;
-	sequence = in ? event->replay.in : event->replay.out;
-	newest = event->have_replay && sequence > state->sequence;
-	if (newest)
-		state->sequence = sequence;
-	datapath_note_use(tunneld, pair, state->sequence, octets);
-	if (in)
-		hear_inbound(tunneld, pair, n, octets, newest);
-	else
-		hear_outbound(tunneld, pair, n, octets);
-}
-
-static void on_mapping(struct tunneld *tunneld, const struct xfrm_event *event)
-{
-	bool in;
-	struct sa_pair *pair = find_pair(tunneld, event, &in);
-	uint64_t now = datapath_look_at_clock(tunneld);
-	struct peer_arrival arrival = { .pair = pair, .source = event->remote, .newest = true };
-	struct kernel_peer *kernel;
-	struct sockaddr_in before;
-	unsigned int todo;
-
-	/* What waited to be read while we moved. */
-	if (!pair || !in || !pair->peer->kernel ||
-	    endpoint_equal(&event->remote, &pair->peer->endpoint))
-		return;
-	kernel = pair->peer->kernel;
-	tunneld->counters.kernel_mappings++;
-	if (kernel->left_at && now - kernel->left_at < RETURN_MSEC &&
-	    endpoint_equal(&event->remote, &kernel->left))
-		return;
-	before = pair->peer->endpoint;
-	todo = peer_incoming(pair->peer, now, &arrival);
-	if (todo & PEER_MOVED) {
-		kernel->left = before;
-		kernel->left_at = now;
-	}
-	datapath_carry_out_or_wait(tunneld, pair->peer, todo);
-}
-
-static void on_expired(struct tunneld *tunneld, const struct xfrm_event *event)
-{
-	bool in;
-	struct sa_pair *pair = find_pair(tunneld, event, &in);
-	struct peer *peer;
-
-	if (!pair)
-		return;
-	tunneld->counters.kernel_expired++;
-	peer = pair->peer;
-	want_new_keys(tunneld, pair);
-	if (!event->hard)
-		return;
-	/* Somebody took it from us. */
-	*(in ? &pair->kernel->in.there : &pair->kernel->out.there) = false;
-	tunneld_remove_pair(tunneld, pair);
-	tunneld_release_peer(tunneld, peer);
-}
-
-/* A packet found a policy of ours, and no state. */
-static void on_acquire(struct tunneld *tunneld, const struct xfrm_event *event)
-{
-	struct peer *peer = peer_table_find_host(&tunneld->peers, &event->inner_destination);
-	struct kernel_state *state;
-	struct sa_pair *pair;
-	struct xfrm_event last;
-
-	if (!peer || !peer->current || !peer->current->kernel)
-		return;
-	tunneld->counters.kernel_acquires++;
-	pair = peer->current;
-	state = &pair->kernel->out;
-	/* It may have been between two states of ours. If it is gone nobody knows its numbers: it
-	 * ends, and keyd is asked for another. */
-	if (pair->out || !state->there)
-		return;
-	if (take_out(tunneld, pair, false, &last)) {
-		state->sequence = last.replay.out;
-		datapath_xfrm_sync(tunneld, peer);
-		return;
-	}
-	tunneld_remove_pair(tunneld, pair);
-	tunneld_release_peer(tunneld, peer);
-}
-
-static void on_event(void *userdata, const struct xfrm_event *event)
-{
-	struct tunneld *tunneld = userdata;
-
-	switch (event->kind) {
-	case XFRM_EVENT_ADVANCED:
-		on_advanced(tunneld, event);
-		break;
-	case XFRM_EVENT_MAPPING:
-		on_mapping(tunneld, event);
-		break;
-	case XFRM_EVENT_EXPIRED:
-		on_expired(tunneld, event);
-		break;
-	case XFRM_EVENT_ACQUIRE:
-		on_acquire(tunneld, event);
-		break;
-	case XFRM_EVENT_STATE:
-	case XFRM_EVENT_GONE:
-	case XFRM_EVENT_POLICY:
-		break;
-	}
-}
-
-static void on_overrun(void *userdata)
-{
-	struct tunneld *tunneld = userdata;
-
-	/* What they said is said again by the next packet. */
-	tunneld->counters.kernel_overruns++;
-}
-
-static void on_dummy(void *userdata, const uint8_t *packet, size_t size)
-{
-	struct tunneld *tunneld = userdata;
-	struct inner_packet inner;
-	struct peer_arrival arrival = { 0 };
-	struct peer *peer;
-
-	if (inner_parse(packet, size, &inner) < 0)
-		return;
-	peer = peer_table_find_host(&tunneld->peers, &inner.source);
-	if (!peer || !peer->current)
-		return;
-	/* Over which pair it came is not known; the state that it came by tells that by itself. */
-	arrival.pair = peer->current;
-	for (struct sa_pair *pair = peer->pairs; pair && !arrival.pair->proven; pair = pair->next)
-		if (pair->proven)
-			arrival.pair = pair;
-	arrival.source = peer->endpoint;
-	tunneld->counters.dummies_in++;
-	peer->inner_dummies = true;
-	arrival.dummy = dummy_read(packet + INNER_HEADER_SIZE, inner.size - INNER_HEADER_SIZE,
-				   &arrival.number);
-	arrival.seen = dummy_read_seen(packet + INNER_HEADER_SIZE, inner.size - INNER_HEADER_SIZE);
-	datapath_carry_out_or_wait(tunneld, peer,
-				   peer_incoming(peer, datapath_look_at_clock(tunneld), &arrival));
-}
-
-static const struct xfrm_link_callbacks callbacks = {
-	.on_event = on_event,
-	.on_overrun = on_overrun,
-	.on_dummy = on_dummy,
-};
-
 /* The interface, and a proof that the kernel does what we do. */
 static int open_link(struct tunneld *tunneld)
 {
@@ -633,8 +370,8 @@ static int open_link(struct tunneld *tunneld)
 
 	if (kernel->link)
 		return 0;
-	r = xfrm_link_new(tunneld->loop, kernel->interface, kernel->if_id, &callbacks, tunneld,
-			  &kernel->link, &what);
+	r = xfrm_link_new(tunneld->loop, kernel->interface, kernel->if_id, &datapath_xfrm_callbacks,
+			  tunneld, &kernel->link, &what);
 	if (r >= 0) {
 		r = xfrm_proof_run(kernel->link, kernel->if_id, &what);
 		if (r < 0)
@@ -655,7 +392,7 @@ static void replace_pairs(struct tunneld *tunneld)
 	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next) {
 		datapath_xfrm_sync(tunneld, peer);
 		if (peer->current && !peer->current->out != tunneld->kernel->sealing)
-			want_new_keys(tunneld, peer->current);
+			datapath_xfrm_want_new_keys(tunneld, peer->current);
 	}
 }
 

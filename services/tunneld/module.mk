@@ -43,6 +43,7 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/datapath-linger.c \
 	services/tunneld/datapath-out.c \
 	services/tunneld/datapath-xfrm.c services/tunneld/datapath-xfrm.h \
+	services/tunneld/datapath-xfrm-events.c services/tunneld/datapath-xfrm-internal.h \
 	services/tunneld/firewall-client.c services/tunneld/firewall-client.h \
 	services/tunneld/identity-client.c services/tunneld/identity-client.h \
 	services/tunneld/ike-channel.c services/tunneld/ike-channel.h \
