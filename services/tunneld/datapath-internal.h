@@ -22,9 +22,10 @@ void datapath_send_dummy(struct tunneld *tunneld, struct peer *peer, enum dummy_
 void datapath_answer_unreachable(struct tunneld *tunneld, const uint8_t *packet, size_t size,
 				 uint8_t code);
 
-/* Seals a payload into the next room of the port. */
-void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
-		   const uint8_t *payload, size_t size, uint8_t tos);
+/* Seals a payload into the next room of the port, or gives it to the kernel that seals for the
+ * peer. Negative: it did not go, which was counted. */
+int datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
+		  const uint8_t *payload, size_t size, uint8_t tos);
 /* Reads what waits at the device. */
 void datapath_read_device(struct tunneld *tunneld);
 /* The same when the loop found it ready. */

@@ -28,12 +28,12 @@ static int seal_in_room(struct tunneld *tunneld, struct peer *peer, uint8_t next
 	return n;
 }
 
-void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
-		   const uint8_t *payload, size_t size, uint8_t tos)
+int datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_header,
+		  const uint8_t *payload, size_t size, uint8_t tos)
 {
 	uint8_t inner[INNER_HEADER_SIZE + DUMMY_ANSWER_SIZE];
 	uint8_t *room;
-	int n;
+	int r;
 
 	if (next_header == ESP_NEXT_DUMMY && size <= DUMMY_ANSWER_SIZE && peer->current &&
 	    (peer->inner_dummies || !peer->current->out)) {
@@ -42,19 +42,20 @@ void datapath_send(struct tunneld *tunneld, struct peer *peer, uint8_t next_head
 		next_header = ESP_NEXT_IPV6;
 	}
 	if (peer->current && !peer->current->out) {
-		if (datapath_xfrm_send(tunneld, peer, payload, size) < 0)
-			tunneld->counters.send_errors++;
-		return;
+		r = datapath_xfrm_send(tunneld, peer, payload, size);
+		tunneld->counters.send_errors += r < 0;
+		return r;
 	}
 	room = udp_port_room(tunneld->udp, esp_sealed_size(size));
 	if (!room || !peer->current) {
 		tunneld->counters.send_errors++;
-		return;
+		return -ENOBUFS;
 	}
 	memcpy(room + ESP_HEADER_SIZE, payload, size);
-	n = seal_in_room(tunneld, peer, next_header, room, size, tos);
-	if (n >= 0)
-		datapath_note_use(tunneld, peer->current, esp_out_sequence(peer->current->out), n);
+	r = seal_in_room(tunneld, peer, next_header, room, size, tos);
+	if (r >= 0)
+		datapath_note_use(tunneld, peer->current, esp_out_sequence(peer->current->out), r);
+	return r;
 }
 
 /* The numbers of the pair in use are used up (RFC 4303 §3.3.3): it carries nothing more, and the

@@ -177,7 +177,19 @@ static void note(struct tunneld *tunneld, const struct peer *peer, unsigned int 
 			      "asked for security associations with %.*s", LABEL(peer));
 }
 
-/* Sends held packets again. False when the kernel would not send: they stay. */
+/* A packet that was sent again. What the kernel seals it counts itself, as all that goes there. */
+static void count_resent(struct peer *peer, uint64_t now, size_t size)
+{
+	peer->counters.resent++;
+	if (!peer->current->out)
+		return;
+	peer->counters.packets_out++;
+	peer->counters.octets_out += size;
+	peer_sent(peer, now, true);
+}
+
+/* Sends held packets again. False when the kernel would not send: they stay, for the next proof
+ * that the path works. */
 static bool resend(struct tunneld *tunneld, struct peer *peer, uint64_t now)
 {
 	struct held_packet *packet = NULL;
@@ -187,18 +199,21 @@ static bool resend(struct tunneld *tunneld, struct peer *peer, uint64_t now)
 	 * would put other packets into the queue, for which those at hand might give way. */
 	udp_port_flush(tunneld->udp);
 	while ((packet = peer_next_resend(peer, packet))) {
-		datapath_send(tunneld, peer, ESP_NEXT_IPV6, packet->data, packet->size,
-			      outer_tos(tunneld->settings.tos,
-					packet->data[0] << 4 | packet->data[1] >> 4));
-		peer->counters.packets_out++;
-		peer->counters.octets_out += packet->size;
-		peer_sent(peer, now, true);
+		uint8_t tos = outer_tos(tunneld->settings.tos,
+					packet->data[0] << 4 | packet->data[1] >> 4);
+
+		if (datapath_send(tunneld, peer, ESP_NEXT_IPV6, packet->data, packet->size, tos) <
+		    0) {
+			peer_send_failed(peer, now);
+			break;
+		}
+		count_resent(peer, now, packet->size);
 		n++;
 	}
 	if (n)
 		timeline_note(&tunneld->timeline, tunneld->generation,
 			      "%u held packets sent to %.*s", n, LABEL(peer));
-	return udp_port_flush(tunneld->udp) == 0;
+	return udp_port_flush(tunneld->udp) == 0 && !packet;
 }
 
 void datapath_carry_out(struct tunneld *tunneld, struct peer *peer, unsigned int todo)

@@ -73,9 +73,7 @@ struct held_packet *peer_next_resend(struct peer *peer, struct held_packet *afte
 
 	while (packet && packet->probe >= peer->resend_below)
 		packet = packet->next;
-	if (packet) {
+	if (packet)
 		packet->probe = peer->last_probe;
-		peer->counters.resent++;
-	}
 	return packet;
 }

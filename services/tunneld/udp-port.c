@@ -59,6 +59,7 @@ struct udp_port {
 	uint16_t port;
 	struct loop *loop;
 	uint8_t tos;
+	int link; /* that everything is sent over; 0: as the routes say */
 
 	unsigned int n_in;
 	bool long_trains; /* came last */
@@ -133,6 +134,7 @@ void udp_port_set_offloads(struct udp_port *udp, bool *segment, bool *gro)
 
 void udp_port_set_link(struct udp_port *udp, int link)
 {
+	udp->link = link;
 	(void)set_option(udp->fd, IPPROTO_IP, IP_UNICAST_IF, htonl(link));
 }
 
@@ -228,6 +230,8 @@ static int open_socket(const struct udp_port *udp, bool encap, bool shared)
 	if (fd < 0)
 		return -errno;
 	set_options(fd, udp->tos);
+	if (udp->link)
+		(void)set_option(fd, IPPROTO_IP, IP_UNICAST_IF, htonl(udp->link));
 	if (encap && set_option(fd, SOL_UDP, UDP_ENCAP, UDP_ENCAP_ESPINUDP) < 0)
 		return -errno;
 	if (shared && set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) < 0)
@@ -277,12 +281,12 @@ int udp_port_set_encap(struct udp_port *udp, bool encap)
 
 	if (udp->encap == encap)
 		return 0;
+	/* Only for the moment of the bind: others could have the port as well. */
 	(void)set_option(udp->fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	fd = open_socket(udp, encap, true);
-	if (fd < 0) {
-		(void)set_option(udp->fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	(void)set_option(udp->fd, SOL_SOCKET, SO_REUSEADDR, 0);
+	if (fd < 0)
 		return fd;
-	}
 	r = loop_io_new(udp->loop, fd, events, on_ready, udp, &io);
 	if (r < 0)
 		return r;
