@@ -36,7 +36,8 @@ struct kernel_peer {
 	uint32_t spi; /* of the outgoing policy, as the rest */
 	struct in_addr local;
 	struct sockaddr_in remote;
-	uint64_t dummies_sent; /* not heard of yet */
+	uint64_t dummies_sent;                /* the kernel has not told of them yet */
+	uint64_t dummies_heard, dummy_octets; /* that it counted, or will, among all others */
 	struct sockaddr_in left;
 	uint64_t left_at;
 };

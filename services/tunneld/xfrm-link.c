@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define BUFFER_SIZE   32768
 #define SOCKET_BUFFER (1 << 20)
@@ -435,12 +436,24 @@ int xfrm_link_update_state(struct xfrm_link *link, const struct xfrm_state *stat
 			NULL, NULL);
 }
 
+static uint32_t ticks_of(uint32_t msec)
+{
+	/* The clock that advances with them. */
+	struct timespec tick = {};
+	uint32_t ticks = 0;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) == 0 && tick.tv_nsec)
+		ticks = msec * UINT64_C(1000000) / tick.tv_nsec;
+	return ticks ?: 1;
+}
+
 int xfrm_link_pace_state(struct xfrm_link *link, const struct xfrm_state *state, uint32_t msec)
 {
 	char buffer[XFRM_REQUEST_SIZE];
 
-	return transact(link->requests, xfrm_put_state_pace(buffer, ++link->sequence, state, msec),
-			NULL, NULL);
+	return transact(link->requests,
+			xfrm_put_state_pace(buffer, ++link->sequence, state, ticks_of(msec)), NULL,
+			NULL);
 }
 
 static void on_gone(void *userdata, const struct xfrm_event *event)

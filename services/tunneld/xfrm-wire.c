@@ -161,7 +161,7 @@ struct nlmsghdr *xfrm_put_state_removal(void *buffer, uint32_t sequence, struct 
 }
 
 struct nlmsghdr *xfrm_put_state_pace(void *buffer, uint32_t sequence,
-				     const struct xfrm_state *state, uint32_t msec)
+				     const struct xfrm_state *state, uint32_t ticks)
 {
 	struct nlmsghdr *message = begin(buffer, sequence, XFRM_MSG_NEWAE, NLM_F_REPLACE);
 	struct xfrm_aevent_id *id = mnl_nlmsg_put_extra_header(message, sizeof *id);
@@ -173,8 +173,7 @@ struct nlmsghdr *xfrm_put_state_pace(void *buffer, uint32_t sequence,
 	id->saddr.a4 = state->source.s_addr;
 	id->reqid = state->reqid;
 	mnl_attr_put_u32(message, XFRMA_REPLAY_THRESH, 0);
-	/* In hundredths of a second. */
-	mnl_attr_put_u32(message, XFRMA_ETIMER_THRESH, msec / 10);
+	mnl_attr_put_u32(message, XFRMA_ETIMER_THRESH, ticks);
 	return message;
 }
 

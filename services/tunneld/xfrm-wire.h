@@ -53,9 +53,9 @@ struct nlmsghdr *xfrm_put_state_update(void *buffer, uint32_t sequence,
 struct nlmsghdr *xfrm_put_state_removal(void *buffer, uint32_t sequence, struct in_addr destination,
 					uint32_t spi);
 /* From now on it tells of its first packet after a pause, and then so often while there are more.
- */
+ * `ticks`: the kernel takes this one without a look at its HZ. */
 struct nlmsghdr *xfrm_put_state_pace(void *buffer, uint32_t sequence,
-				     const struct xfrm_state *state, uint32_t msec);
+				     const struct xfrm_state *state, uint32_t ticks);
 /* All states, and all policies. */
 struct nlmsghdr *xfrm_put_state_list(void *buffer, uint32_t sequence);
 struct nlmsghdr *xfrm_put_policy_list(void *buffer, uint32_t sequence);

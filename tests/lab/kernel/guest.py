@@ -288,6 +288,41 @@ def start_both(desktop, laptop, kinds=("kernel", "kernel")):
         assert not host.states(), host.states()
 
 
+def datagrams(here, there):
+    """A socket that sends to another, in which all of it waits; nothing goes back."""
+    listener = inside(there.name, lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+    listener.bind((there.id, 0))
+    listener.settimeout(PATIENCE)
+    sender = inside(here.name, lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+    sender.bind((here.id, 0))
+    sender.connect(listener.getsockname()[:2])
+    return sender, listener
+
+
+def one_way(here, there):
+    """Who only receives says again and again that it does, without being asked: who asks stands still. What it says is
+    not answered in turn."""
+    sender, listener = datagrams(here, there)
+    here.process.send_signal(19)
+    before = there.peer(here)["Counters"]["AnswersSent"]
+    try:
+        wait_until(lambda: sender.send(bytes(200)) and there.peer(here)["Counters"]["AnswersSent"] >= before + 5,
+                   "a sign of life")
+    finally:
+        here.process.send_signal(18)
+    sender.close()
+    listener.close()
+
+    def sent():
+        return [host.get("Counters")["EspOut"] for host in (here, there)]
+
+    def is_quiet():
+        before = sent()
+        time.sleep(0.3)
+        return sent() == before
+    wait_until(is_quiet, "an end of the conversation")
+
+
 def traffic(desktop, laptop, algorithm="aes128gcm16", esn=True):
     start_both(desktop, laptop)
     keys = Keys(algorithm, esn)
@@ -307,6 +342,7 @@ def traffic(desktop, laptop, algorithm="aes128gcm16", esn=True):
         wait_until(lambda: here.peer(there)["Counters"]["PacketsIn"] >= 6, "the kernel tells what came")
         counters = here.get("Counters")
         assert not any(counters[name] for name in ("BadIcv", "Replayed", "Malformed")), counters
+    one_way(laptop, desktop)
 
 
 def open_channel(host):
@@ -459,8 +495,22 @@ def flushed(desktop, laptop):
     wait_until(lambda: desktop.sh(f"ping -c 1 -W 1 {laptop.id}", check=False) and
                desktop.peer(laptop)["State"] == "acquiring", "new keys are asked for")
     assert desktop.get("Counters")["KernelAcquires"] > told
-    Keys().install(desktop, laptop)
+    # What waited goes through the kernel then, and is counted once.
+    sender, listener = datagrams(desktop, laptop)
+    before = desktop.peer(laptop)["Counters"]
+    for i in range(20):
+        sender.send(bytes([i]))
+    wait_until(lambda: desktop.peer(laptop)["Counters"]["Held"] >= before["Held"] + 20, "it waits")
+    keys = Keys()
+    keys.install(desktop, laptop)
+    assert sorted(listener.recv(9) for i in range(20)) == [bytes([i]) for i in range(20)]
     desktop.ping(laptop)
+    after = wait_until(lambda: (found := desktop.peer(laptop)["Counters"])["PacketsOut"] >= before["PacketsOut"] + 20 and found,
+                       "the kernel tells of it")
+    assert after["PacketsOut"] - before["PacketsOut"] <= desktop.states()[keys.spis[1]][2], (before, after)
+    assert after["Resent"] >= before["Resent"] + 20
+    sender.close()
+    listener.close()
 
 
 def crowded(desktop, laptop):
