@@ -9,6 +9,7 @@
  */
 #include "services/tunneld/datapath-xfrm.h"
 #include "services/tunneld/xfrm-link.h"
+#include "services/tunneld/xfrm-proof.h"
 
 #include <net/if.h>
 
@@ -43,7 +44,8 @@ struct kernel_peer {
 };
 
 struct datapath_xfrm {
-	struct xfrm_link *link; /* NULL: never tried, or it failed */
+	struct xfrm_link *link;   /* NULL: never tried, or it failed */
+	struct xfrm_proof *proof; /* under way: the link is not used before it is over */
 	uint32_t if_id;
 	char interface[IF_NAMESIZE];
 	bool receiving, sealing;

@@ -5,8 +5,8 @@
 #include "services/tunneld/bus.h"
 #include "services/tunneld/datapath-internal.h"
 #include "services/tunneld/datapath-xfrm-internal.h"
-#include "services/tunneld/xfrm-proof.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -361,31 +361,6 @@ void datapath_xfrm_forget_peer(struct tunneld *tunneld, struct peer *peer)
 		datapath_xfrm_forget_pair(tunneld, pair);
 }
 
-/* The interface, and a proof that the kernel does what we do. */
-static int open_link(struct tunneld *tunneld)
-{
-	struct datapath_xfrm *kernel = tunneld->kernel;
-	const char *what;
-	int r;
-
-	if (kernel->link)
-		return 0;
-	r = xfrm_link_new(tunneld->loop, kernel->interface, kernel->if_id, &datapath_xfrm_callbacks,
-			  tunneld, &kernel->link, &what);
-	if (r >= 0) {
-		r = xfrm_proof_run(kernel->link, kernel->if_id, &what);
-		if (r < 0)
-			kernel->link = xfrm_link_free(kernel->link);
-	}
-	if (r < 0) {
-		snprintf(kernel->reason, sizeof kernel->reason,
-			 "the user data path, for this kernel cannot do it: %s (%s)", what,
-			 strerror(-r));
-		log_warning("datapath: %s", kernel->reason);
-	}
-	return r;
-}
-
 /* All pairs of which the other data path seals are to be replaced. */
 static void replace_pairs(struct tunneld *tunneld)
 {
@@ -415,25 +390,53 @@ static void take_all_in_back(struct tunneld *tunneld)
 	}
 }
 
+/* Those whose keys were not kept, since the kernel could not do it then, have nobody to receive for
+ * them any more. */
+static void end_pairs_without_keys(struct tunneld *tunneld)
+{
+	struct peer *next_peer;
+
+	for (struct peer *peer = tunneld->peers.peers; peer; peer = next_peer) {
+		struct sa_pair *pair, *next;
+
+		next_peer = peer->next;
+		for (pair = peer->pairs; pair; pair = next) {
+			next = pair->next;
+			if (pair->kernel)
+				continue;
+			tunneld_remove_pair(tunneld, pair);
+			/* Others may have gone with it. */
+			next = peer->pairs;
+		}
+		tunneld_release_peer(tunneld, peer);
+	}
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct datapath_xfrm *kernel,
+						      const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(kernel->reason, sizeof kernel->reason, format, arguments);
+	va_end(arguments);
+}
+
 static int turn_on(struct tunneld *tunneld)
 {
 	struct datapath_xfrm *kernel = tunneld->kernel;
-	int r = open_link(tunneld);
+	int r = udp_port_set_encap(tunneld->udp, true);
 
-	if (r < 0)
-		return r;
-	r = udp_port_set_encap(tunneld->udp, true);
 	if (r < 0) {
-		snprintf(kernel->reason, sizeof kernel->reason,
-			 "the user data path, for the kernel does not take ESP in UDP: %s",
-			 strerror(-r));
+		say(kernel, "the user data path, for the kernel does not take ESP in UDP: %s",
+		    strerror(-r));
 		log_warning("datapath: %s", kernel->reason);
 		return r;
 	}
 	/* From here on nothing comes to us that a copied window would not know. */
 	kernel->receiving = kernel->sealing = true;
-	snprintf(kernel->reason, sizeof kernel->reason,
-		 "the kernel data path, as configured; it was proven at the start");
+	end_pairs_without_keys(tunneld);
+	say(kernel, "the kernel data path, as configured; it was proven at the start");
 	return 0;
 }
 
@@ -447,21 +450,14 @@ static int turn_off(struct tunneld *tunneld)
 	kernel->receiving = kernel->sealing = false;
 	/* Before the loop turns, and with it what has come to the new socket. */
 	take_all_in_back(tunneld);
-	snprintf(kernel->reason, sizeof kernel->reason,
-		 "the user data path, as somebody asked for while running");
+	say(kernel, "the user data path, as somebody asked for while running");
 	return 0;
 }
 
-int datapath_xfrm_switch(struct tunneld *tunneld, bool on)
+static int turn(struct tunneld *tunneld, bool on)
 {
-	struct datapath_xfrm *kernel = tunneld->kernel;
-	int r;
+	int r = on ? turn_on(tunneld) : turn_off(tunneld);
 
-	if (tunneld->settings.datapath != DATAPATH_KERNEL)
-		return -EPERM;
-	if (kernel->sealing == on)
-		return 0;
-	r = on ? turn_on(tunneld) : turn_off(tunneld);
 	if (r < 0)
 		return r;
 	datapath_set_offloads(tunneld, &tunneld->settings.offloads);
@@ -470,6 +466,71 @@ int datapath_xfrm_switch(struct tunneld *tunneld, bool on)
 		      on ? "kernel" : "user");
 	bus_emit_changed(tunneld, "Datapath", "DatapathReason");
 	return 0;
+}
+
+/* Nobody will use the keys that were kept for it. */
+static void close_link(struct tunneld *tunneld)
+{
+	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next)
+		datapath_xfrm_forget_peer(tunneld, peer);
+	tunneld->kernel->proof = xfrm_proof_free(tunneld->kernel->proof);
+	tunneld->kernel->link = xfrm_link_free(tunneld->kernel->link);
+}
+
+static void give_up(struct tunneld *tunneld, int r, const char *what)
+{
+	close_link(tunneld);
+	say(tunneld->kernel, "the user data path, for this kernel cannot do it: %s (%s)", what,
+	    strerror(-r));
+	log_warning("datapath: %s", tunneld->kernel->reason);
+	bus_emit_changed(tunneld, "DatapathReason", NULL);
+}
+
+static void on_proof(void *userdata, int r, const char *what)
+{
+	struct tunneld *tunneld = userdata;
+
+	tunneld->kernel->proof = xfrm_proof_free(tunneld->kernel->proof);
+	if (r < 0)
+		give_up(tunneld, r, what);
+	else if (turn(tunneld, true) < 0)
+		bus_emit_changed(tunneld, "DatapathReason", NULL);
+}
+
+/* The interface, and then a proof that the kernel does what we do, which the loop goes on for. */
+static int open_link(struct tunneld *tunneld)
+{
+	struct datapath_xfrm *kernel = tunneld->kernel;
+	const char *what = "there is no memory";
+	int r = xfrm_link_new(tunneld->loop, kernel->interface, kernel->if_id,
+			      &datapath_xfrm_callbacks, tunneld, &kernel->link, &what);
+
+	if (r >= 0)
+		r = xfrm_proof_new(tunneld->loop, kernel->link, kernel->if_id, on_proof, tunneld,
+				   &kernel->proof);
+	if (r < 0) {
+		give_up(tunneld, r, what);
+		return r;
+	}
+	say(kernel, "the user data path, until the kernel has shown that it can do it");
+	bus_emit_changed(tunneld, "DatapathReason", NULL);
+	return 0;
+}
+
+int datapath_xfrm_switch(struct tunneld *tunneld, bool on)
+{
+	struct datapath_xfrm *kernel = tunneld->kernel;
+
+	if (tunneld->settings.datapath != DATAPATH_KERNEL)
+		return -EPERM;
+	if (kernel->proof && !on) {
+		close_link(tunneld);
+		say(kernel, "the user data path, as somebody asked for while running");
+		bus_emit_changed(tunneld, "DatapathReason", NULL);
+	}
+	if (kernel->sealing == on || kernel->proof)
+		return 0;
+	return on && !kernel->link ? open_link(tunneld) : turn(tunneld, on);
 }
 
 void datapath_xfrm_start(struct tunneld *tunneld)
@@ -484,12 +545,10 @@ void datapath_xfrm_start(struct tunneld *tunneld)
 	tunneld->kernel = kernel;
 	switch (tunneld->settings.datapath) {
 	case DATAPATH_AUTO:
-		snprintf(kernel->reason, sizeof kernel->reason,
-			 "the user data path, which is preferred");
+		say(kernel, "the user data path, which is preferred");
 		break;
 	case DATAPATH_USER:
-		snprintf(kernel->reason, sizeof kernel->reason,
-			 "the user data path, as configured");
+		say(kernel, "the user data path, as configured");
 		break;
 	case DATAPATH_KERNEL:
 		(void)datapath_xfrm_switch(tunneld, true);
@@ -502,9 +561,7 @@ void datapath_xfrm_stop(struct tunneld *tunneld)
 {
 	if (!tunneld->kernel)
 		return;
-	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next)
-		datapath_xfrm_forget_peer(tunneld, peer);
-	xfrm_link_free(tunneld->kernel->link);
+	close_link(tunneld);
 	free(tunneld->kernel);
 	tunneld->kernel = NULL;
 }

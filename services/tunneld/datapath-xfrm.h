@@ -34,7 +34,8 @@ bool datapath_xfrm_is_on(const struct tunneld *tunneld);
 const char *datapath_xfrm_reason(const struct tunneld *tunneld);
 /* The interface that is there while the kernel seals; NULL: it never will. */
 const char *datapath_xfrm_interface(const struct tunneld *tunneld);
-/* Switches while running. 0 or a negative errno: -EPERM when the configuration says otherwise. */
+/* Switches while running; to the kernel for the first time when it has been proven, until when all
+ * is as it was. 0 or a negative errno: -EPERM when the configuration says otherwise. */
 int datapath_xfrm_switch(struct tunneld *tunneld, bool on);
 
 /* A new pair, before it is its peer's: takes `keys` (of both directions) if it wants them. Without

@@ -129,7 +129,8 @@ class Host:
                          Name=("s", other.name + ".alice.members.example.org"), HostId=("s", other.id),
                          Endpoint=("(sq)", (other.address, 4500)), EndpointGeneration=("t", 1), Live=("b", True))
 
-    def start(self, kind):
+    def start(self, kind, shown=None):
+        """With this data path; `shown`: another one is used in the end."""
         self.kind = kind
         with open(f"{self.folder}/tunneld.conf", "w") as file:
             file.write(f"[datapath]\nkind = {kind}\n")
@@ -140,6 +141,10 @@ class Host:
                 env={**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.path_of_bus}"})
         wait_until(lambda: self.process.poll() is not None or self.get("State") == "ready", "tunneld")
         wait_until(lambda: "local" in self.sh(f"ip -6 route get {self.id}", check=False), "local route")
+        self.await_datapath(shown or kind)
+
+    def await_datapath(self, kind):
+        wait_until(lambda: "until the kernel has shown" not in self.get("DatapathReason"), "the proof")
         assert self.get("Datapath") == kind, self.get("DatapathReason")
 
     def stop(self, how=15):
@@ -575,9 +580,20 @@ def leak(desktop, laptop):
     send()
     assert look()[0] is True
     desktop.sh("ip -6 route del default", check=False)
-    # The next one begins with a clean kernel.
-    desktop.start("kernel")
+    # The next one begins with a clean kernel. One that never gives the packet back that is to prove it is not used.
+    desktop.sh("ip link set lo down")
+    desktop.start("kernel", "user")
+    assert "is not ours" in desktop.get("DatapathReason")
     assert not desktop.states()
+    desktop.sh("ip link set lo up")
+    # Of keys from before the kernel knows nothing, so others are made.
+    Keys().install(desktop, laptop)
+    desktop.ping(laptop)
+    desktop.call("UseDatapath", "s", "kernel")
+    desktop.await_datapath("kernel")
+    Keys().install(desktop, laptop)
+    desktop.ping(laptop)
+    assert desktop.by_kernel() >= 6
 
 
 STORIES = {story.__name__: story for story in (
