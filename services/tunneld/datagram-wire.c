@@ -23,6 +23,17 @@ uint32_t datagram_spi(const uint8_t *data)
 	return reader_u32(&reader);
 }
 
+#define IKE_SPI_SIZE       8
+#define IKE_PAYLOAD_NOTIFY 41
+
+bool ike_message_is_unasked(const uint8_t *message, size_t size)
+{
+	static const uint8_t nobody[IKE_SPI_SIZE];
+
+	return size <= 2 * IKE_SPI_SIZE || (!memcmp(message + IKE_SPI_SIZE, nobody, IKE_SPI_SIZE) &&
+					    message[2 * IKE_SPI_SIZE] != IKE_PAYLOAD_NOTIFY);
+}
+
 void ike_record_write(uint8_t header[IKE_RECORD_HEADER_SIZE], const struct sockaddr_in *remote)
 {
 	memcpy(header, &remote->sin_addr, 4);

@@ -6,6 +6,7 @@
  * messages go to keyd (org.homeward.Tunnel1.OpenIkeChannel).
  */
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,10 @@ enum datagram_kind {
 enum datagram_kind datagram_classify(const uint8_t *data, size_t size);
 /* The SPI of a DATAGRAM_ESP. */
 uint32_t datagram_spi(const uint8_t *data);
+
+/* Whether an IKE message (without the marker) is one that anybody can make who was never answered:
+ * a first request without a cookie. RFC 7296 §2.6: a cookie is its first payload. */
+bool ike_message_is_unasked(const uint8_t *message, size_t size);
 
 /* Header of a channel record for an IKE message from or to `remote`. */
 void ike_record_write(uint8_t header[IKE_RECORD_HEADER_SIZE], const struct sockaddr_in *remote);

@@ -225,6 +225,20 @@ static void receive_esp(struct tunneld *tunneld, struct run *run, uint8_t *data,
 		run->arrival.data = true;
 }
 
+/* A flood of first requests leaves half of the channel to those whom we or the zone know, and to
+ * whoever was answered before. */
+static void receive_ike(struct tunneld *tunneld, const struct sockaddr_in *source,
+			const uint8_t *message, size_t size)
+{
+	bool gives_way = ike_message_is_unasked(message, size) &&
+			 ike_channel_is_half_full(tunneld->channel) &&
+			 !peer_table_knows_address(&tunneld->peers, &source->sin_addr);
+
+	tunneld->counters.ike_in++;
+	if (gives_way || ike_channel_send(tunneld->channel, source, message, size) < 0)
+		tunneld->counters.ike_dropped++;
+}
+
 static void receive_datagram(struct tunneld *tunneld, struct run *run, uint8_t *data, size_t size,
 			     const struct sockaddr_in *source, uint8_t ecn)
 {
@@ -236,10 +250,8 @@ static void receive_datagram(struct tunneld *tunneld, struct run *run, uint8_t *
 		tunneld->counters.malformed++;
 		return;
 	case DATAGRAM_IKE:
-		tunneld->counters.ike_in++;
-		if (ike_channel_send(tunneld->channel, source, data + NON_ESP_MARKER_SIZE,
-				     size - NON_ESP_MARKER_SIZE) < 0)
-			tunneld->counters.ike_dropped++;
+		receive_ike(tunneld, source, data + NON_ESP_MARKER_SIZE,
+			    size - NON_ESP_MARKER_SIZE);
 		return;
 	case DATAGRAM_ESP:
 		receive_esp(tunneld, run, data, size, source, ecn);

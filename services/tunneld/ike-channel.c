@@ -3,6 +3,8 @@
 
 #include "services/tunneld/datagram-wire.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -12,6 +14,7 @@
 struct ike_channel {
 	struct loop *loop;
 	int fd;
+	int room; /* what of ours the kernel keeps for the reader, in its octets */
 	struct loop_io *io;
 	ike_channel_callback callback;
 	void *userdata;
@@ -74,6 +77,7 @@ static void on_readable(void *userdata, int status, int events)
 
 int ike_channel_open(struct ike_channel *channel)
 {
+	socklen_t size = sizeof channel->room;
 	int ends[2];
 	int r;
 
@@ -81,6 +85,8 @@ int ike_channel_open(struct ike_channel *channel)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
 	channel->fd = ends[0];
+	if (getsockopt(channel->fd, SOL_SOCKET, SO_SNDBUF, &channel->room, &size) < 0)
+		channel->room = INT_MAX;
 	r = loop_io_new(channel->loop, channel->fd, UV_READABLE, on_readable, channel,
 			&channel->io);
 	if (r < 0) {
@@ -89,6 +95,14 @@ int ike_channel_open(struct ike_channel *channel)
 		return r;
 	}
 	return ends[1];
+}
+
+bool ike_channel_is_half_full(const struct ike_channel *channel)
+{
+	int waiting;
+
+	return channel->fd >= 0 && ioctl(channel->fd, SIOCOUTQ, &waiting) == 0 &&
+	       waiting > channel->room / 2;
 }
 
 int ike_channel_send(struct ike_channel *channel, const struct sockaddr_in *remote,

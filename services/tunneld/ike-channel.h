@@ -9,6 +9,7 @@
 #include "common/loop/loop.h"
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,8 @@ struct ike_channel *ike_channel_free(struct ike_channel *channel);
 /* Opens it anew, closing a former one. Returns the other end, to be given away and closed by the
  * caller, or a negative errno. */
 int ike_channel_open(struct ike_channel *channel);
+/* Whether half of what fits waits for keyd to read it: time to let go what it can do without. */
+bool ike_channel_is_half_full(const struct ike_channel *channel);
 /* A message from `remote` for keyd. 0; -ENOTCONN when nobody has the channel open; -EAGAIN when its
  * reader is too slow; another negative errno. */
 int ike_channel_send(struct ike_channel *channel, const struct sockaddr_in *remote,

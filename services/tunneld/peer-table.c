@@ -101,6 +101,17 @@ struct sa_pair *peer_table_find_spi(const struct peer_table *table, uint32_t spi
 	return pair;
 }
 
+bool peer_table_knows_address(const struct peer_table *table, const struct in_addr *address)
+{
+	unsigned int left = PEER_TABLE_LOOKED_AT;
+
+	for (const struct peer *peer = table->peers; peer && left; peer = peer->next, left--)
+		if (peer->endpoint.sin_addr.s_addr == address->s_addr ||
+		    peer->dns_endpoint.sin_addr.s_addr == address->s_addr)
+			return true;
+	return false;
+}
+
 void peer_table_add_pair(struct peer_table *table, struct sa_pair *pair)
 {
 	struct sa_pair **bucket = &table->by_spi[spi_bucket(pair->spi_in)];

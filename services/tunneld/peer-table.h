@@ -8,6 +8,7 @@
 #include "services/tunneld/peer-state.h"
 
 #define PEER_TABLE_PEERS_MAX 16384
+#define PEER_TABLE_LOOKED_AT 512
 #define PEER_TABLE_BUCKETS   2048 /* a power of two */
 
 /* All zero is an empty one. */
@@ -29,6 +30,10 @@ void peer_table_clear(struct peer_table *table);
 struct peer *peer_table_find_host(const struct peer_table *table, const struct in6_addr *host_id);
 struct peer *peer_table_find_number(const struct peer_table *table, uint32_t number);
 struct sa_pair *peer_table_find_spi(const struct peer_table *table, uint32_t spi_in);
+
+/* Whether a peer is at that address, or the zone says so. Of many, it looks at
+ * PEER_TABLE_LOOKED_AT: it is asked in a flood. */
+bool peer_table_knows_address(const struct peer_table *table, const struct in_addr *address);
 
 /* The pair of a peer in the table becomes findable, and is found no more. */
 void peer_table_add_pair(struct peer_table *table, struct sa_pair *pair);

@@ -25,6 +25,28 @@ static void test_classify(void **state)
 	}
 }
 
+/* A header alone tells it; what is cut off inside is nobody's. */
+static void test_unasked(void **state)
+{
+	uint8_t message[28] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+
+	message[16] = 33;
+	for (size_t size = 0; size <= sizeof message; size++)
+		assert_true(ike_message_is_unasked(message, size));
+	/* With a cookie. */
+	message[16] = 41;
+	assert_false(ike_message_is_unasked(message, sizeof message));
+	assert_false(ike_message_is_unasked(message, 17));
+	assert_true(ike_message_is_unasked(message, 16));
+	/* To whom we answered. */
+	message[16] = 33;
+	for (unsigned int i = 8; i < 16; i++) {
+		message[i] = 1;
+		assert_false(ike_message_is_unasked(message, sizeof message));
+		message[i] = 0;
+	}
+}
+
 static void test_record_round_trip(void **state)
 {
 	struct sockaddr_in remote = { .sin_family = AF_INET, .sin_port = htons(4500) }, back;
@@ -57,6 +79,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_classify),
+		cmocka_unit_test(test_unasked),
 		cmocka_unit_test(test_record_round_trip),
 		cmocka_unit_test(test_record_refused),
 	};

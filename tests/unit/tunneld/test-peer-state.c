@@ -914,6 +914,30 @@ static void test_table(void **state)
 	peer_table_clear(&table);
 }
 
+/* An address that the zone told, or that packets came from; of very many not the ones that were
+ * there first. */
+static void test_table_knows_addresses(void **state)
+{
+	static struct peer_table table;
+	struct sockaddr_in there = at("192.0.2.1", 4500), zone = at("192.0.2.2", 61234);
+	struct sockaddr_in other = at("192.0.2.3", 4500);
+	struct peer *first = peer_new(&host_id, NAME, 0, true);
+
+	assert_int_equal(peer_table_add(&table, first), 0);
+	assert_false(peer_table_knows_address(&table, &there.sin_addr));
+	peer_hear_watcher(first, 0, NAME, &zone, 1, 1);
+	first->endpoint = there;
+	assert_true(peer_table_knows_address(&table, &there.sin_addr));
+	assert_true(peer_table_knows_address(&table, &zone.sin_addr));
+	assert_false(peer_table_knows_address(&table, &other.sin_addr));
+	while (table.n_peers < PEER_TABLE_LOOKED_AT)
+		assert_int_equal(peer_table_add(&table, peer_new(&host_id, NAME, 0, true)), 0);
+	assert_true(peer_table_knows_address(&table, &there.sin_addr));
+	assert_int_equal(peer_table_add(&table, peer_new(&host_id, NAME, 0, true)), 0);
+	assert_false(peer_table_knows_address(&table, &there.sin_addr));
+	peer_table_clear(&table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -956,6 +980,7 @@ int main(void)
 		cmocka_unit_test(test_doubt_learns_the_path),
 		cmocka_unit_test(test_sizes_learn_the_new_path),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_table_knows_addresses),
 	};
 
 	return cmocka_run_group_tests_name("tunneld/peer-state", tests, NULL, NULL);
