@@ -42,7 +42,7 @@ def llq_in_clear(zone):
 
 def test_push(host, zone):
     watching(host)
-    assert get(host, "Server") == f"{ADDRESS}:{zone.tls.port}" and len(zone.bound) == 1 and not zone.llqs
+    assert get(host, "Server") == f"{ADDRESS}:{zone.tls.port}" and zone.bound and not zone.llqs
     zone.push(LABEL, "A", ["203.0.113.5"], ["198.51.100.7"])
     wait_endpoint(host, "198.51.100.7")
     # A host comes, and goes again.
@@ -71,7 +71,7 @@ def test_another_network_is_another_connection(host, zone):
     move(mapper, 2, "198.51.100.1")
     wait_endpoint(host, "198.51.100.7")
     host.wait_for(("llq-watcher", "State", "watching"))
-    assert zone.tls.n_connections == first + 1 and desktop(host)["Live"]
+    assert zone.tls.n_connections > first and desktop(host)["Live"]
 
 
 def test_a_broken_connection_is_made_anew_and_its_first_set_is_the_truth(host, zone):
@@ -90,7 +90,7 @@ def test_a_server_without_push(host, zone, rcode):
     zone.records["_dns-llq-tls._udp", "SRV"] = [f"0 0 {zone.tls.port} ns"]
     watching(host, transport="llq-tls")
     assert not llq_in_clear(zone) and not zone.subscriptions
-    assert all(llq["live"] for llq in zone.llqs.values())
+    host.wait_for(lambda: all(llq["live"] for llq in list(zone.llqs.values())))
 
 
 def test_llq_by_tls_without_a_server_for_push(host, zone):
