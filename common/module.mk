@@ -67,7 +67,9 @@ libdnsclient_la_SOURCES = \
 libdnsclient_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(SSL_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
 libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la $(SSL_LIBS)
 
-libnet_la_SOURCES = common/net/network-route.c common/net/network-route.h
+libnet_la_SOURCES = \
+	common/net/netlink.c common/net/netlink.h \
+	common/net/network-route.c common/net/network-route.h
 libnet_la_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
 libnet_la_LIBADD = $(MNL_LIBS)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/identity/interface-watch.h"
 
+#include "common/net/netlink.h"
 #include "common/net/network-route.h"
 
 #include <libmnl/libmnl.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 
 #define INTERFACE_LIMIT 4096
-#define DUMP_SIZE       32768
+#define MESSAGES_SIZE   32768
 
 struct interface_watch {
 	struct mnl_socket *socket;
@@ -23,21 +24,8 @@ struct scan {
 	struct host_interface *interfaces;
 	size_t n_interfaces;
 	struct network_route primary; /* link 0: none */
+	int error;
 };
-
-DEFINE_CLEANUP(struct mnl_socket *, mnl_socket_close)
-
-static int open_netlink(unsigned int groups, struct mnl_socket **ret)
-{
-	/* A dump's answer is there once the request was sent: reading never waits. */
-	cleanup(mnl_socket_closep) struct mnl_socket *socket =
-		mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (!socket || mnl_socket_bind(socket, groups, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
-	*ret = steal_ptr(socket);
-	return 0;
-}
 
 /* The burned-in address where the driver knows it: others change with the network one joins. */
 static void read_address(const struct nlattr *attribute, uint8_t ret[static 6])
@@ -46,7 +34,7 @@ static void read_address(const struct nlattr *attribute, uint8_t ret[static 6])
 		memcpy(ret, mnl_attr_get_payload(attribute), 6);
 }
 
-static int on_link(const struct nlmsghdr *header, void *data)
+static void on_link(void *userdata, const struct nlmsghdr *header)
 {
 	const struct ifinfomsg *link = mnl_nlmsg_get_payload(header);
 	struct host_interface interface = {
@@ -57,12 +45,12 @@ static int on_link(const struct nlmsghdr *header, void *data)
 		.ethernet = link->ifi_type == ARPHRD_ETHER,
 	};
 	struct host_interface *longer;
-	struct scan *scan = data;
+	struct scan *scan = userdata;
 	uint8_t permanent[6] = {};
 	const struct nlattr *attribute;
 
 	if (header->nlmsg_type != RTM_NEWLINK || scan->n_interfaces >= INTERFACE_LIMIT)
-		return MNL_CB_OK;
+		return;
 	mnl_attr_for_each (attribute, header, sizeof *link) {
 		if (mnl_attr_get_type(attribute) == IFLA_ADDRESS)
 			read_address(attribute, interface.address);
@@ -72,11 +60,12 @@ static int on_link(const struct nlmsghdr *header, void *data)
 	if (memcmp(permanent, (uint8_t[6]){}, 6))
 		memcpy(interface.address, permanent, 6);
 	longer = reallocarray(scan->interfaces, scan->n_interfaces + 1, sizeof *longer);
-	if (!longer)
-		return MNL_CB_ERROR;
+	if (!longer) {
+		scan->error = -ENOMEM;
+		return;
+	}
 	longer[scan->n_interfaces++] = interface;
 	scan->interfaces = longer;
-	return MNL_CB_OK;
 }
 
 static bool can_be_primary(const struct scan *scan, int index)
@@ -89,61 +78,50 @@ static bool can_be_primary(const struct scan *scan, int index)
 
 /* The interfaces have been read before. A route over something else, a tunnel for example, leaves
  * the primary interface the primary one. */
-static int on_route(const struct nlmsghdr *header, void *data)
+static void on_route(void *userdata, const struct nlmsghdr *header)
 {
-	struct scan *scan = data;
+	struct scan *scan = userdata;
 	struct network_route route;
 
 	if (header->nlmsg_type == RTM_NEWROUTE && network_route_read(header, &route) &&
 	    !route.dead_end && can_be_primary(scan, route.link) &&
 	    (!scan->primary.link || route.metric < scan->primary.metric))
 		scan->primary = route;
-	return MNL_CB_OK;
 }
 
-static int dump(struct mnl_socket *socket, int type, int family, mnl_cb_t callback,
-		struct scan *scan)
+static int list_links(struct netlink *netlink, struct scan *scan)
 {
-	union {
-		struct nlmsghdr header;
-		char room[MNL_NLMSG_HDRLEN + 64];
-	} request = {};
-	cleanup(freep) char *answer = malloc(DUMP_SIZE);
-	struct nlmsghdr *header = mnl_nlmsg_put_header(&request);
-	struct rtgenmsg *general;
+	char buffer[128] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *request = netlink_request(buffer, RTM_GETLINK, NLM_F_DUMP);
 	int r;
 
-	if (!answer)
-		return -ENOMEM;
-	header->nlmsg_type = type;
-	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	header->nlmsg_seq = type;
-	/* The kernel wants the whole fixed part of the type asked for. */
-	general = mnl_nlmsg_put_extra_header(header, type == RTM_GETLINK ? sizeof(struct ifinfomsg)
-									 : sizeof(struct rtmsg));
-	general->rtgen_family = family;
-	if (mnl_socket_sendto(socket, header, header->nlmsg_len) < 0)
-		return -errno;
-	do {
-		ssize_t size = mnl_socket_recvfrom(socket, answer, DUMP_SIZE);
+	mnl_nlmsg_put_extra_header(request, sizeof(struct ifinfomsg));
+	r = netlink_ask(netlink, request, on_link, scan);
+	return r < 0 ? r : scan->error;
+}
 
-		if (size < 0)
-			return -errno;
-		r = mnl_cb_run(answer, size, type, mnl_socket_get_portid(socket), callback, scan);
-	} while (r > MNL_CB_STOP);
-	return r < 0 ? -errno : 0;
+static int list_routes(struct netlink *netlink, struct scan *scan)
+{
+	char buffer[128] __attribute__((aligned(NLMSG_ALIGNTO)));
+	struct nlmsghdr *request = netlink_request(buffer, RTM_GETROUTE, NLM_F_DUMP);
+	struct rtmsg *route = mnl_nlmsg_put_extra_header(request, sizeof *route);
+
+	route->rtm_family = AF_INET;
+	return netlink_ask(netlink, request, on_route, scan);
 }
 
 int interface_scan(struct host_interface **ret_interfaces, size_t *ret_n_interfaces)
 {
-	cleanup(mnl_socket_closep) struct mnl_socket *socket = NULL;
+	struct netlink netlink;
 	struct scan scan = {};
-	int r = open_netlink(0, &socket);
+	int r = netlink_open(&netlink, NETLINK_ROUTE);
 
+	if (r < 0)
+		return r;
+	r = list_links(&netlink, &scan);
 	if (r >= 0)
-		r = dump(socket, RTM_GETLINK, AF_UNSPEC, on_link, &scan);
-	if (r >= 0)
-		r = dump(socket, RTM_GETROUTE, AF_INET, on_route, &scan);
+		r = list_routes(&netlink, &scan);
+	netlink_close(&netlink);
 	if (r < 0) {
 		free(scan.interfaces);
 		return r;
@@ -158,7 +136,7 @@ int interface_scan(struct host_interface **ret_interfaces, size_t *ret_n_interfa
 static void on_readable(void *userdata, int status, int events)
 {
 	struct interface_watch *watch = userdata;
-	char discarded[DUMP_SIZE];
+	char discarded[MESSAGES_SIZE];
 
 	/* What changed is not read here: the callback looks at everything anew. An overrun says the
 	 * same. */
@@ -178,10 +156,12 @@ int interface_watch_new(struct loop *loop, void (*callback)(void *userdata), voi
 		return -ENOMEM;
 	watch->callback = callback;
 	watch->userdata = userdata;
-	r = open_netlink(RTMGRP_LINK | RTMGRP_IPV4_ROUTE, &watch->socket);
-	if (r >= 0)
-		r = loop_io_new(loop, mnl_socket_get_fd(watch->socket), UV_READABLE, on_readable,
-				watch, &watch->io);
+	watch->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (!watch->socket ||
+	    mnl_socket_bind(watch->socket, RTMGRP_LINK | RTMGRP_IPV4_ROUTE, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	r = loop_io_new(loop, mnl_socket_get_fd(watch->socket), UV_READABLE, on_readable, watch,
+			&watch->io);
 	if (r < 0)
 		return r;
 	*ret = steal_ptr(watch);

@@ -65,5 +65,5 @@ services_tunneld_tunneld_SOURCES = \
 	services/tunneld/xfrm-link.c services/tunneld/xfrm-link.h \
 	services/tunneld/xfrm-proof.c services/tunneld/xfrm-proof.h
 services_tunneld_tunneld_CFLAGS = $(AM_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
-services_tunneld_tunneld_LDADD = libtunneld-core.la libkeys.la libloop.la libbase.la $(MNL_LIBS)
+services_tunneld_tunneld_LDADD = libtunneld-core.la libkeys.la libloop.la libnet.la libbase.la $(MNL_LIBS)
 EXTRA_DIST += services/tunneld/README

@@ -3,13 +3,11 @@
 
 #include <stdio.h>
 
-/* A responder without a former pair waits this long for the initiator to show that it has the pair.
- */
-#define SETTLE_MSEC        50
+/* keyd is asked again so often while nothing comes, and has failed after this long; whoever waits
+ * may ask anew a while after that. */
 #define ACQUIRE_AGAIN_MSEC 5000
 #define ACQUIRE_LIMIT_MSEC 30000
 #define ACQUIRE_PAUSE_MSEC 1000
-#define ACQUIRE_SPI_MSEC   2000
 
 unsigned int peer_start_acquiring(struct peer *peer, uint64_t now)
 {

@@ -6,11 +6,7 @@
 
 /* A responder without a former pair waits this long for the initiator to show that it has the pair.
  */
-#define SETTLE_MSEC        50
-#define ACQUIRE_AGAIN_MSEC 5000
-#define ACQUIRE_LIMIT_MSEC 30000
-#define ACQUIRE_PAUSE_MSEC 1000
-#define ACQUIRE_SPI_MSEC   2000
+#define SETTLE_MSEC 50
 
 struct sa_pair *sa_pair_free(struct sa_pair *pair)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/tunneld/tun-routes.h"
 
-#include <libmnl/libmnl.h>
+#include "common/net/netlink.h"
+
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define BUFFER_SIZE 32768
 /* Packets of ours that wait to be read. What does not fit is lost, and a TCP sender above, which
  * the queue does not slow down, loses hundreds at a time with the usual 500 when the machine is
  * busy. */
@@ -22,12 +22,13 @@
 #define CLOSED_METRIC   0xfffffffe
 /* Before the route over the interface, which has 1024. */
 #define DETOUR_METRIC 512
+/* So often a list is asked for of which something changed meanwhile. */
+#define LIST_ROUNDS 32
 /* Enough for as many peers as there may be, each with two routes. */
 #define PURGE_ROUNDS 256
 
 struct tun_routes {
-	struct mnl_socket *socket;
-	uint32_t sequence;
+	struct netlink netlink;
 	int index;
 };
 
@@ -39,19 +40,16 @@ struct address_list {
 
 int tun_routes_new(int index, struct tun_routes **ret)
 {
-	struct tun_routes *routes = calloc(1, sizeof *routes);
+	cleanup(tun_routes_freep) struct tun_routes *routes = calloc(1, sizeof *routes);
+	int r;
 
 	if (!routes)
 		return -ENOMEM;
 	routes->index = index;
-	routes->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	if (!routes->socket || mnl_socket_bind(routes->socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		int r = -errno;
-
-		tun_routes_free(routes);
+	r = netlink_open(&routes->netlink, NETLINK_ROUTE);
+	if (r < 0)
 		return r;
-	}
-	*ret = routes;
+	*ret = steal_ptr(routes);
 	return 0;
 }
 
@@ -59,49 +57,15 @@ struct tun_routes *tun_routes_free(struct tun_routes *routes)
 {
 	if (!routes)
 		return NULL;
-	if (routes->socket)
-		mnl_socket_close(routes->socket);
+	netlink_close(&routes->netlink);
 	free(routes);
 	return NULL;
-}
-
-static struct nlmsghdr *request_init(struct tun_routes *routes, void *buffer, uint16_t type,
-				     uint16_t flags)
-{
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-
-	request->nlmsg_type = type;
-	request->nlmsg_flags = NLM_F_REQUEST | flags;
-	request->nlmsg_seq = ++routes->sequence;
-	return request;
-}
-
-/* Sends the request and reads answers to their end. 0 or a negative errno, also the kernel's. */
-static int transact(struct tun_routes *routes, struct nlmsghdr *request, mnl_cb_t callback,
-		    void *userdata)
-{
-	cleanup(freep) char *buffer = malloc(BUFFER_SIZE);
-	unsigned int port = mnl_socket_get_portid(routes->socket);
-	int r = MNL_CB_OK;
-
-	if (!buffer)
-		return -ENOMEM;
-	if (mnl_socket_sendto(routes->socket, request, request->nlmsg_len) < 0)
-		return -errno;
-	while (r > MNL_CB_STOP) {
-		ssize_t n = mnl_socket_recvfrom(routes->socket, buffer, BUFFER_SIZE);
-
-		if (n < 0)
-			return -errno;
-		r = mnl_cb_run(buffer, n, request->nlmsg_seq, port, callback, userdata);
-	}
-	return r < 0 ? -errno : 0;
 }
 
 static int set_address_generation(struct tun_routes *routes)
 {
 	char buffer[512];
-	struct nlmsghdr *request = request_init(routes, buffer, RTM_NEWLINK, NLM_F_ACK);
+	struct nlmsghdr *request = netlink_request(buffer, RTM_NEWLINK, 0);
 	struct ifinfomsg *link = mnl_nlmsg_put_extra_header(request, sizeof *link);
 	struct nlattr *families, *family;
 
@@ -112,7 +76,7 @@ static int set_address_generation(struct tun_routes *routes)
 	mnl_attr_put_u8(request, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	mnl_attr_nest_end(request, family);
 	mnl_attr_nest_end(request, families);
-	return transact(routes, request, NULL, NULL);
+	return netlink_ask(&routes->netlink, request, NULL, NULL);
 }
 
 int tun_routes_bring_up(struct tun_routes *routes, uint32_t mtu)
@@ -123,7 +87,7 @@ int tun_routes_bring_up(struct tun_routes *routes, uint32_t mtu)
 
 	/* Without it the kernel only talks a little on the interface, and that is dropped. */
 	(void)set_address_generation(routes);
-	request = request_init(routes, buffer, RTM_NEWLINK, NLM_F_ACK);
+	request = netlink_request(buffer, RTM_NEWLINK, 0);
 	link = mnl_nlmsg_put_extra_header(request, sizeof *link);
 	link->ifi_family = AF_UNSPEC;
 	link->ifi_index = routes->index;
@@ -131,17 +95,17 @@ int tun_routes_bring_up(struct tun_routes *routes, uint32_t mtu)
 	link->ifi_change = IFF_UP;
 	mnl_attr_put_u32(request, IFLA_MTU, mtu);
 	mnl_attr_put_u32(request, IFLA_TXQLEN, QUEUE_LENGTH);
-	return transact(routes, request, NULL, NULL);
+	return netlink_ask(&routes->netlink, request, NULL, NULL);
 }
 
-static int on_address(const struct nlmsghdr *message, void *userdata)
+static void on_address(void *userdata, const struct nlmsghdr *message)
 {
 	const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
 	struct address_list *list = userdata;
 	const struct nlattr *attribute;
 
 	if (message->nlmsg_type != RTM_NEWADDR || (int)header->ifa_index != list->index)
-		return MNL_CB_OK;
+		return;
 	mnl_attr_for_each (attribute, message, sizeof *header) {
 		if (mnl_attr_get_type(attribute) == IFA_ADDRESS &&
 		    mnl_attr_get_payload_len(attribute) == sizeof(struct in6_addr) &&
@@ -149,27 +113,36 @@ static int on_address(const struct nlmsghdr *message, void *userdata)
 			memcpy(&list->addresses[list->n_addresses++],
 			       mnl_attr_get_payload(attribute), sizeof(struct in6_addr));
 	}
-	return MNL_CB_OK;
 }
 
-static int list_addresses(struct tun_routes *routes, struct address_list *list)
+static int ask_for_addresses(struct tun_routes *routes, struct address_list *list)
 {
 	char buffer[512];
-	struct nlmsghdr *request = request_init(routes, buffer, RTM_GETADDR, NLM_F_DUMP);
+	struct nlmsghdr *request = netlink_request(buffer, RTM_GETADDR, NLM_F_DUMP);
 	struct ifaddrmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
 
 	header->ifa_family = AF_INET6;
 	header->ifa_index = routes->index;
 	list->index = routes->index;
 	list->n_addresses = 0;
-	return transact(routes, request, on_address, list);
+	return netlink_ask(&routes->netlink, request, on_address, list);
+}
+
+/* Others' interfaces change as well, and then the list may lack something. */
+static int list_addresses(struct tun_routes *routes, struct address_list *list)
+{
+	int r = -EINTR;
+
+	for (unsigned int i = 0; r == -EINTR && i < LIST_ROUNDS; i++)
+		r = ask_for_addresses(routes, list);
+	return r;
 }
 
 static int change_address(struct tun_routes *routes, uint16_t type, uint16_t flags,
 			  const struct in6_addr *address)
 {
 	char buffer[512];
-	struct nlmsghdr *request = request_init(routes, buffer, type, NLM_F_ACK | flags);
+	struct nlmsghdr *request = netlink_request(buffer, type, flags);
 	struct ifaddrmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
 
 	header->ifa_family = AF_INET6;
@@ -180,7 +153,7 @@ static int change_address(struct tun_routes *routes, uint16_t type, uint16_t fla
 	mnl_attr_put(request, IFA_LOCAL, sizeof *address, address);
 	mnl_attr_put(request, IFA_ADDRESS, sizeof *address, address);
 	mnl_attr_put_u32(request, IFA_FLAGS, IFA_F_NODAD | IFA_F_NOPREFIXROUTE);
-	return transact(routes, request, NULL, NULL);
+	return netlink_ask(&routes->netlink, request, NULL, NULL);
 }
 
 int tun_routes_set_address(struct tun_routes *routes, const struct in6_addr *address)
@@ -222,7 +195,7 @@ static int change_route(struct tun_routes *routes, uint16_t type, uint16_t flags
 			const struct route *route)
 {
 	char buffer[512];
-	struct nlmsghdr *request = request_init(routes, buffer, type, NLM_F_ACK | flags);
+	struct nlmsghdr *request = netlink_request(buffer, type, flags);
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
 	bool closed = route->type == RTN_UNREACHABLE;
 
@@ -244,7 +217,7 @@ static int change_route(struct tun_routes *routes, uint16_t type, uint16_t flags
 		mnl_attr_put(request, RTA_PREFSRC, sizeof *route->source, route->source);
 	if (route->mtu)
 		put_metrics(request, route);
-	return transact(routes, request, NULL, NULL);
+	return netlink_ask(&routes->netlink, request, NULL, NULL);
 }
 
 int tun_routes_set_mtu(struct tun_routes *routes, const struct in6_addr *peer,
@@ -306,7 +279,7 @@ struct unwanted {
 	size_t n_peers;
 };
 
-static int on_route(const struct nlmsghdr *message, void *userdata)
+static void on_route(void *userdata, const struct nlmsghdr *message)
 {
 	const struct rtmsg *header = mnl_nlmsg_get_payload(message);
 	struct unwanted *unwanted = userdata;
@@ -318,7 +291,7 @@ static int on_route(const struct nlmsghdr *message, void *userdata)
 
 	if (message->nlmsg_type != RTM_NEWROUTE || header->rtm_table != RT_TABLE_MAIN ||
 	    (header->rtm_type != RTN_UNICAST && !closed) || header->rtm_dst_len != 128)
-		return MNL_CB_OK;
+		return;
 	mnl_attr_for_each (attribute, message, sizeof *header) {
 		if (mnl_attr_get_type(attribute) == RTA_OIF && !closed)
 			ours = (int)mnl_attr_get_u32(attribute) == unwanted->index;
@@ -331,21 +304,24 @@ static int on_route(const struct nlmsghdr *message, void *userdata)
 	if (ours && known && unwanted->n_peers < ARRAY_SIZE(unwanted->peers) &&
 	    !unwanted->is_wanted(unwanted->userdata, &destination))
 		unwanted->peers[unwanted->n_peers++] = destination;
-	return MNL_CB_OK;
 }
 
+/* Also of a list of which something changed meanwhile (-EINTR). */
 static int purge_some(struct tun_routes *routes, struct unwanted *unwanted)
 {
 	char buffer[512];
-	struct nlmsghdr *request = request_init(routes, buffer, RTM_GETROUTE, NLM_F_DUMP);
+	struct nlmsghdr *request = netlink_request(buffer, RTM_GETROUTE, NLM_F_DUMP);
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(request, sizeof *header);
 	int r;
 
 	header->rtm_family = AF_INET6;
 	unwanted->n_peers = 0;
-	r = transact(routes, request, on_route, unwanted);
-	for (size_t i = 0; r >= 0 && i < unwanted->n_peers; i++)
-		r = tun_routes_forget(routes, &unwanted->peers[i]);
+	r = netlink_ask(&routes->netlink, request, on_route, unwanted);
+	for (size_t i = 0; (r >= 0 || r == -EINTR) && i < unwanted->n_peers; i++) {
+		int forgotten = tun_routes_forget(routes, &unwanted->peers[i]);
+
+		r = forgotten < 0 ? forgotten : r;
+	}
 	return r;
 }
 
@@ -358,7 +334,7 @@ int tun_routes_purge(struct tun_routes *routes,
 	/* Not for ever, if one of them should refuse to go. */
 	for (unsigned int i = 0; i < PURGE_ROUNDS; i++) {
 		r = purge_some(routes, &unwanted);
-		if (r < 0 || unwanted.n_peers < ARRAY_SIZE(unwanted.peers))
+		if (r != -EINTR && (r < 0 || unwanted.n_peers < ARRAY_SIZE(unwanted.peers)))
 			break;
 	}
 	return r;

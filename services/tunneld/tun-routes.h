@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Address and routes of the tunnel interface, over rtnetlink. The kernel answers each request
- * before the system call that asks returns, so nothing here waits.
+ * Address and routes of an interface of the tunnel, over rtnetlink. Nothing here waits for the
+ * kernel's answers (common/net/netlink.h).
  */
 #include "common/base/cleanup.h"
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What the kernel says of the way to a place, over rtnetlink. It answers each request before the
- * system call that asks returns, so nothing here waits.
+ * What the kernel says of the way to a place, over rtnetlink. Nothing here waits for its answers
+ * (common/net/netlink.h).
  */
 #include "common/base/cleanup.h"
 #include "services/tunneld/uplink-state.h"

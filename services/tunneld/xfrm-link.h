@@ -4,8 +4,7 @@
 /*
  * What the kernel data path asks of the kernel: states and policies (NETLINK_XFRM), the xfrm
  * interface whose packets they are for, a way to put single packets into it, and what the kernel
- * tells. The kernel answers each request before the system call that asks returns, so nothing here
- * waits.
+ * tells. Nothing here waits for the kernel's answers (common/net/netlink.h).
  */
 #include "common/loop/loop.h"
 #include "services/tunneld/xfrm-wire.h"

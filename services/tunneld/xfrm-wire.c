@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/tunneld/xfrm-wire.h"
 
+#include "common/net/netlink.h"
+
 #include <arpa/inet.h>
 #include <linux/udp.h>
 #include <linux/xfrm.h>
@@ -47,16 +49,6 @@ void xfrm_replay_to_window(const struct xfrm_replay *replay, struct replay_windo
 			replay_window_mark(ret, n);
 }
 
-static struct nlmsghdr *begin(void *buffer, uint32_t sequence, uint16_t type, uint16_t flags)
-{
-	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-
-	message->nlmsg_type = type;
-	message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-	message->nlmsg_seq = sequence;
-	return message;
-}
-
 static void set_selector(struct xfrm_selector *selector, const struct in6_addr *source,
 			 const struct in6_addr *destination)
 {
@@ -97,10 +89,9 @@ static void put_replay(struct nlmsghdr *message, const struct xfrm_replay *repla
 	mnl_attr_put(message, XFRMA_REPLAY_ESN_VAL, sizeof esn, &esn);
 }
 
-static struct nlmsghdr *put_state(void *buffer, uint32_t sequence, uint16_t type,
-				  const struct xfrm_state *state)
+static struct nlmsghdr *put_state(void *buffer, uint16_t type, const struct xfrm_state *state)
 {
-	struct nlmsghdr *message = begin(buffer, sequence, type, 0);
+	struct nlmsghdr *message = netlink_request(buffer, type, 0);
 	struct xfrm_usersa_info *info = mnl_nlmsg_put_extra_header(message, sizeof *info);
 	struct xfrm_encap_tmpl encap = {
 		.encap_type = UDP_ENCAP_ESPINUDP,
@@ -129,9 +120,9 @@ static struct nlmsghdr *put_state(void *buffer, uint32_t sequence, uint16_t type
 	return message;
 }
 
-struct nlmsghdr *xfrm_put_state(void *buffer, uint32_t sequence, const struct xfrm_state *state)
+struct nlmsghdr *xfrm_put_state(void *buffer, const struct xfrm_state *state)
 {
-	struct nlmsghdr *message = put_state(buffer, sequence, XFRM_MSG_NEWSA, state);
+	struct nlmsghdr *message = put_state(buffer, XFRM_MSG_NEWSA, state);
 
 	/* The inner traffic class is between its two ends. */
 	if (!state->copy_dscp)
@@ -141,16 +132,14 @@ struct nlmsghdr *xfrm_put_state(void *buffer, uint32_t sequence, const struct xf
 	return message;
 }
 
-struct nlmsghdr *xfrm_put_state_update(void *buffer, uint32_t sequence,
-				       const struct xfrm_state *state)
+struct nlmsghdr *xfrm_put_state_update(void *buffer, const struct xfrm_state *state)
 {
-	return put_state(buffer, sequence, XFRM_MSG_UPDSA, state);
+	return put_state(buffer, XFRM_MSG_UPDSA, state);
 }
 
-struct nlmsghdr *xfrm_put_state_removal(void *buffer, uint32_t sequence, struct in_addr destination,
-					uint32_t spi)
+struct nlmsghdr *xfrm_put_state_removal(void *buffer, struct in_addr destination, uint32_t spi)
 {
-	struct nlmsghdr *message = begin(buffer, sequence, XFRM_MSG_DELSA, 0);
+	struct nlmsghdr *message = netlink_request(buffer, XFRM_MSG_DELSA, 0);
 	struct xfrm_usersa_id *id = mnl_nlmsg_put_extra_header(message, sizeof *id);
 
 	id->daddr.a4 = destination.s_addr;
@@ -160,10 +149,9 @@ struct nlmsghdr *xfrm_put_state_removal(void *buffer, uint32_t sequence, struct 
 	return message;
 }
 
-struct nlmsghdr *xfrm_put_state_pace(void *buffer, uint32_t sequence,
-				     const struct xfrm_state *state, uint32_t ticks)
+struct nlmsghdr *xfrm_put_state_pace(void *buffer, const struct xfrm_state *state, uint32_t ticks)
 {
-	struct nlmsghdr *message = begin(buffer, sequence, XFRM_MSG_NEWAE, NLM_F_REPLACE);
+	struct nlmsghdr *message = netlink_request(buffer, XFRM_MSG_NEWAE, NLM_F_REPLACE);
 	struct xfrm_aevent_id *id = mnl_nlmsg_put_extra_header(message, sizeof *id);
 
 	id->sa_id.daddr.a4 = state->destination.s_addr;
@@ -177,19 +165,19 @@ struct nlmsghdr *xfrm_put_state_pace(void *buffer, uint32_t sequence,
 	return message;
 }
 
-struct nlmsghdr *xfrm_put_state_list(void *buffer, uint32_t sequence)
+struct nlmsghdr *xfrm_put_state_list(void *buffer)
 {
-	return begin(buffer, sequence, XFRM_MSG_GETSA, NLM_F_DUMP);
+	return netlink_request(buffer, XFRM_MSG_GETSA, NLM_F_DUMP);
 }
 
-struct nlmsghdr *xfrm_put_policy_list(void *buffer, uint32_t sequence)
+struct nlmsghdr *xfrm_put_policy_list(void *buffer)
 {
-	return begin(buffer, sequence, XFRM_MSG_GETPOLICY, NLM_F_DUMP);
+	return netlink_request(buffer, XFRM_MSG_GETPOLICY, NLM_F_DUMP);
 }
 
-struct nlmsghdr *xfrm_put_policy(void *buffer, uint32_t sequence, const struct xfrm_policy *policy)
+struct nlmsghdr *xfrm_put_policy(void *buffer, const struct xfrm_policy *policy)
 {
-	struct nlmsghdr *message = begin(buffer, sequence, XFRM_MSG_UPDPOLICY, 0);
+	struct nlmsghdr *message = netlink_request(buffer, XFRM_MSG_UPDPOLICY, 0);
 	struct xfrm_userpolicy_info *info = mnl_nlmsg_put_extra_header(message, sizeof *info);
 	struct xfrm_user_tmpl template = {
 		.id = { .daddr.a4 = policy->destination.s_addr,
@@ -215,10 +203,9 @@ struct nlmsghdr *xfrm_put_policy(void *buffer, uint32_t sequence, const struct x
 	return message;
 }
 
-struct nlmsghdr *xfrm_put_policy_removal(void *buffer, uint32_t sequence,
-					 const struct xfrm_policy *policy)
+struct nlmsghdr *xfrm_put_policy_removal(void *buffer, const struct xfrm_policy *policy)
 {
-	struct nlmsghdr *message = begin(buffer, sequence, XFRM_MSG_DELPOLICY, 0);
+	struct nlmsghdr *message = netlink_request(buffer, XFRM_MSG_DELPOLICY, 0);
 	struct xfrm_userpolicy_id *id = mnl_nlmsg_put_extra_header(message, sizeof *id);
 
 	set_selector(&id->sel, &policy->inner_source, &policy->inner_destination);

@@ -43,22 +43,19 @@ struct xfrm_state {
 	uint64_t soft_octets, soft_packets; /* tell of it then; 0: never */
 };
 
-/* Each makes a request that wants an acknowledgement, in a buffer of XFRM_REQUEST_SIZE octets. */
+/* Each makes a request for netlink_ask(), in a buffer of XFRM_REQUEST_SIZE octets. */
 
 /* A new state; one that is there is refused. At first it tells of each packet (XFRM_MSG_NEWAE). */
-struct nlmsghdr *xfrm_put_state(void *buffer, uint32_t sequence, const struct xfrm_state *state);
+struct nlmsghdr *xfrm_put_state(void *buffer, const struct xfrm_state *state);
 /* Ports and limits of one that is there; everything else stays, the numbers above all. */
-struct nlmsghdr *xfrm_put_state_update(void *buffer, uint32_t sequence,
-				       const struct xfrm_state *state);
-struct nlmsghdr *xfrm_put_state_removal(void *buffer, uint32_t sequence, struct in_addr destination,
-					uint32_t spi);
+struct nlmsghdr *xfrm_put_state_update(void *buffer, const struct xfrm_state *state);
+struct nlmsghdr *xfrm_put_state_removal(void *buffer, struct in_addr destination, uint32_t spi);
 /* From now on it tells of its first packet after a pause, and then so often while there are more.
  * `ticks`: the kernel takes this one without a look at its HZ. */
-struct nlmsghdr *xfrm_put_state_pace(void *buffer, uint32_t sequence,
-				     const struct xfrm_state *state, uint32_t ticks);
+struct nlmsghdr *xfrm_put_state_pace(void *buffer, const struct xfrm_state *state, uint32_t ticks);
 /* All states, and all policies. */
-struct nlmsghdr *xfrm_put_state_list(void *buffer, uint32_t sequence);
-struct nlmsghdr *xfrm_put_policy_list(void *buffer, uint32_t sequence);
+struct nlmsghdr *xfrm_put_state_list(void *buffer);
+struct nlmsghdr *xfrm_put_policy_list(void *buffer);
 
 /* What goes to a peer, and what may come from it. */
 struct xfrm_policy {
@@ -71,9 +68,8 @@ struct xfrm_policy {
 };
 
 /* Takes the place of the one with these inner addresses. */
-struct nlmsghdr *xfrm_put_policy(void *buffer, uint32_t sequence, const struct xfrm_policy *policy);
-struct nlmsghdr *xfrm_put_policy_removal(void *buffer, uint32_t sequence,
-					 const struct xfrm_policy *policy);
+struct nlmsghdr *xfrm_put_policy(void *buffer, const struct xfrm_policy *policy);
+struct nlmsghdr *xfrm_put_policy_removal(void *buffer, const struct xfrm_policy *policy);
 
 enum xfrm_event_kind {
 	XFRM_EVENT_STATE,    /* is there (an answer to a list) */

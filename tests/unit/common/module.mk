@@ -6,6 +6,7 @@ UNIT_TESTS += \
 	tests/unit/common/test-keys \
 	tests/unit/common/test-loop \
 	tests/unit/common/test-neighbour \
+	tests/unit/common/test-netlink \
 	tests/unit/common/test-network-route \
 	tests/unit/common/test-stun-wire \
 	tests/unit/common/test-terminal
@@ -19,6 +20,11 @@ tests_unit_common_test_loop_LDADD = libloop.la $(CMOCKA_LIBS)
 tests_unit_common_test_neighbour_SOURCES = tests/unit/common/test-neighbour.c
 tests_unit_common_test_neighbour_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS)
 tests_unit_common_test_neighbour_LDADD = libloop.la $(CMOCKA_LIBS)
+
+tests_unit_common_test_netlink_SOURCES = tests/unit/common/test-netlink.c
+tests_unit_common_test_netlink_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(MNL_CFLAGS)
+tests_unit_common_test_netlink_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=mnl_socket_sendto
+tests_unit_common_test_netlink_LDADD = libnet.la $(MNL_LIBS) $(CMOCKA_LIBS)
 
 tests_unit_common_test_network_route_SOURCES = tests/unit/common/test-network-route.c
 tests_unit_common_test_network_route_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(MNL_CFLAGS)

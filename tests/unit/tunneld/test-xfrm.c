@@ -33,7 +33,7 @@ static void test_state_round_trip(void **state)
 	struct xfrm_replay replay = { .out = 0x500000007, .in = 0x300000002, .seen = { 5 } };
 	struct xfrm_state wanted = a_state(keymat, &replay);
 	struct xfrm_event event;
-	struct nlmsghdr *message = xfrm_put_state(buffer, 3, &wanted);
+	struct nlmsghdr *message = xfrm_put_state(buffer, &wanted);
 
 	assert_int_equal(message->nlmsg_type, XFRM_MSG_NEWSA);
 	assert_true(message->nlmsg_len <= sizeof buffer);
@@ -46,7 +46,7 @@ static void test_state_round_trip(void **state)
 	assert_true(event.have_replay);
 	assert_memory_equal(&event.replay, &replay, sizeof replay);
 	wanted.algorithm = ESP_CHACHA20POLY1305;
-	message = xfrm_put_state_update(buffer, 4, &wanted);
+	message = xfrm_put_state_update(buffer, &wanted);
 	assert_int_equal(message->nlmsg_type, XFRM_MSG_UPDSA);
 	assert_true(message->nlmsg_len <= sizeof buffer);
 }
@@ -63,7 +63,7 @@ static void test_policy_round_trip(void **state)
 		.spi = 0x1234,
 	};
 	struct xfrm_event event;
-	struct nlmsghdr *message = xfrm_put_policy(buffer, 1, &policy);
+	struct nlmsghdr *message = xfrm_put_policy(buffer, &policy);
 
 	/* As a list says it. */
 	message->nlmsg_type = XFRM_MSG_NEWPOLICY;
@@ -85,7 +85,7 @@ static void test_truncated(void **state)
 	const uint8_t keymat[36] = {};
 	const struct xfrm_replay replay = {};
 	const struct xfrm_state wanted = a_state(keymat, &replay);
-	uint32_t size = xfrm_put_state(buffer, 3, &wanted)->nlmsg_len;
+	uint32_t size = xfrm_put_state(buffer, &wanted)->nlmsg_len;
 
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
 		for (uint32_t n = NLMSG_HDRLEN; n <= size; n++) {
