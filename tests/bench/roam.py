@@ -9,8 +9,9 @@ Two hosts send each other a datagram each millisecond while, N times each,
     a NAT changes its external address (external),
     both move at the same time (both).
 A stall is the longest time without an arrival, in either direction, less the time in which the mover had no network at
-all, or the NAT no address. The others are moved less often (--others): some of theirs last for many seconds. homeward is all of it: names, mappings, keys; beside it strongSwan with MOBIKE and wireguard-go, whose other side has a
-public address (and stays, or nobody would find anybody). docs/BENCHMARKS.md says what is included.
+all (mover.py), or the NAT no address. The others are moved less often (--others): some of theirs last for many seconds. homeward
+is all of it: names, mappings, keys; beside it strongSwan with MOBIKE and wireguard-go, whose other side has a public address
+(and stays, or nobody would find anybody). docs/BENCHMARKS.md says what is included.
 """
 import argparse
 import json
@@ -22,6 +23,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tunnels  # noqa: E402
+from mover import Mover  # noqa: E402
 from homeward_lab import Gateway, Host, Internet, Lab, wait_until  # noqa: E402
 
 TOP = tunnels.TOP
@@ -109,6 +111,8 @@ class Homeward:
         lab.ping(lab.desktop, lab.laptop, timeout=60)
         ids = [lab.host_id(host) for host in (lab.desktop, lab.laptop)]
         self.flow = Flow((lab.desktop, ids[0]), (lab.laptop, ids[1]))
+        self.homes = {name: [lab.gateways[home] for home in homes] for name, homes in (("laptop", "BC"), ("desktop", "AD"))}
+        self.movers = {name: Mover(lab.hosts[name], homes) for name, homes in self.homes.items()}
         self.turn = 0
 
     def rest(self):
@@ -118,24 +122,25 @@ class Homeward:
         self.lab.wait_all_see(60)
         time.sleep(REST_SECONDS)
 
-    def _home(self, host, homes):
-        now = host.gateway.name
-        return self.lab.gateways[homes[now == homes[0]]]
+    def _move(self, name):
+        homes = self.homes[name]
+        return self.movers[name].move(homes[self.lab.hosts[name].gateway is homes[0]])
 
     def move(self, kind):
         self.turn += 1
-        laptop, desktop = self.lab.laptop, self.lab.desktop
         if kind == "one_side":
-            return [laptop.move(self._home(laptop, "BC"))]
+            return [self._move("laptop")]
         if kind == "external":
-            gateway = laptop.gateway
+            gateway = self.lab.laptop.gateway
             return [timed(lambda: gateway.change_address(f"11.0.{gateway.number}.{10 + self.turn % 200}"))]
-        return at_once(lambda: laptop.move(self._home(laptop, "BC")), lambda: desktop.move(self._home(desktop, "AD")))
+        return at_once(lambda: self._move("laptop"), lambda: self._move("desktop"))
 
     def revive(self):
         self.rest()
 
     def close(self):
+        for mover in self.movers.values():
+            mover.close()
         self.lab.close()
 
 
@@ -152,8 +157,10 @@ class Road:
             thing.wait_ready()
         self.near.move(self.gateways[0])
         self.far.attach_internet(self.internet, self.far_address)
+        self.mover = Mover(self.near, self.gateways)
 
     def close(self):
+        self.mover.close()
         for thing in self.near, self.far, *self.gateways, self.internet:
             thing.close()
 
@@ -179,7 +186,7 @@ class Other:
         self.turn += 1
         near = self.road.near
         if kind == "one_side":
-            return [near.move(self.road.gateways[near.gateway is self.road.gateways[0]])]
+            return [self.road.mover.move(self.road.gateways[near.gateway is self.road.gateways[0]])]
         gateway = near.gateway
         return [timed(lambda: gateway.change_address(f"11.0.{gateway.number}.{10 + self.turn % 200}"))]
 
