@@ -2,6 +2,7 @@
 #include "tests/unit/keyd/account.h"
 
 #include "common/keys/issue-time.h"
+#include "tests/unit/keyd/rsa-keys.h"
 
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -108,6 +109,20 @@ static void set_issued(X509 *certificate, uint64_t issued)
 	BN_free(number);
 }
 
+static EVP_PKEY *rsa_key(unsigned int bits)
+{
+	long size;
+	uint8_t *der = OPENSSL_hexstr2buf(bits == 1024 ? rsa_1024 : rsa_2048, &size);
+	const uint8_t *at = der;
+	EVP_PKEY *key;
+
+	must(der);
+	key = d2i_AutoPrivateKey(NULL, &at, size);
+	must(key && EVP_PKEY_get_bits(key) == (int)bits);
+	OPENSSL_free(der);
+	return key;
+}
+
 void test_host_make(struct test_host *host, const struct test_account *account,
 		    const struct test_host_options *options)
 {
@@ -117,7 +132,7 @@ void test_host_make(struct test_host *host, const struct test_account *account,
 	X509 *certificate;
 
 	must(issuer);
-	host->key = options->rsa    ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048)
+	host->key = options->rsa    ? rsa_key(options->rsa)
 		    : options->seed ? from_seed(options->seed)
 				    : EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
 	must(host->key);

@@ -40,7 +40,7 @@ struct test_host_options {
 			      names */
 	const char *constraints;    /* NULL: "critical,CA:FALSE" */
 	long not_before, not_after; /* seconds from TEST_REALTIME; both 0: one day around it */
-	bool rsa;                   /* an RSA key instead of P-256 */
+	unsigned int rsa;           /* 1024 or 2048: an RSA key of so many bits instead of P-256 */
 	const uint8_t *seed;        /* 32 octets: an Ed25519 key from them instead of P-256 */
 	uint64_t issued;            /* not 0: said by the serial number */
 };

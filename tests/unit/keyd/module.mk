@@ -28,7 +28,7 @@ endif
 
 keyd_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(CRYPTO_CFLAGS)
 keyd_test_libs = libkeyd-core.la $(CMOCKA_LIBS) $(CRYPTO_LIBS)
-keyd_test_account = tests/unit/keyd/account.c tests/unit/keyd/account.h
+keyd_test_account = tests/unit/keyd/account.c tests/unit/keyd/account.h tests/unit/keyd/rsa-keys.h
 
 tests_unit_keyd_test_ike_auth_SOURCES = tests/unit/keyd/test-ike-auth.c $(keyd_test_account) tests/unit/keyd/test.h
 tests_unit_keyd_test_ike_auth_CFLAGS = $(keyd_test_cflags)

@@ -260,7 +260,7 @@ static void test_rsa(void **state)
 	size_t size;
 
 	test_host_make(&host, &fixture->account,
-		       &(struct test_host_options){ .names = NAMES, .rsa = true });
+		       &(struct test_host_options){ .names = NAMES, .rsa = 2048 });
 	assert_null(check(fixture, &host, NAME, 0));
 	size = sign_rsa(&host, false, pkcs1, octets, sizeof octets, data);
 	assert_int_equal(ike_signature_check(host.key, data, size, octets, sizeof octets), 0);
@@ -271,6 +271,13 @@ static void test_rsa(void **state)
 	assert_int_equal(ike_signature_check(host.key, data, size, octets, sizeof octets), 0);
 	data[80] ^= 1;
 	assert_int_equal(ike_signature_check(host.key, data, size, octets, sizeof octets), -EACCES);
+	test_host_drop(&host);
+	/* One that can be factored. */
+	test_host_make(&host, &fixture->account,
+		       &(struct test_host_options){ .names = NAMES, .rsa = 1024 });
+	size = sign_rsa(&host, false, pkcs1, octets, sizeof octets, data);
+	assert_int_equal(ike_signature_check(host.key, data, size, octets, sizeof octets),
+			 -EOPNOTSUPP);
 	test_host_drop(&host);
 }
 
@@ -293,7 +300,7 @@ static void test_pss_without_parameters(void **state)
 	uint8_t data[128] = {};
 
 	test_host_make(&host, &fixture->account,
-		       &(struct test_host_options){ .names = NAMES, .rsa = true });
+		       &(struct test_host_options){ .names = NAMES, .rsa = 2048 });
 	for (size_t i = 0; i < ARRAY_SIZE(identifiers); i++) {
 		data[0] = from_hex(identifiers[i], data + 1);
 		assert_int_equal(ike_signature_check(host.key, data, sizeof data, data, 1),
