@@ -65,10 +65,10 @@ def test_a_connection_from_before_is_not_used(host):
     logind.wait_lock(True)
     logind.prepare_for_sleep(True)
     logind.wait_lock(False)
-    assert zone.tls.n_connections == 1
+    first = zone.tls.n_connections
     logind.prepare_for_sleep(False)
     host.wait_for(("registrar", "State", "published"))
-    assert zone.tls.n_connections == 2
+    assert zone.tls.n_connections > first
     zone.close()
 
 
@@ -82,9 +82,8 @@ def test_does_not_hold_the_machine_up(host, zone):
     logind.wait_lock(True)
     zone.silent = True
     logind.prepare_for_sleep(True)
-    host.wait_for(("registrar", "State", "withdrawing"))
     logind.wait_lock(False)
-    assert "goes to sleep without its word" in host.log_tail("registrar", 20)
+    wait_until(lambda: "goes to sleep without its word" in host.log("registrar"))
     zone.silent = False
     n = len(zone.requests)
     logind.prepare_for_sleep(False)

@@ -237,7 +237,7 @@ def test_state_and_properties(make_host, internet):
     assert addresses(host) == []
     identity.change(State=("s", "signed-in"))
     host.wait_for(("tunneld", "State", "waiting-mapper"))
-    assert get("Address") == IDS["desktop"] and addresses(host) == [IDS["desktop"]]
+    wait_until(lambda: get("Address") == IDS["desktop"] and addresses(host) == [IDS["desktop"]], what="the address")
     mapper = Fake(host, "mapper", {"State": ("s", "no-network"), "NetworkGeneration": ("t", 4),
                                    "LocalAddress": ("s", "")})
     host.wait_for(("tunneld", "State", "no-network"))
@@ -317,7 +317,7 @@ def test_interface_address_and_routes(ends):
     assert addresses(desktop.host) == [desktop.id]
     link = desktop.host.run(["ip", "-d", "link", "show", "homeward0"]).stdout
     assert "mtu 1438" in link and "persist on" in link
-    assert set(routes(desktop.host)) == {laptop.id}
+    wait_until(lambda: set(routes(desktop.host)) == {laptop.id}, what="the route")
     assert f"src {desktop.id}" in routes(desktop.host)[laptop.id]
     got = desktop.host.run(["ip", "-6", "route", "get", laptop.id]).stdout
     assert "dev homeward0" in got and f"src {desktop.id}" in got
@@ -762,7 +762,8 @@ def test_connection_survives_moves_and_kills(tunnel, internet):
     assert addresses(desktop.host) == [desktop.id] and laptop.id in routes(desktop.host)
     desktop.start()
     assert desktop.host.run(["cat", "/sys/class/net/homeward0/ifindex"]).stdout == device
-    assert addresses(desktop.host) == [desktop.id] and set(routes(desktop.host)) == {laptop.id}
+    wait_until(lambda: addresses(desktop.host) == [desktop.id] and set(routes(desktop.host)) == {laptop.id},
+               what="nothing more and nothing less than before")
     # The connection's own packets ask for a new negotiation, on either side.
     wait_until(lambda: desktop.peer(laptop)["State"] == "acquiring", 10, "acquiring")
     Keys().install(desktop, laptop)

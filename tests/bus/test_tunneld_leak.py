@@ -36,7 +36,9 @@ while True:
 
 class Sender:
     def __init__(self, here, there):
-        self.process = here.host.popen(["/usr/bin/python3", "-c", SEND, there.id, here.id, MARK.decode()], stdout=-1)
+        # Without a buffer of ours: what was said and not read yet is all in the pipe, where it can be counted.
+        self.process = here.host.popen(["/usr/bin/python3", "-c", SEND, there.id, here.id, MARK.decode()], stdout=-1,
+                                       bufsize=0)
 
     def more(self, rounds=50):
         """So many more rounds from now on; returns how many datagrams were refused among them."""
@@ -54,7 +56,7 @@ class Sender:
         # The pipe holds less than 10,000 lines, so reading on until the writer must wait again is reading to now.
         waiting = struct.unpack("i", fcntl.ioctl(self.process.stdout.fileno(), termios.FIONREAD, bytes(4)))[0]
         last = 0
-        data = self.process.stdout.read1(waiting) if waiting else b""
+        data = self.process.stdout.read(waiting) if waiting else b""
         lines = data.split(b"\n")
         if lines[-1]:
             lines[-1] += self.process.stdout.readline()

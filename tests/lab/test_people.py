@@ -10,7 +10,7 @@ WHO = f"{ACCOUNT}@{DOMAIN}"
 
 
 def sign_in(lab, host, who=WHO, password=PASSWORD):
-    return host.homewardctl("sign-in", who, input=password, check=False, timeout=90)
+    return host.homewardctl("sign-in", who, "--timeout", "100", input=password, check=False, timeout=150)
 
 
 def test_sign_in_is_told_the_truth(make_lab):
