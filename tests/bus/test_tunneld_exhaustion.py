@@ -38,19 +38,21 @@ def witness(ends):
         process.communicate()
 
 
-def test_ends_before_its_numbers_wrap(ends, witness):
+@pytest.mark.parametrize("esn", (False, True))
+def test_ends_before_its_numbers_wrap(ends, witness, esn):
+    """Of 32 bits, and of 64: the last of those that a packet carries in half."""
     desktop, laptop = ends
     last = None
     ping = desktop.host.popen(["ping", "-n", "-i", "0.02", laptop.id], stdout=subprocess.DEVNULL)
     for times in range(1, 4):
-        last = replace_keys(desktop, laptop, last)
+        last = replace_keys(desktop, laptop, last, esn)
         # One of the two is the first; its next packet, or the other's, makes it ask for a new association.
         wait_until(lambda: exhausted(ends) >= times, 120, "the numbers are used up")
         wait_until(lambda: any(end.peer(other)["State"] == "acquiring" for end, other in ((desktop, laptop), (laptop, desktop))),
                    120, "another association is asked for")
     # By now one of the two can send nothing, and the other one hears nothing. The next numbers last for a second only.
     before = heard(ends)
-    replace_keys(desktop, laptop, last)
+    replace_keys(desktop, laptop, last, esn)
     wait_until(lambda: all(now > then for now, then in zip(heard(ends), before)), 60, "it goes on")
     ping.end()
     assert any("are used up" in line for end in ends for line in end.timeline())
@@ -67,9 +69,9 @@ def heard(ends):  # noqa: F811
     return [end.peer(other)["Counters"]["PacketsIn"] for end, other in zip(ends, reversed(ends))]
 
 
-def replace_keys(desktop, laptop, last):
+def replace_keys(desktop, laptop, last, esn):
     """A new pair; what is left of the one before goes, as keyd does it."""
-    keys = Keys(esn=False)
+    keys = Keys(esn=esn)
     keys.install(desktop, laptop)
     if last:
         desktop.call("RemoveSa", "u", last.spis[0])
