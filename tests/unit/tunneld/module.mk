@@ -7,6 +7,7 @@ UNIT_TESTS += \
 	tests/unit/tunneld/test-hold-queue \
 	tests/unit/tunneld/test-inner \
 	tests/unit/tunneld/test-keepalive \
+	tests/unit/tunneld/test-linger \
 	tests/unit/tunneld/test-outer \
 	tests/unit/tunneld/test-internet-sum \
 	tests/unit/tunneld/test-path-mtu \
@@ -48,6 +49,13 @@ tests_unit_tunneld_test_inner_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 tests_unit_tunneld_test_keepalive_SOURCES = tests/unit/tunneld/test-keepalive.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_keepalive_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_tunneld_test_keepalive_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
+
+# The clock, and what tells that something came, are the test's own; so are the port and the device.
+tests_unit_tunneld_test_linger_SOURCES = tests/unit/tunneld/test-linger.c services/tunneld/datapath-linger.c \
+	tests/unit/tunneld/unit.h
+tests_unit_tunneld_test_linger_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS) $(MNL_CFLAGS)
+tests_unit_tunneld_test_linger_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_gettime,--wrap=poll,--wrap=sched_yield
+tests_unit_tunneld_test_linger_LDADD = libtunneld-core.la $(CMOCKA_LIBS)
 
 tests_unit_tunneld_test_outer_SOURCES = tests/unit/tunneld/test-outer.c tests/unit/tunneld/unit.h
 tests_unit_tunneld_test_outer_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
