@@ -85,8 +85,8 @@ def test_mapped_and_reached(host, make_gateway, make_server, protocol):
     texts = [entry[2] for entry in seen["Timeline"]]
     assert f"others see {gateway.wan_address}" in texts
     assert "a packet from outside arrived" in texts
-    # A mapping, a proof, two kinds of behaviour: a handful.
-    assert seen["Counters"]["StunRequestsSent"] <= 16
+    # A mapping, a proof, two kinds of behaviour: a dozen, and each may be sent again where answers come late.
+    assert seen["Counters"]["StunRequestsSent"] <= 40
 
 
 @pytest.mark.parametrize("protocol", (NATPMP, IGD))

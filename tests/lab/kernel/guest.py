@@ -175,11 +175,12 @@ class Host:
         return text
 
     def states(self):
-        """{spi: (source, destination, packets, text)}"""
+        """{spi: (source, destination, packets, text)} of those with keys. Of a packet that finds none, in the moment of a
+        move, the kernel itself notes for half a minute that one is wanted."""
         found = {}
         for text in re.split(r"\n(?=src )", self.sh("ip -s xfrm state")):
             head = re.match(r"src (\S+) dst (\S+)\s+proto esp spi 0x([0-9a-f]+)", text)
-            if head:
+            if head and "\taead " in text:
                 packets = re.search(r"current:\s+\d+\(bytes\), (\d+)\(packets\)", text)
                 found[int(head[3], 16)] = (head[1], head[2], int(packets[1]), text)
         return found
