@@ -65,11 +65,13 @@ libdnsclient_la_SOURCES = \
 	common/dns-client/server-list.c common/dns-client/server-list.h \
 	common/dns-client/signing-identity.c common/dns-client/signing-identity.h
 libdnsclient_la_CFLAGS = $(AM_CFLAGS) $(LDNS_CFLAGS) $(SSL_CFLAGS) $(UV_CFLAGS) $(SYSTEMD_CFLAGS)
-libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la $(SSL_LIBS)
+libdnsclient_la_LIBADD = libdns.la libkeys.la libloop.la libnet.la $(SSL_LIBS)
 
 libnet_la_SOURCES = \
+	common/net/detour.c common/net/detour.h \
 	common/net/netlink.c common/net/netlink.h \
-	common/net/network-route.c common/net/network-route.h
+	common/net/network-route.c common/net/network-route.h \
+	common/net/way.c common/net/way.h
 libnet_la_CFLAGS = $(AM_CFLAGS) $(MNL_CFLAGS)
 libnet_la_LIBADD = $(MNL_LIBS)
 

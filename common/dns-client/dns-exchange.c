@@ -10,6 +10,7 @@
 
 #include "common/dns-client/dns-stream.h"
 #include "common/dns/dns-options.h"
+#include "common/net/detour.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -188,6 +189,7 @@ static int open_socket(struct dns_exchange *exchange, int type, loop_io_callback
 	exchange->fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (exchange->fd < 0)
 		return -errno;
+	detour_take(exchange->fd, exchange->server.sin_addr);
 	/* Connected also for UDP: the kernel then lets only the server's answers in. */
 	r = connect(exchange->fd, (struct sockaddr *)&exchange->server, sizeof(exchange->server));
 	if (r < 0 && errno != EINPROGRESS) {

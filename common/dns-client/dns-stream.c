@@ -12,6 +12,7 @@
 #include "common/dns-client/dns-stream.h"
 
 #include "common/dns/dns-message.h"
+#include "common/net/detour.h"
 
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -125,6 +126,7 @@ static int open_socket(struct dns_stream *stream)
 	if (stream->fd < 0)
 		return -errno;
 	set_socket_options(stream->fd);
+	detour_take(stream->fd, stream->server.sin_addr);
 	if (connect(stream->fd, (const struct sockaddr *)&stream->server, sizeof(stream->server)) <
 		    0 &&
 	    errno != EINPROGRESS)

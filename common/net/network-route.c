@@ -97,6 +97,33 @@ bool network_route_read(const struct nlmsghdr *header, struct network_route *ret
 	return true;
 }
 
+const char *network_link_kind(const struct nlmsghdr *header)
+{
+	const struct nlattr *attribute, *inner;
+
+	mnl_attr_for_each (attribute, header, sizeof(struct ifinfomsg)) {
+		if (mnl_attr_get_type(attribute) != IFLA_LINKINFO)
+			continue;
+		mnl_attr_for_each_nested (inner, attribute)
+			if (mnl_attr_get_type(inner) == IFLA_INFO_KIND &&
+			    mnl_attr_validate(inner, MNL_TYPE_STRING) >= 0)
+				return mnl_attr_get_str(inner);
+	}
+	return NULL;
+}
+
+bool network_link_is_tunnel(const struct nlmsghdr *header)
+{
+	static const char *const tunnels[] = { "tun",  "wireguard", "xfrm", "vti",
+					       "ipip", "gre",       "sit" };
+	const char *kind = network_link_kind(header);
+
+	for (size_t i = 0; kind && i < sizeof tunnels / sizeof *tunnels; i++)
+		if (!strcmp(kind, tunnels[i]))
+			return true;
+	return false;
+}
+
 bool network_link_is_up(const struct ifinfomsg *info)
 {
 	const unsigned int wanted = IFF_UP | LINK_HAS_CARRIER;

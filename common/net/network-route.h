@@ -24,5 +24,11 @@ struct network_route {
  * route the first that is not dead is as good as any. */
 bool network_route_read(const struct nlmsghdr *header, struct network_route *ret);
 
+/* Of an RTM_NEWLINK with the fixed part of its type: whether it is TUN, WireGuard or their like. A
+ * TAP device is an Ethernet. */
+bool network_link_is_tunnel(const struct nlmsghdr *header);
+/* IFLA_INFO_KIND of such a message; borrowed. NULL: none. */
+const char *network_link_kind(const struct nlmsghdr *header);
+
 /* Administratively up, and with a carrier. */
 bool network_link_is_up(const struct ifinfomsg *info);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/llq-watcher/llq-socket.h"
 
+#include "common/net/detour.h"
+
 #include <sys/socket.h>
 
 #define BATCH 16
@@ -50,6 +52,8 @@ static int open_socket(struct llq_socket *object)
 	object->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (object->fd < 0)
 		return -errno;
+	if (object->server.sin_port)
+		detour_take(object->fd, object->server.sin_addr);
 	if (bind(object->fd, (struct sockaddr *)&local, sizeof(local)) < 0 ||
 	    getsockname(object->fd, (struct sockaddr *)&local, &size) < 0) {
 		r = -errno;

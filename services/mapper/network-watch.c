@@ -126,42 +126,25 @@ static void copy_name(char name[static IFNAMSIZ], const char *from)
 			*octet = '?';
 }
 
-/* What IFLA_INFO_KIND says. A TAP device is a "tun", too, but an Ethernet. */
-static void read_kind(struct network_link *link, const char *kind)
-{
-	static const char *const tunnels[] = { "tun",  "wireguard", "xfrm", "vti",
-					       "ipip", "gre",       "sit" };
-
-	for (size_t i = 0; i < sizeof tunnels / sizeof *tunnels; i++)
-		if (!strcmp(kind, tunnels[i]))
-			link->tunnel = link->internal = true;
-	if (!strcmp(kind, "bridge") || !strcmp(kind, "dummy"))
-		link->internal = true;
-}
-
 static void add_link(struct network_watch *watch, const struct nlmsghdr *header)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(header);
 	struct network_link *link =
 		grow((void **)&watch->tables.links, &watch->tables.n_links, sizeof *link);
-	const struct nlattr *attribute, *inner;
+	const struct nlattr *attribute;
+	const char *kind = network_link_kind(header);
 
 	if (!link)
 		return;
 	link->index = info->ifi_index;
 	link->up = network_link_is_up(info);
-	link->internal = info->ifi_type == ARPHRD_LOOPBACK;
-	mnl_attr_for_each (attribute, header, sizeof *info) {
+	link->tunnel = network_link_is_tunnel(header);
+	link->internal = link->tunnel || info->ifi_type == ARPHRD_LOOPBACK ||
+			 (kind && (!strcmp(kind, "bridge") || !strcmp(kind, "dummy")));
+	mnl_attr_for_each (attribute, header, sizeof *info)
 		if (mnl_attr_get_type(attribute) == IFLA_IFNAME &&
 		    mnl_attr_validate(attribute, MNL_TYPE_STRING) >= 0)
 			copy_name(link->name, mnl_attr_get_str(attribute));
-		if (mnl_attr_get_type(attribute) != IFLA_LINKINFO)
-			continue;
-		mnl_attr_for_each_nested (inner, attribute)
-			if (mnl_attr_get_type(inner) == IFLA_INFO_KIND &&
-			    mnl_attr_validate(inner, MNL_TYPE_STRING) >= 0)
-				read_kind(link, mnl_attr_get_str(inner));
-	}
 }
 
 static struct in_addr attribute_address(const struct nlattr *attribute)

@@ -103,7 +103,7 @@ static void on_change(struct neighbour *neighbour, void *userdata)
 {
 	struct mapper_client *client = userdata;
 	struct in_addr address = {};
-	const char *state, *text, *interface;
+	const char *state, *text;
 
 	/* While it is away, what it said last stays true. */
 	if (!neighbour_present(neighbour))
@@ -116,10 +116,9 @@ static void on_change(struct neighbour *neighbour, void *userdata)
 	/* A mapper that has just started does not know yet. */
 	if (!*text && !strcmp(state, "starting"))
 		return;
-	interface = neighbour_string(neighbour, PATH, INTERFACE, "PrimaryInterface");
 	tunneld_set_network(client->tunneld,
 			    neighbour_number(neighbour, PATH, INTERFACE, "NetworkGeneration"),
-			    address, interface ?: "");
+			    address);
 	read_nat(client);
 }
 

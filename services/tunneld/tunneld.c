@@ -245,8 +245,7 @@ void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id
 	watcher_client_read(tunneld->watcher);
 }
 
-void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address,
-			 const char *interface)
+void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address)
 {
 	bool first = !tunneld->mapper_known;
 	bool moved = address.s_addr != tunneld->local_address.s_addr;
@@ -269,12 +268,12 @@ void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in
 	else if (moved)
 		timeline_note(&tunneld->timeline, generation, "no network");
 	if (tunneld->network)
-		uplinks_set_primary(tunneld->uplinks, interface);
+		uplinks_choose(tunneld->uplinks);
 	for (struct peer *peer = tunneld->peers.peers; peer; peer = peer->next)
 		datapath_carry_out(tunneld, peer, peer_hear_mapper(peer, now, address, moved));
 	/* To some there may be a way all the same. */
 	if (!tunneld->network)
-		uplinks_set_primary(tunneld->uplinks, "");
+		uplinks_choose(tunneld->uplinks);
 	bus_emit_changed(tunneld, "Generation", "Reason");
 	tunneld_update_phase(tunneld);
 }

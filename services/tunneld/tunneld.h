@@ -106,9 +106,8 @@ void tunneld_end(struct tunneld *tunneld, bool for_good);
 
 /* identity says: signed in with this host id, or (NULL) signed out. */
 void tunneld_set_host_id(struct tunneld *tunneld, const struct in6_addr *host_id);
-/* mapper says: this network, 0.0.0.0 being none, over this interface. */
-void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address,
-			 const char *interface);
+/* mapper says: this network, 0.0.0.0 being none. */
+void tunneld_set_network(struct tunneld *tunneld, uint64_t generation, struct in_addr address);
 /* mapper says what is between this network and the peers; after the network. */
 void tunneld_set_nat(struct tunneld *tunneld, const struct nat_view *view);
 /* watcher says: this host; then, for those that were not named since `listed` was cleared, gone. */

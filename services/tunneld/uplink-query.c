@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "services/tunneld/uplink-query.h"
 
-#include "common/net/netlink.h"
+#include "common/net/way.h"
 
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 struct uplink_query {
 	struct netlink netlink;
-	int udp; /* for ioctl() */
 };
 
 int uplink_query_new(struct uplink_query **ret)
@@ -22,9 +18,6 @@ int uplink_query_new(struct uplink_query **ret)
 
 	if (!query)
 		return -ENOMEM;
-	query->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (query->udp < 0)
-		return -errno;
 	r = netlink_open(&query->netlink, NETLINK_ROUTE);
 	if (r < 0)
 		return r;
@@ -37,68 +30,28 @@ struct uplink_query *uplink_query_free(struct uplink_query *query)
 	if (!query)
 		return NULL;
 	netlink_close(&query->netlink);
-	close_fd(query->udp);
 	free(query);
 	return NULL;
-}
-
-static struct in_addr attribute_address(const struct nlattr *attribute)
-{
-	struct in_addr address = {};
-
-	if (mnl_attr_get_payload_len(attribute) == sizeof address)
-		memcpy(&address, mnl_attr_get_payload(attribute), sizeof address);
-	return address;
-}
-
-static void on_route(void *userdata, const struct nlmsghdr *message)
-{
-	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
-	struct uplink *uplink = userdata;
-	const struct nlattr *attribute;
-
-	if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_UNICAST)
-		return;
-	mnl_attr_for_each (attribute, message, sizeof *route) {
-		if (mnl_attr_get_type(attribute) == RTA_OIF)
-			uplink->link = mnl_attr_get_u32(attribute);
-		if (mnl_attr_get_type(attribute) == RTA_PREFSRC)
-			uplink->source = attribute_address(attribute);
-		if (mnl_attr_get_type(attribute) == RTA_GATEWAY)
-			uplink->next_hop = attribute_address(attribute);
-	}
 }
 
 int uplink_query_find(struct uplink_query *query, struct in_addr destination, int link,
 		      struct uplink *ret)
 {
-	char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct nlmsghdr *request = netlink_request(buffer, RTM_GETROUTE, 0);
-	struct rtmsg *route = mnl_nlmsg_put_extra_header(request, sizeof *route);
-	int r;
+	struct way way;
+	int r = way_find(&query->netlink, destination, link, &way);
 
-	*ret = (struct uplink){ .next_hop = destination };
-	route->rtm_family = AF_INET;
-	route->rtm_dst_len = 32;
-	mnl_attr_put_u32(request, RTA_DST, destination.s_addr);
-	if (link)
-		mnl_attr_put_u32(request, RTA_OIF, link);
-	r = netlink_ask(&query->netlink, request, on_route, ret);
-	if (r >= 0 && (!ret->link || !ret->source.s_addr))
-		r = -ENETUNREACH;
-	if (r < 0)
-		*ret = (struct uplink){};
+	*ret = (struct uplink){ way.link, way.source, way.next_hop };
 	return r;
 }
 
 bool uplink_query_runs(struct uplink_query *query, int link)
 {
-	struct ifreq request = { .ifr_ifindex = link };
+	return way_link_runs(&query->netlink, link, NULL);
+}
 
-	/* Unlike a question over rtnetlink, this does not wait for who configures interfaces. */
-	return ioctl(query->udp, SIOCGIFNAME, &request) >= 0 &&
-	       ioctl(query->udp, SIOCGIFFLAGS, &request) >= 0 && request.ifr_flags & IFF_UP &&
-	       request.ifr_flags & IFF_RUNNING;
+struct detour uplink_query_detour(struct uplink_query *query, struct in_addr destination)
+{
+	return detour_find(&query->netlink, destination);
 }
 
 static struct nlmsghdr *neighbour_init(void *buffer, uint16_t type, uint8_t flags,

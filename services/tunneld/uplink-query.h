@@ -6,6 +6,7 @@
  * (common/net/netlink.h).
  */
 #include "common/base/cleanup.h"
+#include "common/net/detour.h"
 #include "services/tunneld/uplink-state.h"
 
 struct uplink_query;
@@ -20,6 +21,8 @@ int uplink_query_find(struct uplink_query *query, struct in_addr destination, in
 		      struct uplink *ret);
 /* Whether the interface is up and has a carrier. */
 bool uplink_query_runs(struct uplink_query *query, int link);
+/* The other way, where the kernel's has no carrier (common/net/detour.h). */
+struct detour uplink_query_detour(struct uplink_query *query, struct in_addr destination);
 /* Whether the kernel knows the router's MAC, or asks for it no more. While it waits for an answer,
  * it is made to ask again at once; packets that wait for the answer stay. */
 bool uplink_query_nudge(struct uplink_query *query, const struct uplink *uplink);

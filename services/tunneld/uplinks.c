@@ -21,8 +21,7 @@ struct uplinks {
 	struct uplink_query *query;
 	struct router_watch routers;
 	struct loop_timer *timer;
-	int detour;  /* the interface that everything is sent over; 0: the kernel chooses */
-	int avoided; /* the one it would choose, which has no carrier */
+	struct detour detour; /* that everything takes */
 };
 
 static void note(struct uplinks *uplinks, const struct uplink *uplink)
@@ -42,8 +41,8 @@ static void look_at_peer(struct uplinks *uplinks, struct peer *peer, struct upli
 	struct uplink uplink;
 	unsigned int todo;
 
-	if (uplink_query_find(uplinks->query, peer->endpoint.sin_addr, uplinks->detour, &uplink) <
-		    0 ||
+	if (uplink_query_find(uplinks->query, peer->endpoint.sin_addr, uplinks->detour.link,
+			      &uplink) < 0 ||
 	    !peer_would_move(peer, &uplink) || !uplink_query_runs(uplinks->query, uplink.link))
 		return;
 	if (!uplink_equal(&uplink, noted))
@@ -64,52 +63,52 @@ static void look(struct uplinks *uplinks)
 	loop_timer_set(uplinks->timer, uplinks->routers.due);
 }
 
-static void set_detour(struct uplinks *uplinks, int link, int avoided)
+static void set_detour(struct uplinks *uplinks, const struct detour *detour)
 {
-	uplinks->avoided = avoided;
-	if (link == uplinks->detour)
-		return;
-	uplinks->detour = link;
-	udp_port_set_link(uplinks->tunneld->udp, link);
+	bool changed = detour->link != uplinks->detour.link;
+
+	uplinks->detour = *detour;
+	if (changed)
+		udp_port_set_link(uplinks->tunneld->udp, detour->link);
 }
 
-/* An interface without carrier that the kernel would send to some peer over; 0: none. */
-static int find_dead_end(struct uplinks *uplinks)
+/* Of the first peer whose way leads over an interface without carrier. */
+static struct detour find_detour(struct uplinks *uplinks)
 {
-	struct uplink uplink;
+	struct detour detour = {};
 
-	for (struct peer *peer = uplinks->tunneld->peers.peers; peer; peer = peer->next)
-		if (peer->phase == PEER_ESTABLISHED &&
-		    uplink_query_find(uplinks->query, peer->endpoint.sin_addr, 0, &uplink) >= 0 &&
-		    !uplink_query_runs(uplinks->query, uplink.link))
-			return uplink.link;
-	return 0;
+	for (struct peer *peer = uplinks->tunneld->peers.peers; peer && !detour.link;
+	     peer = peer->next)
+		if (peer->phase == PEER_ESTABLISHED)
+			detour = uplink_query_detour(uplinks->query, peer->endpoint.sin_addr);
+	return detour;
 }
 
-/* It has its carrier again, or its route is gone. */
+/* It has its carrier again, or its route is gone, or so is that of the detour. */
 static void end_detour(struct uplinks *uplinks)
 {
-	if (uplinks->detour && find_dead_end(uplinks) != uplinks->avoided)
-		set_detour(uplinks, 0, 0);
+	struct detour detour;
+
+	if (!uplinks->detour.link)
+		return;
+	detour = find_detour(uplinks);
+	if (detour.link != uplinks->detour.link || detour.avoided != uplinks->detour.avoided)
+		set_detour(uplinks, &(struct detour){});
 }
 
-void uplinks_set_primary(struct uplinks *uplinks, const char *interface)
+void uplinks_choose(struct uplinks *uplinks)
 {
-	int primary = *interface ? (int)if_nametoindex(interface) : 0;
-	int dead_end = find_dead_end(uplinks);
+	struct detour detour = find_detour(uplinks);
 
-	if (primary && dead_end && primary != dead_end)
-		set_detour(uplinks, primary, dead_end);
-	else
-		set_detour(uplinks, 0, 0);
+	set_detour(uplinks, &detour);
 	look(uplinks);
 }
 
 void uplinks_find(struct uplinks *uplinks, struct peer *peer)
 {
 	if (peer->phase == PEER_ESTABLISHED)
-		(void)uplink_query_find(uplinks->query, peer->endpoint.sin_addr, uplinks->detour,
-					&peer->uplink);
+		(void)uplink_query_find(uplinks->query, peer->endpoint.sin_addr,
+					uplinks->detour.link, &peer->uplink);
 }
 
 static int on_notification(const struct nlmsghdr *header, void *userdata)

@@ -96,18 +96,24 @@ def test_gateway_keeps_connections_at_a_former_address(lab):
 
 
 def test_cable_goes_wifi_stays_and_cable_comes_back(lab):
-    """The kernel's routes decide. But the cable's stays when its carrier goes, until somebody removes it, and leads nowhere."""
+    """The kernel's routes decide. But the cable's stays when its carrier goes, until somebody removes it, and leads nowhere:
+    the tunnel takes the other way then, and so do the daemons that talk to the zone."""
     cable, wifi = lab.gateways["B"], lab.gateways["C"]
 
     def seen_at(gateway):
         address = gateway.wan_address
         return lambda: any(peer["Endpoint"][0] == address for peer in
                            lab.desktop.get_objects("tunneld", "org.homeward.Tunnel1.Peer").values())
+
+    def told_at(gateway):
+        return lambda: (lab.sees(lab.desktop, lab.laptop) or {"Endpoint": [None]})["Endpoint"][0] == gateway.wan_address
     lab.laptop.add_uplink(wifi)
     transfer = lab.start_transfer(size=SIZE)
     transfer.wait_total(SIZE // 8)
     cable.batch(["link set h-laptop down"])
     lab.desktop.wait_for(seen_at(wifi), what="the laptop by its second uplink")
+    lab.desktop.wait_for(told_at(wifi), what="the zone's word of the second uplink")
+    lab.laptop.wait_for(("llq-watcher", "State", "watching"))
     cable.batch(["link set h-laptop up"])
     lab.desktop.wait_for(seen_at(cable), what="the laptop by its cable again")
     transfer.finish()
