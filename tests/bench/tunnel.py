@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How fast data goes through the tunnel, beside the tunnels that somebody would install instead.
 
-    tunnel.py [--json] [--quick] [--rounds N] [--seconds N] [--tunnels NAME,...] [WIRE...]
+    tunnel.py [--json] [--quick] [--rounds N] [--seconds N] [--congestion NAME] [--tunnels NAME,...] [WIRE...]
 
 Two hosts for each tunnel; everything is up at once, and each round measures each tunnel in turn, in another order. Medians.
 WIRE: veth, nic (no offloads on the wire), nat (a gateway between); all three unless told, or the one that TB_VETH tells.
@@ -70,9 +70,9 @@ def iperf(tunnel, seconds, *options):
     return said["end"], used
 
 
-def tcp(key, *options):
-    def measure(tunnel, seconds):
-        end, used = iperf(tunnel, seconds, *options)
+def tcp(key, *streams):
+    def measure(tunnel, options):
+        end, used = iperf(tunnel, options.seconds, "-C", options.congestion, *streams)
         received = dict(end["sum_received"])
         for name in ("bytes", "bits_per_second") if "sum_received_bidir_reverse" in end else ():
             received[name] += end["sum_received_bidir_reverse"][name]
@@ -81,15 +81,15 @@ def tcp(key, *options):
     return measure
 
 
-def small(tunnel, seconds):
+def small(tunnel, options):
     """Packets of 200 octets, as many as the sender can make."""
-    end, used = iperf(tunnel, seconds, "-u", "-b", "0", "-l", "200")
+    end, used = iperf(tunnel, options.seconds, "-u", "-b", "0", "-l", "200")
     arrived = end["sum"]["packets"] - end["sum"]["lost_packets"]
     return {"pps": arrived / end["sum"]["seconds"], "pps_us_each": used / max(arrived, 1) * 1e6,
             "pps_lost": end["sum"]["lost_packets"] / max(end["sum"]["packets"], 1)}
 
 
-def round_trip(tunnel, seconds):
+def round_trip(tunnel, options):
     text = tunnel.near.run(["ping", "-n", "-c", PINGS, "-i", "0.002", "-W", "1", tunnel.inner[1]], check=False,
                            timeout=120).stdout
     times = sorted(float(value) * 1000 for value in re.findall(r"time=([\d.]+)", text))
@@ -100,11 +100,11 @@ def round_trip(tunnel, seconds):
 TESTS = (tcp("tcp"), tcp("reverse", "-R"), tcp("four", "-P", "4"), tcp("both", "--bidir"), small, round_trip)
 
 
-def measure_round(tunnels, turn, seconds, results):
+def measure_round(tunnels, turn, options, results):
     for test in TESTS:
         for tunnel in tunnels[turn % len(tunnels):] + tunnels[:turn % len(tunnels)]:
             try:
-                figures = test(tunnel, seconds)
+                figures = test(tunnel, options)
             except (RuntimeError, ValueError, KeyError, ZeroDivisionError, statistics.StatisticsError) as error:
                 print(f"{tunnel.name}: {error}", file=sys.stderr)
                 results[tunnel.name].setdefault("failed", []).append(1)
@@ -139,7 +139,7 @@ def measure_wire(kind, names, options):
                 continue
             results[name] = {"mtu": [tunnel.mtu()]}
         for turn in range(options.rounds):
-            measure_round(tunnels, turn, options.seconds, results)
+            measure_round(tunnels, turn, options, results)
         if options.idle:
             measure_idle(tunnels, options.idle, results)
     finally:
@@ -191,6 +191,7 @@ def parse_options():
     parser.add_argument("--quick", action="store_true", help="veth alone, one round of 2 seconds, 10 idle seconds")
     parser.add_argument("--rounds", type=int, help="of each wire (3)")
     parser.add_argument("--seconds", type=int, help="of each measurement (5)")
+    parser.add_argument("--congestion", default="cubic", help="control of TCP, one that the kernel has (cubic)")
     parser.add_argument("--idle", type=int, help="seconds in which nothing flows (60; 0: not measured)")
     parser.add_argument("--tunnels", help="names, with commas between: " + ", ".join(TUNNELS) + " (all)")
     options = parser.parse_args()
@@ -217,7 +218,7 @@ def main():
     machine = f"{os.cpu_count()} processors, {platform.machine()}, Linux {platform.release()}, load {os.getloadavg()[0]:.1f}"
     if options.json:
         print(json.dumps({**compare(wires[options.wires[0]]), "machine": machine, "rounds": options.rounds,
-                          "seconds": options.seconds,
+                          "seconds": options.seconds, "congestion": options.congestion,
                           "wires": {kind: {"compared": compare(results), **results} for kind, results in wires.items()}}))
         return
     for kind, results in wires.items():
