@@ -7,6 +7,7 @@
 #define FIRST_WAIT         250 /* RFC 6886 §3.1: doubled each time */
 #define SENDS_LIMIT        9
 #define DELETE_SENDS_LIMIT 4 /* §3.1: a few suffice */
+#define OWED_LIMIT         3 /* of answers; each costs one more question */
 
 void natpmp_state_init(struct natpmp_state *state, uint64_t seed)
 {
@@ -58,10 +59,21 @@ static void drop(struct natpmp_state *state, unsigned int i)
 		state->n_sent = 0;
 }
 
+static void note_owed(struct natpmp_state *state, unsigned int n)
+{
+	if (natpmp_operation_of(&state->queue[0]) != NATPMP_ADDRESS)
+		return;
+	state->n_owed += n;
+	if (state->n_owed > OWED_LIMIT)
+		state->n_owed = OWED_LIMIT;
+}
+
 void natpmp_state_cancel(struct natpmp_state *state, uint32_t id)
 {
 	for (unsigned int i = 0; i < state->n_queued; i++)
 		if (state->queue[i].id == id) {
+			if (!i)
+				note_owed(state, state->n_sent);
 			drop(state, i);
 			return;
 		}
@@ -80,6 +92,7 @@ static void push_absent(struct natpmp_state *state, enum trouble trouble, unsign
 /* What is true of the gateway, none of those who wait needs to find out for itself. */
 static void fail_all(struct natpmp_state *state, enum trouble trouble, unsigned int result)
 {
+	state->n_owed = 0;
 	while (state->n_queued)
 		push_absent(state, trouble, result);
 }
@@ -182,6 +195,13 @@ static void answer(struct natpmp_state *state, const struct natpmp_response *res
 		event.external = response->external;
 		if (!event.trouble)
 			note_address(state, response->external);
+		/* Perhaps the answer to a former request, of which none can be told apart (§3.2).
+		 */
+		if (state->n_owed) {
+			state->n_owed--;
+			speaker_hearsay_hear(&state->hearsay, now);
+		}
+		note_owed(state, state->n_sent - 1);
 		break;
 	case GATEWAY_MAP:
 		event.external_port = response->external_port;
@@ -206,6 +226,9 @@ void natpmp_state_on_response(struct natpmp_state *state, const struct natpmp_re
 {
 	if (!answers_request(state, response)) {
 		state->counters.responses_unexpected++;
+		if (state->n_owed && response->has_operation &&
+		    response->operation == NATPMP_ADDRESS)
+			state->n_owed--;
 		/* The gateway's, perhaps: what it says is a reason to ask. */
 		if (response->has_epoch && epoch_went_back(state, response->epoch, now))
 			speaker_hearsay_hear(&state->hearsay, now);

@@ -32,6 +32,10 @@ struct natpmp_state {
 	bool told_restart;                  /* by PCP, and not asked yet */
 	struct speaker_announced announced; /* by PCP, whose epoch may be another */
 
+	/* Requests for the address that were sent and not answered: the next answer may be one of
+	 * theirs, and say what was true before. */
+	unsigned int n_owed;
+
 	/* Of the last deletion: its answer may come twice, and says port 0. */
 	enum natpmp_operation deleted_operation;
 	uint16_t deleted_port;

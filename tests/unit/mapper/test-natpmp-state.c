@@ -582,6 +582,62 @@ static void test_answers_of_the_former_request(void **state)
 	expect(script, GATEWAY_EVENT_ANSWER, 3, TROUBLE_NONE);
 }
 
+/* What a request that was given up asked for may be answered later, with what was true then. */
+static void test_address_of_the_former_request(void **state)
+{
+	cleanup(freep) struct script *script = begin();
+
+	ask_address(script, 1);
+	natpmp_state_cancel(&script->state, 1);
+	ask_address(script, 2);
+	respond_address(script, "11.0.1.1", 10);
+	expect(script, GATEWAY_EVENT_ANSWER, 2, TROUBLE_NONE);
+	expect(script, GATEWAY_EVENT_ADDRESS, 0, TROUBLE_NONE);
+	/* The one that was owed comes before the question is repeated. */
+	respond_address(script, "11.0.1.99", 10);
+	ask_address(script, 3);
+	respond_address(script, "11.0.1.99", 10);
+	expect(script, GATEWAY_EVENT_ANSWER, 3, TROUBLE_NONE);
+	pass_until(script, script->now + 3600000);
+	expect_nothing(script);
+}
+
+/* Answers that never come cost a few questions, not one at each for ever. */
+static void test_addresses_owed(void **state)
+{
+	cleanup(freep) struct script *script = begin();
+	struct gateway_event event;
+	unsigned int n_asked = 0;
+	uint32_t id = 2;
+
+	ask_address(script, 1);
+	pass_until(script, script->now + 20000);
+	assert_true(script->n_sent > 5);
+	natpmp_state_cancel(&script->state, 1);
+	ask_address(script, id);
+	respond_address(script, "11.0.1.1", 10);
+	for (;;) {
+		expect(script, GATEWAY_EVENT_ANSWER, id, TROUBLE_NONE);
+		pass_until(script, script->now + 10000);
+		if (!natpmp_state_take_event(&script->state, &event))
+			break;
+		assert_int_equal(event.kind, GATEWAY_EVENT_ADDRESS);
+		n_asked++;
+		ask_address(script, ++id);
+		respond_address(script, "11.0.1.1", 10 + (script->now - 100000) / 1000);
+	}
+	assert_in_range(n_asked, 1, 4);
+	/* A gateway that is silent for good owes nothing. */
+	ask_address(script, ++id);
+	pass_until(script, script->now + 127750);
+	expect(script, GATEWAY_EVENT_ABSENT, id, TROUBLE_SILENT);
+	ask_address(script, ++id);
+	respond_address(script, "11.0.1.1", 10 + (script->now - 100000) / 1000);
+	expect(script, GATEWAY_EVENT_ANSWER, id, TROUBLE_NONE);
+	pass_until(script, script->now + 3600000);
+	expect_nothing(script);
+}
+
 static void test_senseless_grants(void **state)
 {
 	cleanup(freep) struct script *script = begin();
@@ -645,6 +701,8 @@ int main(void)
 		cmocka_unit_test(test_unasked_answers),
 		cmocka_unit_test(test_deletion),
 		cmocka_unit_test(test_answers_of_the_former_request),
+		cmocka_unit_test(test_address_of_the_former_request),
+		cmocka_unit_test(test_addresses_owed),
 		cmocka_unit_test(test_senseless_grants),
 		cmocka_unit_test(test_requests_refused),
 	};
