@@ -30,6 +30,7 @@ libctl_core_la_SOURCES = \
 	clients/ctl/daemons.c clients/ctl/daemons.h \
 	clients/ctl/netcheck-words.c clients/ctl/netcheck-words.h \
 	clients/ctl/octets.c clients/ctl/octets.h \
+	clients/ctl/peer-words.c clients/ctl/peer-words.h \
 	clients/ctl/service-types.c clients/ctl/service-types.h \
 	clients/ctl/text.c clients/ctl/text.h \
 	clients/ctl/timelines.c clients/ctl/timelines.h \

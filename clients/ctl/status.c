@@ -5,6 +5,7 @@
 #include "clients/ctl/live.h"
 #include "clients/ctl/netcheck-words.h"
 #include "clients/ctl/output.h"
+#include "clients/ctl/peer-words.h"
 #include "clients/ctl/shares.h"
 #include "clients/ctl/snapshot.h"
 #include "clients/ctl/text.h"
@@ -260,6 +261,21 @@ static json_object *find(json_object *state, const char *list, const char *key, 
 	return NULL;
 }
 
+/* Below its peer: the largest packets, its moves, what was dropped. */
+static void show_path(const struct view *view, json_object *peer)
+{
+	uint64_t octets = values_number(peer, "path_mtu");
+	char words[PEER_WORDS_SIZE];
+
+	peer_words_moves(peer, words);
+	if (octets)
+		output_row(view->ctl, "", "packets of up to %" PRIu64 " octets%s%s", octets,
+			   *words ? ", " : "", words);
+	peer_words_dropped(peer, NULL, words);
+	if (*words)
+		output_row(view->ctl, "", "dropped: %s", words);
+}
+
 /* How packets reach it: by the tunnel's knowledge, or else by what the zone says. */
 static void show_peer(const struct view *view, json_object *host, json_object *peer)
 {
@@ -298,6 +314,8 @@ static void show_peer(const struct view *view, json_object *host, json_object *p
 	if (*problem)
 		printf(": %s", problem);
 	putchar('\n');
+	if (!strcmp(state, "established"))
+		show_path(view, peer);
 }
 
 static void show_peers(const struct view *view)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """homewardctl against faked daemons, and identity itself."""
+import fcntl
 import json
 import os
 import pty
@@ -7,6 +8,8 @@ import queue
 import re
 import select
 import signal
+import struct
+import termios
 import threading
 import time
 
@@ -152,6 +155,24 @@ def test_status_says_it_all_on_one_screen(host, house):
     assert re.search(r"laptop +established +fd00::2 at 11\.0\.3\.1:4502 \(packet\), keys \d+ min ago, heard \d+ (s|min) ago", text)
     assert len(text.splitlines()) <= 40
     assert all(re.search(rf"^  {name} ", text, re.M) for name in NAMES)
+
+
+def test_what_a_path_carries_loses_and_how_it_is_shown_live(host, house):
+    peer = ("/org/homeward/Tunnel1/peer/7", "org.homeward.Tunnel1.Peer")
+    house["tunneld"].change(*peer, PathMtu=("u", 1420))
+    calm = ctl(host, "status").stdout
+    assert re.search(r"^ +packets of up to 1420 octets$", calm, re.M) and "dropped" not in calm
+    dropped = ["Replayed", "BadIcv", "Malformed", "WrongSelector", "CongestionDropped", "TooBig", "HeldDropped"]
+    house["tunneld"].change(*peer, Name=("s", "l" * 63 + ".alice.members.example.org"), State=("s", "\x1b[31m"),
+                            Counters=("a{st}", {"Handovers": 3, "StallLongestMsec": 128, **{name: 10 ** 9 for name in dropped}}))
+    lines = ctl(host, "status", "--live", "--times", "1").stdout.splitlines()
+    assert "\x1b" not in "".join(lines), "nothing steers the terminal"
+    assert len(lines) > 4 and all(len(line) <= 80 for line in lines), lines
+    words = " ".join(" ".join(lines).split())
+    assert "moved 3 times, longest stall 128 ms" in words and "dropped: 1000000000 replayed, 1000000000 forged" in words
+    # As wide as the terminal is.
+    shown, status = on_terminal(host, "status", "--live", "--times", "1", columns=200)
+    assert status == 0 and "l" * 63 in shown
 
 
 def test_status_json(host, house):
@@ -342,10 +363,12 @@ def test_watch_json(host, house, watch):
     assert json.loads(lines.until("gone"))["daemon"] == "keyd"
 
 
-def on_terminal(host, *arguments, typed=b"", prompt=None, environment=None):
+def on_terminal(host, *arguments, typed=b"", prompt=None, environment=None, columns=None):
     """Runs it on a terminal of its own; returns what stood there and the exit status."""
     pid, terminal = pty.fork()
     if pid == 0:
+        if columns:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
         os.environ.clear()
         os.environ.update({"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "TERM": "xterm", "LANG": "C.UTF-8",
                            **host.sanitizer_environment("homewardctl"), **(environment or {})})

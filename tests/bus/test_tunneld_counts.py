@@ -59,9 +59,12 @@ def test_status_live(tunnel):  # noqa: F811
     desktop, laptop, _ = tunnel
     ping = desktop.host.popen(["ping", "-n", "-i", "0.02", laptop.id], stdout=-3)
     lines = desktop.host.homewardctl("status", "--live", "--times", "2").stdout.splitlines()
-    assert len(lines) == 4 and lines[0].split()[0] == "peer"
-    words = lines[3].split()
-    assert words[:2] == ["laptop", "established"] and float(words[5]) > 0
+    assert lines[0].split()[0] == "peer" and all(len(line) <= 80 for line in lines)
+    # What moved or was dropped is below its peer.
+    words = [line.split() for line in lines if line.startswith("laptop")][1]
+    assert words[1] == "established" and len(words) == 7 and float(words[5]) > 0
+    assert int(words[6]) >= 1280
+    assert "packets of up to " in desktop.host.homewardctl("status", check=False).stdout
     objects = [json.loads(line) for line in
                desktop.host.homewardctl("--json", "status", "--live", "--times", "2").stdout.splitlines()]
     assert len(objects) == 2 and objects[0]["peers"][0]["counters"]["PacketsOut"] > 0
