@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Exit status of a daemon whose configuration is wrong (EX_CONFIG of sysexits.h): to start it again
+ * is of no use before somebody has looked at it, and its unit does not. */
+#define CONFIG_EXIT_STATUS 78
+
 enum config_type {
 	CONFIG_BOOLEAN,  /* bool: yes, no, true, false, on, off, 1, 0 */
 	CONFIG_UNSIGNED, /* uint32_t between minimum and maximum */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "common/base/config.h"
 #include "common/base/log.h"
 #include "services/zoned/config-check.h"
 #include "services/zoned/zoned.h"
@@ -46,10 +47,12 @@ static int serve(const struct zoned_config *config)
 		log_error("cannot start: %s", strerror(-r));
 		return 1;
 	}
-	if (zoned_new(daemon, config, &zoned) < 0)
-		return 1;
+	/* Some of the configuration is only found wrong when it is used. */
+	r = zoned_new(daemon, config, &zoned);
+	if (r < 0)
+		return r == -EINVAL ? CONFIG_EXIT_STATUS : 1;
 	daemon_announce(daemon);
-	r = daemon_run(daemon);
+	r = daemon_run(daemon) != 0;
 	zoned_free(zoned);
 	return r;
 }
@@ -80,10 +83,12 @@ int main(int argc, char **argv)
 		return r < 0;
 	keep_memory();
 	r = zoned_config_read(path, &config, &message);
-	if (r < 0)
+	if (r < 0) {
 		log_error("%s", message ?: strerror(-r));
-	else
+		r = r == -ENOMEM ? 1 : CONFIG_EXIT_STATUS;
+	} else {
 		r = serve(&config);
+	}
 	zoned_config_clear(&config);
-	return r != 0;
+	return r;
 }
