@@ -117,8 +117,8 @@ def main():
         if silent:
             say(id=event.id, octets=octets.hex())
             continue
-        if event.id not in seen:
-            seen.add(event.id)
+        if octets not in seen:
+            seen.add(octets)
             say(id=event.id, llq=llq, changes=read_answers(event, octets))
         client.acknowledge(event, llq)
 

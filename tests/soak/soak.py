@@ -371,8 +371,9 @@ class LlqSubscriber(Subscriber, LlqClient):
         found = self.llq(event)
         if not found or found["opcode"] != 3 or found["id"] != self.number:
             return
-        if event.id not in self.seen:
-            self.seen = self.seen[-3:] + [event.id]
+        # Not by the identifier alone: of thousands two have the same, and a repetition is the same octets.
+        if octets not in self.seen:
+            self.seen = self.seen[-3:] + [octets]
             for added, _, data in read_answers(event, octets):
                 self.change(added, data.lower())
         self.acknowledge(event, found)
